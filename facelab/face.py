@@ -1,0 +1,193 @@
+"""The values that flow through FaceLab: AlignedFace, Latent, Delta, Face, Recipe, and the FACE.npz file."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facelab.errors import BadFaceFile, LatentMismatch
+
+FACE_FORMAT = "facelab-face/1"
+CROP_SIZE = 512
+MAX_FACE_FILE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedFace:
+    """One face of a photo, cut out by the alignment template of a generator.
+
+    image: uint8 [R, R, 3] RGB at the generator's resolution. crop: uint8 [512, 512, 3] RGB, the face's own picture.
+    quad: float32 [4, 2], the crop's corners in the photo's pixels: top left, bottom left, bottom right, top right.
+    photo_size: (width, height) of the upright photo in pixels. landmarks: float32 [68 or 5, 2] in the photo's pixels,
+    or None after alignment by hand. detector: "dlib", "mtcnn" or "hand".
+    """
+
+    image: np.ndarray
+    crop: np.ndarray
+    quad: np.ndarray
+    photo_size: tuple[int, int]
+    landmarks: np.ndarray | None = None
+    detector: str = "hand"
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """A point of one model's latent space.
+
+    values: float32 [L, D] on the CPU; z and w have one row, w+ one row a layer. space: "z", "w" or "w+".
+    model: the name of the model that it belongs to.
+    """
+
+    values: Tensor
+    space: str
+    model: str
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2:
+            raise LatentMismatch(f"A latent has two dimensions, layers and channels; this one is {list(self.values.shape)}.")
+
+    def same_space_as(self, other: Latent) -> None:
+        """Raise LatentMismatch unless `other` can be mixed with this latent."""
+        for what, mine, theirs in (
+            ("models", self.model, other.model),
+            ("spaces", self.space, other.space),
+            ("shapes", list(self.values.shape), list(other.values.shape)),
+        ):
+            if mine != theirs:
+                raise LatentMismatch(
+                    f"These faces belong to different {what} ({mine} and {theirs}). Embed both with the same settings."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """What one face adds to a generator's synthesis weights (pivotal tuning, kept at low rank).
+
+    values: name of the synthesis parameter -> float tensor to add to it. A convolution's weight [O, I, k, k] has two
+    entries, "<name>:out" [O, r] and "<name>:in" [r, I * k * k], whose product is the addition.
+    """
+
+    values: Mapping[str, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes as stored (float16)."""
+        return sum(2 * value.numel() for value in self.values.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face that can be edited: its latent, its own delta, and the photo's crop that it came from.
+
+    crop, quad and photo_size are those of AlignedFace, or None for a face that no photo is behind.
+    """
+
+    latent: Latent
+    delta: Delta | None = None
+    crop: np.ndarray | None = None
+    quad: np.ndarray | None = None
+    photo_size: tuple[int, int] | None = None
+    model_sha256: str = ""
+
+    def save(self, target: str | os.PathLike | BinaryIO) -> None:
+        """Write FACE.npz (format facelab-face/1, see docs of `Face.load`)."""
+        arrays: dict[str, np.ndarray] = {
+            "format": np.array(FACE_FORMAT),
+            "model": np.array(self.latent.model),
+            "model_sha256": np.array(self.model_sha256),
+            "space": np.array(self.latent.space),
+            "latent": self.latent.values.detach().cpu().numpy().astype(np.float32),
+        }
+        if self.delta is not None:
+            for name, value in self.delta.values.items():
+                arrays[f"delta/{name}"] = value.detach().cpu().numpy().astype(np.float16)
+        if self.crop is not None:
+            arrays["crop"] = self.crop.astype(np.uint8)
+        if self.quad is not None:
+            arrays["quad"] = self.quad.astype(np.float32)
+        if self.photo_size is not None:
+            arrays["photo_size"] = np.array(self.photo_size, np.int32)
+        if isinstance(target, (str, os.PathLike)):  # np.savez would add ".npz" to a path of another ending
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **arrays)
+            Path(target).write_bytes(buffer.getvalue())
+        else:
+            np.savez_compressed(target, **arrays)
+
+    @classmethod
+    def load(cls, source: str | os.PathLike | BinaryIO) -> Face:
+        """Read FACE.npz: format, model, model_sha256, space, latent float32 [L, D], delta/* float16, and, where a
+        photo is behind the face, crop uint8 [512, 512, 3], quad float32 [4, 2] and photo_size (width, height).
+
+        Nothing in the file is executed. Raises BadFaceFile when the file is damaged or of another format.
+        """
+        try:
+            arrays = _read_arrays(source)
+            if str(arrays["format"]) != FACE_FORMAT:
+                raise BadFaceFile(
+                    f"This face file has the format {str(arrays['format'])[:40]!r}; this version reads {FACE_FORMAT}."
+                )
+            delta = {
+                name.removeprefix("delta/"): torch.from_numpy(value.astype(np.float32))
+                for name, value in arrays.items()
+                if name.startswith("delta/")
+            }
+            latent = torch.from_numpy(arrays["latent"].astype(np.float32))
+            crop, quad, size = arrays.get("crop"), arrays.get("quad"), arrays.get("photo_size")
+            if crop is not None and (crop.shape != (CROP_SIZE, CROP_SIZE, 3) or crop.dtype != np.uint8):
+                raise ValueError("crop")
+            if quad is not None and quad.shape != (4, 2):
+                raise ValueError("quad")
+            finite = [latent, *delta.values(), *([torch.from_numpy(quad.astype(np.float32))] if quad is not None else [])]
+            if not all(torch.isfinite(value).all() for value in finite):
+                raise ValueError("not finite")
+            return cls(
+                latent=Latent(latent, str(arrays["space"]), str(arrays["model"])),
+                delta=Delta(delta) if delta else None,
+                crop=crop,
+                quad=quad,
+                photo_size=None if size is None else (int(size[0]), int(size[1])),
+                model_sha256=str(arrays["model_sha256"]),
+            )
+        except BadFaceFile:
+            raise
+        except (KeyError, ValueError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile, LatentMismatch) as cause:
+            raise BadFaceFile(
+                "This is not a FaceLab face file, or it is damaged. Choose a FACE.npz that FaceLab saved."
+            ) from cause
+
+
+def _read_arrays(source: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(source) as archive:  # sizes are checked before anything is unpacked
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_FACE_FILE_BYTES:
+            raise BadFaceFile("This face file unpacks to more than 64 MB, which no FaceLab face does. It was not opened.")
+    if hasattr(source, "seek"):
+        source.seek(0)
+    with np.load(source, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The named steps that were applied to a latent, as JSON keeps them.
+
+    steps: dictionaries such as {"op": "attribute", "id": "smile", "strength": 1.5}.
+    """
+
+    model: str
+    steps: tuple[dict[str, Any], ...] = field(default=())
+    version: int = 1
+
+    def to_json(self) -> str:
+        """The recipe as {"version": 1, "model": ..., "steps": [...]}."""
+        return json.dumps({"version": self.version, "model": self.model, "steps": list(self.steps)})

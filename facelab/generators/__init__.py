@@ -1,0 +1,1 @@
+"""Face generators: latent -> image. `base` is the contract; one file per family."""
