@@ -1,0 +1,83 @@
+"""The catalogue: one JSON card beside each weight file, saying what the model is and where it comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from facelab.errors import BadWeights, UnknownModel
+
+FOLDER_VARIABLE = "FACELAB_CHECKPOINTS"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model.
+
+    config: arguments of the family's networks. downsample: the discriminator's, "fir" or "average". sha256: of the
+    weight file. training: images seen, data split, and what is worth knowing about how it was made.
+    """
+
+    name: str
+    title: str
+    family: str
+    resolution: int
+    spaces: tuple[str, ...]
+    alignment: str
+    downsample: str
+    data: str
+    licence: str
+    sha256: str
+    config: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    quality: dict[str, Any] = field(default_factory=dict)
+    limits: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the weight file lies."""
+        return checkpoint_folder() / f"{self.name}.safetensors"
+
+    def to_json(self) -> str:
+        """The card as it is written beside the weights."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def checkpoint_folder() -> Path:
+    """`checkpoints/` beside the package, or the folder that FACELAB_CHECKPOINTS names."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else Path(__file__).resolve().parents[2] / "checkpoints"
+
+
+def read_card(path: Path) -> Card:
+    """Read a card. Raises BadWeights when it is no card."""
+    known = {entry.name for entry in fields(Card)}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values = {name: value for name, value in values.items() if name in known}
+        return Card(**{**values, "spaces": tuple(values["spaces"])})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as cause:
+        raise BadWeights(f"{path.name} is not a model card. Restore it from the repository.") from cause
+
+
+@cache
+def _catalogue(folder: Path) -> dict[str, Card]:
+    cards = [read_card(path) for path in sorted(folder.glob("*.json"))]
+    return {card.name: card for card in cards}
+
+
+def catalogue() -> dict[str, Card]:
+    """All models with a card, by name."""
+    return dict(_catalogue(checkpoint_folder()))
+
+
+def find_card(name: str) -> Card:
+    """The card of a model. Raises UnknownModel, listing the known names."""
+    cards = catalogue()
+    if name not in cards:
+        raise UnknownModel(f"There is no model {name!r}. Known models: {', '.join(cards) or 'none'}.")
+    return cards[name]

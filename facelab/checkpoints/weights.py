@@ -1,0 +1,96 @@
+"""Reading weight files safely, and building the networks that their cards describe."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from facelab.checkpoints.cards import Card, find_card
+from facelab.errors import BadWeights
+from facelab.generators.discriminator import Discriminator
+from facelab.generators.stylegan2 import StyleGAN2
+
+CONSTANTS = "resample_filter"  # buffers that never change and need not be in a file
+
+
+def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
+    """All tensors of a .safetensors, or of a .pt or .pth that holds a state dict and nothing else.
+
+    Nothing in the file is executed. Raises BadWeights when it is missing, damaged, needs code to load, or its SHA-256
+    is not `sha256`.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as cause:
+        raise BadWeights(f"The weight file {path.name} cannot be read. Put it into the checkpoints folder.") from cause
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise BadWeights(
+            f"{path.name} is not the file that its card describes (the SHA-256 differs). Fetch it again; a file kept "
+            "by Git LFS may be only its pointer."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return load_safetensors(data)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as cause:
+        raise BadWeights(
+            f"{path.name} is damaged, or it would have to run code to be loaded, which FaceLab never does. "
+            "Use a .safetensors file or a plain state dict."
+        ) from cause
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise BadWeights(f"{path.name} holds more than tensors. Use a plain state dict.")
+    return tensors
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load tensors into a network, every name matched but for constant filters. Raises BadWeights otherwise."""
+    try:
+        missing, unexpected = network.load_state_dict(tensors, strict=False)
+    except RuntimeError as cause:
+        raise BadWeights(f"The weights do not fit this architecture: {str(cause).splitlines()[-1].strip()}") from cause
+    missing = [name for name in missing if not name.endswith(CONSTANTS)]
+    if missing or unexpected:
+        raise BadWeights(
+            f"The weights do not fit this architecture: {len(missing)} missing ({', '.join(missing[:3])}), "
+            f"{len(unexpected)} unknown ({', '.join(unexpected[:3])})."
+        )
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under `prefix`, without it, in float32."""
+    return {name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def build_networks(card: Card) -> tuple[StyleGAN2, Discriminator]:
+    """The generator and the discriminator that a card of the family stylegan2 describes, untrained."""
+    if card.family != "stylegan2":
+        raise BadWeights(f"{card.name} is of the family {card.family!r}, which this version cannot build.")
+    shape = {name: card.config[name] for name in ("channel_base", "channel_max")}
+    own = {name: card.config[name] for name in ("z_dim", "w_dim", "mapping_layers")}
+    return (
+        StyleGAN2(card.resolution, **own, **shape),
+        Discriminator(card.resolution, downsample=card.downsample, **shape),
+    )
+
+
+def load_model(name: str, *, device: torch.device | str = "cpu") -> tuple[StyleGAN2, Discriminator]:
+    """A catalogued model, ready for inference on `device`: its generator and its discriminator, both frozen.
+
+    Raises UnknownModel for a name without a card and BadWeights for a damaged file.
+    """
+    card = find_card(name)
+    tensors = read_weights(card.path, sha256=card.sha256)
+    generator, discriminator = build_networks(card)
+    fill(generator, part(tensors, "g."))
+    fill(discriminator, part(tensors, "d."))
+    generator.name, generator.sha256, generator.alignment = card.name, card.sha256, card.alignment
+    for network in (generator, discriminator):
+        network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
+    return generator, discriminator

@@ -1,0 +1,73 @@
+"""The contract that every generator fills: latents in, pictures out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from facelab.errors import LatentMismatch
+from facelab.face import Delta, Latent
+
+
+class Generator(nn.Module, ABC):
+    """A face generator with its latent spaces.
+
+    name: the model's name in the catalogue. sha256: of its weight file. spaces: those it speaks, of "z", "w", "w+".
+    resolution: side of its pictures in pixels. num_layers: rows of a w+ latent. alignment: the template that its
+    training pictures were cut by.
+    """
+
+    name: str = ""
+    sha256: str = ""
+    alignment: str = "ffhq"
+    spaces: tuple[str, ...] = ()
+    resolution: int
+    num_layers: int
+
+    @abstractmethod
+    def latent_shape(self, space: str) -> tuple[int, int]:
+        """Rows and channels (L, D) of a latent in `space`. Raises LatentMismatch for a space it does not speak."""
+
+    @abstractmethod
+    def mean_latent(self) -> Tensor:
+        """The latent of the mean face, float32 [1, D]."""
+
+    @abstractmethod
+    def map(self, z: Tensor) -> Tensor:
+        """Carry z [N, Dz] into w [N, D]."""
+
+    @abstractmethod
+    def synthesize(
+        self, latents: Tensor, deltas: Sequence[Delta | None] | None = None, *, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Pictures of latents: [N, L or 1, D] -> float32 [N, 3, H, W] in about [-1, 1] (not clamped).
+
+        deltas: for each latent, what its face adds to the weights, or None. dtype: of the convolutions; by default
+        float32 where gradients are wanted and the fastest that the device has otherwise. Differentiable with respect
+        to the latents and to the tensors in the deltas.
+        """
+
+    def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
+        """n random latents [n, L, D], the same for the same seed; truncation 0 is the mean face, 1 the full variety."""
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.randn(n, self.latent_shape("z")[1], generator=generator)
+        mean = self.mean_latent()
+        w = torch.lerp(mean, self.map(z.to(mean.device)), truncation)
+        return w[:, None].expand(-1, self.num_layers, -1).contiguous()
+
+    def check(self, latent: Latent) -> None:
+        """Raise LatentMismatch unless `latent` belongs to this model and has the shape of its space."""
+        if latent.model != self.name:
+            raise LatentMismatch(
+                f"This face belongs to the model {latent.model!r}, not to {self.name!r}. "
+                "Choose that model, or embed the photo again with this one."
+            )
+        shape = self.latent_shape(latent.space)
+        if tuple(latent.values.shape) != shape:
+            raise LatentMismatch(
+                f"A {latent.space} latent of {self.name} has the shape {list(shape)}, "
+                f"this one {list(latent.values.shape)}. Embed the photo again."
+            )

@@ -1,0 +1,118 @@
+"""The layers that StyleGAN2's generator and discriminator share, with the published parameter names.
+
+Equalised learning rate (Karras et al. 2018, section 4.1): weights are stored at unit variance and scaled when used.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LRELU_SLOPE = 0.2
+ACTIVATION_GAIN = math.sqrt(2)
+
+
+def fir_filter(taps: tuple[float, ...] = (1, 3, 3, 1)) -> Tensor:
+    """The separable low-pass filter of StyleGAN2 as float32 [k, k] with sum 1."""
+    taps_tensor = torch.tensor(taps, dtype=torch.float32)
+    square = torch.outer(taps_tensor, taps_tensor)
+    return square / square.sum()
+
+
+def filter_2d(x: Tensor, fir: Tensor, *, padding: int, gain: float = 1.0, stride: int = 1) -> Tensor:
+    """Filter every channel of x [N, C, H, W] with fir [k, k]; `padding` zeros on each side, every `stride`th kept."""
+    channels = x.shape[1]
+    kernel = (fir.flip(0, 1) * gain).to(x.dtype).expand(channels, 1, *fir.shape)
+    return F.conv2d(x, kernel, stride=stride, padding=padding, groups=channels)
+
+
+def upsample_2d(x: Tensor, fir: Tensor) -> Tensor:
+    """Double the size of x [N, C, H, W]: zeros between the pixels, then the low-pass filter."""
+    channels = x.shape[1]
+    kernel = (fir * 4).to(x.dtype).expand(channels, 1, *fir.shape)
+    return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+
+
+def leaky_relu(x: Tensor, *, gain: float = ACTIVATION_GAIN, clamp: float | None = None) -> Tensor:
+    """Leaky rectifier with slope 0.2, scaled to keep the variance."""
+    x = F.leaky_relu(x, LRELU_SLOPE) * gain
+    return x if clamp is None else x.clamp(-clamp * gain / ACTIVATION_GAIN, clamp * gain / ACTIVATION_GAIN)
+
+
+class FullyConnected(nn.Module):
+    """A linear layer with equalised learning rate: float [N, in] -> [N, out]."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        activation: bool = False,
+        lr_multiplier: float = 1.0,
+        bias_init: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), float(bias_init)))
+        self.activation = activation
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.addmm(self.bias * self.bias_gain, x, self.weight.t(), alpha=self.weight_gain)
+        return leaky_relu(x) if self.activation else x
+
+
+class Conv2d(nn.Module):
+    """A convolution with equalised learning rate: [N, in, H, W] -> [N, out, H / down, W / down].
+
+    down: 2 halves the size, by `downsample`: "fir" filters and strides as published, "average" averages 2 x 2 pixels
+    before the convolution. gain scales the output (of the activation, where there is one).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        bias: bool = True,
+        activation: bool = False,
+        down: int = 1,
+        up: int = 1,
+        downsample: str = "fir",
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        if bias:
+            self.bias = nn.Parameter(torch.zeros(out_channels))
+        else:
+            self.register_parameter("bias", None)
+        self.register_buffer("resample_filter", fir_filter())
+        self.activation = activation
+        self.down, self.up, self.downsample = down, up, downsample
+        self.clamp = clamp
+        self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
+
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        scale = self.weight_gain * (1.0 if self.activation else gain)
+        weight = (self.weight * scale).to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        padding = weight.shape[-1] // 2
+        if self.up == 2:
+            x = F.conv2d(upsample_2d(x, self.resample_filter), weight, bias, padding=padding)
+        elif self.down == 1:
+            x = F.conv2d(x, weight, bias, padding=padding)
+        elif self.downsample == "average":
+            x = F.conv2d(F.avg_pool2d(x, 2), weight, bias, padding=padding)
+        elif padding == 0:  # the pixels that a 1 x 1 convolution would throw away are never computed
+            x = F.conv2d(filter_2d(x, self.resample_filter, padding=1, stride=2), weight, bias)
+        else:
+            x = F.conv2d(filter_2d(x, self.resample_filter, padding=padding + 1), weight, bias, stride=2)
+        if self.activation:
+            return leaky_relu(x, gain=ACTIVATION_GAIN * gain, clamp=self.clamp)
+        return x if self.clamp is None else x.clamp(-self.clamp * gain, self.clamp * gain)

@@ -1,0 +1,349 @@
+"""StyleGAN2's generator (Karras et al. 2020), with the parameter names of the published ADA PyTorch networks.
+
+Written for speed on any device: the style scales the activations before a convolution and the demodulation factor
+scales them after it (section 2.2), so that one weight serves the whole batch; upsampling is a transposed convolution
+and a small filter; the convolutions run in `compute_dtype`, styles and pictures in float32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facelab.errors import LatentMismatch
+from facelab.face import Delta
+from facelab.generators.base import Generator
+from facelab.generators.discriminator import channels_at
+from facelab.generators.layers import ACTIVATION_GAIN, LRELU_SLOPE, Conv2d, FullyConnected, filter_2d, fir_filter, upsample_2d
+
+DEMODULATION_EPSILON = 1e-8
+
+# What the faces of a batch add to one layer's parameters: name -> [...] for one face's delta shared by the whole
+# batch, [N, ...] for a delta each.
+LayerDelta = dict[str, Tensor]
+
+
+class Mapping(nn.Module):
+    """z [N, Z] (and labels [N, C]) -> w [N, W]; `w_avg` is the running mean of w."""
+
+    def __init__(
+        self,
+        z_dim: int,
+        w_dim: int,
+        *,
+        label_dim: int = 0,
+        num_layers: int = 8,
+        lr_multiplier: float = 0.01,
+        w_avg_beta: float = 0.995,
+    ) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+        self.w_avg_beta = w_avg_beta
+        if label_dim:
+            self.embed = FullyConnected(label_dim, w_dim)
+        widths = [z_dim + (w_dim if label_dim else 0)] + [w_dim] * num_layers
+        for index in range(num_layers):
+            layer = FullyConnected(widths[index], widths[index + 1], activation=True, lr_multiplier=lr_multiplier)
+            self.add_module(f"fc{index}", layer)
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = _normalise(z.float())
+        if hasattr(self, "embed"):
+            x = torch.cat([x, _normalise(self.embed(labels.float()))], dim=1)
+        for index in range(self.num_layers):
+            x = getattr(self, f"fc{index}")(x)
+        return x
+
+    @torch.no_grad()
+    def track_mean(self, w: Tensor) -> None:
+        """Move `w_avg` towards the mean of w [N, W] (once a training step)."""
+        self.w_avg.copy_(w.float().mean(dim=0).lerp(self.w_avg, self.w_avg_beta))
+
+
+class SynthesisLayer(nn.Module):
+    """A modulated 3 x 3 convolution with noise, bias and leaky rectifier; `up` = 2 doubles the size."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, w_dim: int, *, resolution: int, up: int, clamp: float | None
+    ) -> None:
+        super().__init__()
+        self.register_buffer("resample_filter", fir_filter())
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.resolution, self.up, self.clamp = resolution, up, clamp
+
+    def forward(self, x: Tensor, w: Tensor, *, noise: str, gain: float = 1.0, delta: LayerDelta | None = None) -> Tensor:
+        """x [N, I, H, W], w [N, W] -> [N, O, up * H, up * W]; noise: "constant", "random" or "none"."""
+        weight = added(self.weight, delta, "weight")
+        bias = added(self.bias, delta, "bias")
+        strength = added(self.noise_strength, delta, "noise_strength")
+        gain *= ACTIVATION_GAIN
+        # leaky_relu(g * x) = g * leaky_relu(x) for g > 0: the gain rides on factors that are small tensors
+        x = modulated_conv2d(x, weight, self.affine(w), up=self.up, fir=self.resample_filter, gain=gain)
+        offset = (bias * gain).reshape(-1 if bias.ndim == 2 else 1, bias.shape[-1], 1, 1)
+        if noise != "none":
+            if noise == "random":
+                maps = torch.randn(x.shape[0], 1, self.resolution, self.resolution, device=x.device)
+            else:
+                maps = self.noise_const[None, None]
+            x = x + (maps * (strength * gain).reshape(-1, 1, 1, 1)).to(x.dtype)
+        x = F.leaky_relu(x + offset.to(x.dtype), LRELU_SLOPE)
+        return x if self.clamp is None else x.clamp(-self.clamp * gain / ACTIVATION_GAIN, self.clamp * gain / ACTIVATION_GAIN)
+
+
+class ToRGB(nn.Module):
+    """Feature maps to a picture, modulated by the style: [N, I, H, W] -> float32 [N, 3, H, W]."""
+
+    def __init__(self, in_channels: int, image_channels: int, w_dim: int, *, clamp: float | None) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1)
+        self.weight = nn.Parameter(torch.randn(image_channels, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(image_channels))
+        self.weight_gain = 1 / math.sqrt(in_channels)
+        self.clamp = clamp
+
+    def forward(self, x: Tensor, w: Tensor, *, delta: LayerDelta | None = None) -> Tensor:
+        weight, bias = added(self.weight, delta, "weight"), added(self.bias, delta, "bias")
+        styles = self.affine(w) * self.weight_gain
+        rows = weight.flatten(-3) * styles[:, None]  # [N, 3, I]: so few outputs that a weight each is the cheap way
+        count, channels, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(count, height * width, channels)
+        picture = torch.bmm(pixels, rows.to(x.dtype).transpose(1, 2)).float() + bias.reshape(-1, 1, bias.shape[-1])
+        picture = picture.reshape(count, height, width, -1).permute(0, 3, 1, 2)
+        return picture if self.clamp is None else picture.clamp(-self.clamp, self.clamp)
+
+
+class SynthesisBlock(nn.Module):
+    """The layers of one resolution: conv0 (not at 4 px), conv1 and torgb, with skip connections of the pictures."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        *,
+        resolution: int,
+        image_channels: int,
+        clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("resample_filter", fir_filter())
+        self.layers = ["conv1", "torgb"] if in_channels == 0 else ["conv0", "conv1", "torgb"]
+        if in_channels == 0:
+            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+        else:
+            self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution=resolution, up=2, clamp=clamp)
+        self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution=resolution, up=1, clamp=clamp)
+        self.torgb = ToRGB(out_channels, image_channels, w_dim, clamp=clamp)
+
+    def forward(
+        self,
+        x: Tensor | None,
+        picture: Tensor | None,
+        rows: Tensor,
+        *,
+        noise: str,
+        dtype: torch.dtype,
+        deltas: dict[str, LayerDelta],
+    ) -> tuple[Tensor, Tensor]:
+        """x [N, I, H, W], picture [N, 3, H, W], rows of w [N, 2 or 3, W] -> both at this block's resolution."""
+        if x is None:
+            x = self.const.to(dtype).expand(rows.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        for name, w in zip(self.layers, rows.unbind(1), strict=True):
+            if name != "torgb":
+                x = getattr(self, name)(x, w, noise=noise, delta=deltas.get(name))
+        added_picture = self.torgb(x, rows[:, -1], delta=deltas.get("torgb"))
+        if picture is not None:
+            added_picture = added_picture + upsample_2d(picture, self.resample_filter)
+        return x, added_picture
+
+
+class Synthesis(nn.Module):
+    """w+ [N, L, W] -> float32 [N, 3, R, R] in about [-1, 1]. Row 2k and 2k+1 style the k-th block; torgb shares the
+    next block's first row (Karras et al. 2020, figure 7b with the row layout of the published code).
+    """
+
+    def __init__(
+        self,
+        w_dim: int,
+        resolution: int,
+        *,
+        image_channels: int = 3,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.block_resolutions = [2**level for level in range(2, int(math.log2(resolution)) + 1)]
+        self.num_layers = 2 * len(self.block_resolutions)
+        previous = 0
+        for size in self.block_resolutions:
+            channels = channels_at(size, channel_base=channel_base, channel_max=channel_max)
+            block = SynthesisBlock(
+                previous, channels, w_dim, resolution=size, image_channels=image_channels, clamp=clamp
+            )
+            self.add_module(f"b{size}", block)
+            previous = channels
+
+    def forward(
+        self,
+        ws: Tensor,
+        *,
+        noise: str = "constant",
+        dtype: torch.dtype = torch.float32,
+        deltas: Sequence[Delta | None] | None = None,
+    ) -> Tensor:
+        x = picture = None
+        first = 0
+        for size in self.block_resolutions:
+            block = getattr(self, f"b{size}")
+            rows = ws[:, first : first + len(block.layers)]
+            first += len(block.layers) - 1
+            additions = {} if deltas is None else block_additions(deltas, f"b{size}", block.layers)
+            x, picture = block(x, picture, rows, noise=noise, dtype=dtype, deltas=additions)
+        return picture
+
+
+class StyleGAN2(Generator):
+    """StyleGAN2 as a face generator: the published `mapping` and `synthesis` networks behind FaceLab's contract."""
+
+    spaces = ("z", "w", "w+")
+
+    def __init__(
+        self,
+        resolution: int,
+        *,
+        z_dim: int = 512,
+        w_dim: int = 512,
+        label_dim: int = 0,
+        mapping_layers: int = 8,
+        image_channels: int = 3,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.z_dim, self.w_dim = z_dim, w_dim
+        self.synthesis = Synthesis(
+            w_dim,
+            resolution,
+            image_channels=image_channels,
+            channel_base=channel_base,
+            channel_max=channel_max,
+            clamp=clamp,
+        )
+        self.mapping = Mapping(z_dim, w_dim, label_dim=label_dim, num_layers=mapping_layers)
+        self.num_layers = self.synthesis.num_layers
+
+    def latent_shape(self, space: str) -> tuple[int, int]:
+        shapes = {"z": (1, self.z_dim), "w": (1, self.w_dim), "w+": (self.num_layers, self.w_dim)}
+        if space not in shapes:
+            raise LatentMismatch(f"{self.name or 'This model'} has the spaces {', '.join(shapes)}, not {space!r}.")
+        return shapes[space]
+
+    def mean_latent(self) -> Tensor:
+        return self.mapping.w_avg[None]
+
+    def map(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.mapping(z, labels)
+
+    def synthesize(
+        self,
+        latents: Tensor,
+        deltas: Sequence[Delta | None] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        noise: str = "constant",
+    ) -> Tensor:
+        if latents.ndim != 3 or latents.shape[1] not in (1, self.num_layers) or latents.shape[2] != self.w_dim:
+            raise LatentMismatch(
+                f"synthesize takes w [N, 1, {self.w_dim}] or w+ [N, {self.num_layers}, {self.w_dim}], "
+                f"not {list(latents.shape)}"
+            )
+        if deltas is not None and len(deltas) != len(latents):
+            raise LatentMismatch(f"{len(latents)} latents came with {len(deltas)} deltas")
+        ws = latents.expand(-1, self.num_layers, -1)
+        if deltas is not None and not any(delta is not None for delta in deltas):
+            deltas = None
+        return self.synthesis(ws, noise=noise, dtype=dtype or fast_dtype(latents.device), deltas=deltas)
+
+
+def modulated_conv2d(
+    x: Tensor, weight: Tensor, styles: Tensor, *, up: int = 1, fir: Tensor | None = None, gain: float = 1.0
+) -> Tensor:
+    """Convolve with weights modulated and demodulated by the styles (Karras et al. 2020, equations 1 and 3).
+
+    x: [N, I, H, W] in the compute dtype. weight: float32 [O, I, k, k] for the whole batch, or [N, O, I, k, k] for a
+    weight each. styles: float32 [N, I]. gain scales the output [N, O, up * H, up * W].
+    """
+    energy = weight.square().sum(dim=(-2, -1))
+    if weight.ndim == 4:
+        demodulation = (styles.square() @ energy.t() + DEMODULATION_EPSILON).rsqrt()
+    else:
+        demodulation = (torch.einsum("noi,ni->no", energy, styles.square()) + DEMODULATION_EPSILON).rsqrt()
+    x = x * styles.to(x.dtype)[:, :, None, None]
+    if weight.ndim == 4:
+        x = _convolve(x, weight.to(x.dtype), up=up, fir=fir)
+    else:
+        x = torch.cat([_convolve(one[None], own.to(x.dtype), up=up, fir=fir) for one, own in zip(x, weight, strict=True)])
+    return x * (demodulation * gain).to(x.dtype)[:, :, None, None]
+
+
+def _convolve(x: Tensor, weight: Tensor, *, up: int, fir: Tensor | None) -> Tensor:
+    if up == 1:
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+    x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+    return filter_2d(x, fir, padding=1, gain=4)
+
+
+def _normalise(x: Tensor) -> Tensor:
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """The dtype in which this device convolves fastest: bfloat16 where it has instructions for it, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        return torch.bfloat16
+    return torch.float32
+
+
+def added(parameter: Tensor, delta: LayerDelta | None, name: str) -> Tensor:
+    """A layer's parameter with what the batch's faces add to it: [...] or, with a delta each, [N, ...]."""
+    return parameter if delta is None or name not in delta else parameter + delta[name]
+
+
+def block_additions(deltas: Sequence[Delta | None], block: str, layers: Sequence[str]) -> dict[str, LayerDelta]:
+    """The additions of a batch's deltas to the layers of one block, dense: layer -> parameter -> tensor."""
+    shared = all(delta is deltas[0] for delta in deltas)
+    additions: dict[str, LayerDelta] = {}
+    for layer in layers:
+        names = ("weight", "bias") if layer == "torgb" else ("weight", "bias", "noise_strength")
+        for name in names:
+            dense = [dense_addition(delta, f"{block}.{layer}.{name}") for delta in deltas[: 1 if shared else None]]
+            known = next((tensor for tensor in dense if tensor is not None), None)
+            if known is None:
+                continue
+            stacked = torch.stack([torch.zeros_like(known) if tensor is None else tensor for tensor in dense])
+            additions.setdefault(layer, {})[name] = stacked[0] if shared else stacked
+    return additions
+
+
+def dense_addition(delta: Delta | None, name: str) -> Tensor | None:
+    """What a delta adds to the synthesis parameter `name`, as a tensor of the parameter's shape, or None."""
+    if delta is None:
+        return None
+    if f"{name}:out" in delta.values:
+        product = delta.values[f"{name}:out"] @ delta.values[f"{name}:in"]
+        return product.reshape(product.shape[0], -1, 3, 3)
+    return delta.values.get(name)
