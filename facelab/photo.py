@@ -1,4 +1,4 @@
-"""Photos in: any picture that a phone or a browser makes, as one upright RGB array; anything else as a clear refusal."""
+"""Photos in: any picture that a phone or a browser makes, as one upright RGB array; the rest as a clear refusal."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _read_path(path: Path) -> bytes:
 
 def _too_many_bytes(size: int | None = None) -> str:
     found = f"is {size / 2**20:.0f} MB" if size else f"has more than {MAX_BYTES // 2**20} MB"
-    return f"This file {found}; photos of up to {MAX_BYTES // 2**20} MB can be opened. Save it smaller, as JPEG for example."
+    return f"This file {found}; photos of up to {MAX_BYTES // 2**20} MB can be opened. Save it as a smaller JPEG."
 
 
 def _open(data: bytes) -> Image.Image:
@@ -146,7 +146,7 @@ def _open(data: bytes) -> Image.Image:
         raise UnreadablePhoto(_too_many_pixels()) from cause
     except Image.UnidentifiedImageError as cause:
         raise UnreadablePhoto(
-            f"This is no picture that can be read, or its first bytes are damaged. Choose a photo as {_ACCEPTED}."
+            f"This is no picture that can be read, or it is damaged or incomplete. Choose a photo as {_ACCEPTED}."
         ) from cause
     except Exception as cause:  # as in read_photo: damaged headers raise nearly anything
         raise UnreadablePhoto(
