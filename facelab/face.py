@@ -54,7 +54,9 @@ class Latent:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2:
-            raise LatentMismatch(f"A latent has two dimensions, layers and channels; this one is {list(self.values.shape)}.")
+            raise LatentMismatch(
+                f"A latent has two dimensions, layers and channels; this one is {list(self.values.shape)}."
+            )
 
     def same_space_as(self, other: Latent) -> None:
         """Raise LatentMismatch unless `other` can be mixed with this latent."""
@@ -148,7 +150,11 @@ class Face:
                 raise ValueError("crop")
             if quad is not None and quad.shape != (4, 2):
                 raise ValueError("quad")
-            finite = [latent, *delta.values(), *([torch.from_numpy(quad.astype(np.float32))] if quad is not None else [])]
+            finite = [
+                latent,
+                *delta.values(),
+                *([torch.from_numpy(quad.astype(np.float32))] if quad is not None else []),
+            ]
             if not all(torch.isfinite(value).all() for value in finite):
                 raise ValueError("not finite")
             return cls(
@@ -161,7 +167,16 @@ class Face:
             )
         except BadFaceFile:
             raise
-        except (KeyError, ValueError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile, LatentMismatch) as cause:
+        except (
+            KeyError,
+            ValueError,
+            TypeError,
+            IndexError,
+            OSError,
+            EOFError,
+            zipfile.BadZipFile,
+            LatentMismatch,
+        ) as cause:
             raise BadFaceFile(
                 "This is not a FaceLab face file, or it is damaged. Choose a FACE.npz that FaceLab saved."
             ) from cause
@@ -170,7 +185,9 @@ class Face:
 def _read_arrays(source: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(source) as archive:  # sizes are checked before anything is unpacked
         if sum(entry.file_size for entry in archive.infolist()) > MAX_FACE_FILE_BYTES:
-            raise BadFaceFile("This face file unpacks to more than 64 MB, which no FaceLab face does. It was not opened.")
+            raise BadFaceFile(
+                "This face file unpacks to more than 64 MB, which no FaceLab face does. It was not opened."
+            )
     if hasattr(source, "seek"):
         source.seek(0)
     with np.load(source, allow_pickle=False) as archive:

@@ -18,7 +18,14 @@ from facelab.errors import LatentMismatch
 from facelab.face import Delta
 from facelab.generators.base import Generator
 from facelab.generators.discriminator import channels_at
-from facelab.generators.layers import ACTIVATION_GAIN, LRELU_SLOPE, Conv2d, FullyConnected, filter_2d, fir_filter, upsample_2d
+from facelab.generators.layers import (
+    ACTIVATION_GAIN,
+    LRELU_SLOPE,
+    FullyConnected,
+    filter_2d,
+    fir_filter,
+    upsample_2d,
+)
 
 DEMODULATION_EPSILON = 1e-8
 
@@ -80,7 +87,9 @@ class SynthesisLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.resolution, self.up, self.clamp = resolution, up, clamp
 
-    def forward(self, x: Tensor, w: Tensor, *, noise: str, gain: float = 1.0, delta: LayerDelta | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, w: Tensor, *, noise: str, gain: float = 1.0, delta: LayerDelta | None = None
+    ) -> Tensor:
         """x [N, I, H, W], w [N, W] -> [N, O, up * H, up * W]; noise: "constant", "random" or "none"."""
         weight = added(self.weight, delta, "weight")
         bias = added(self.bias, delta, "bias")
@@ -96,7 +105,11 @@ class SynthesisLayer(nn.Module):
                 maps = self.noise_const[None, None]
             x = x + (maps * (strength * gain).reshape(-1, 1, 1, 1)).to(x.dtype)
         x = F.leaky_relu(x + offset.to(x.dtype), LRELU_SLOPE)
-        return x if self.clamp is None else x.clamp(-self.clamp * gain / ACTIVATION_GAIN, self.clamp * gain / ACTIVATION_GAIN)
+        return (
+            x
+            if self.clamp is None
+            else x.clamp(-self.clamp * gain / ACTIVATION_GAIN, self.clamp * gain / ACTIVATION_GAIN)
+        )
 
 
 class ToRGB(nn.Module):
@@ -294,7 +307,9 @@ def modulated_conv2d(
     if weight.ndim == 4:
         x = _convolve(x, weight.to(x.dtype), up=up, fir=fir)
     else:
-        x = torch.cat([_convolve(one[None], own.to(x.dtype), up=up, fir=fir) for one, own in zip(x, weight, strict=True)])
+        x = torch.cat(
+            [_convolve(one[None], own.to(x.dtype), up=up, fir=fir) for one, own in zip(x, weight, strict=True)]
+        )
     return x * (demodulation * gain).to(x.dtype)[:, :, None, None]
 
 

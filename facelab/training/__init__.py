@@ -1,0 +1,1 @@
+"""Training: data, and one trainer per model family."""

@@ -1,0 +1,127 @@
+"""Training pictures as one memory-mapped array, made once from a folder or a zip."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from facelab.errors import BadSetting
+
+SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
+
+
+class Pictures:
+    """Square training pictures: `images` is a memory-mapped uint8 array [N, R, R, 3].
+
+    batch() is a pure function of seed and step, so that a resumed training sees what an uninterrupted one would.
+    """
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, step: int, *, size: int, seed: int, flip: bool = True) -> Tensor:
+        """The batch of one step: float32 [size, 3, R, R] in [-1, 1], channels last; half of it mirrored.
+
+        Every epoch is a new permutation; a batch may span two epochs.
+        """
+        positions = np.arange(step * size, (step + 1) * size)
+        epochs, places = np.divmod(positions, len(self))
+        indices = np.empty(size, np.int64)
+        for epoch in np.unique(epochs):
+            order = np.random.default_rng((seed, int(epoch))).permutation(len(self))
+            indices[epochs == epoch] = order[places[epochs == epoch]]
+        pixels = self.images[indices]
+        if flip:
+            mirrored = np.random.default_rng((seed, step, 1)).random(size) < 0.5
+            pixels[mirrored] = pixels[mirrored, :, ::-1]
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)
+
+
+def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | None = "train") -> Pictures:
+    """Decode the pictures of a folder or a zip into `cache` (once), cropped to squares of `resolution` pixels.
+
+    split: where a labels.csv with the columns image and split is there, only this split's pictures; None takes all.
+    Raises BadSetting when there is nothing to train on.
+    """
+    names = _names_of_split(source, split)
+    key = hashlib.sha256(f"{source.resolve()} {source.stat().st_mtime_ns} {len(names)} {split}".encode()).hexdigest()[
+        :12
+    ]
+    path = cache / f"pictures-{resolution}-{key}.npy"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _decode(source, names, resolution, path)
+    return Pictures(np.load(path, mmap_mode="r"))
+
+
+def _names_of_split(source: Path, split: str | None) -> list[str]:
+    if not source.exists():
+        raise BadSetting(f"There is no {source}. Give a folder or a zip of pictures.")
+    names = sorted(name for name in _list(source) if Path(name).suffix.lower() in SUFFIXES)
+    labels = _read(source, "labels.csv")
+    if split is not None and labels is not None:
+        rows = csv.DictReader(io.StringIO(labels.decode("utf-8")))
+        chosen = {Path(row["image"]).stem for row in rows if row.get("split", split) == split}
+        names = [name for name in names if Path(name).stem in chosen]
+    if not names:
+        raise BadSetting(f"{source} holds no pictures to train on ({', '.join(sorted(SUFFIXES))}).")
+    return names
+
+
+def _list(source: Path) -> list[str]:
+    if source.is_dir():
+        return [str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()]
+    with zipfile.ZipFile(source) as archive:
+        return archive.namelist()
+
+
+def _read(source: Path, name: str) -> bytes | None:
+    if source.is_dir():
+        path = source / name
+        return path.read_bytes() if path.exists() else None
+    with zipfile.ZipFile(source) as archive:
+        return archive.read(name) if name in archive.namelist() else None
+
+
+def _contents(source: Path, names: list[str]) -> Iterator[bytes]:
+    if source.is_dir():
+        yield from ((source / name).read_bytes() for name in names)
+        return
+    with zipfile.ZipFile(source) as archive:
+        yield from (archive.read(name) for name in names)
+
+
+def _decode(source: Path, names: list[str], resolution: int, path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(names), resolution, resolution, 3))
+
+    def place(index: int, name: str, data: bytes) -> None:
+        try:
+            picture = Image.open(io.BytesIO(data)).convert("RGB")
+        except (UnidentifiedImageError, OSError) as cause:
+            raise BadSetting(f"{name} in {source} cannot be decoded. Remove it from the training pictures.") from cause
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        box = (left, top, left + side, top + side)
+        array[index] = np.asarray(picture.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(names), 1024):  # bounded, so that a large data set is not held twice
+            chunk = names[first : first + 1024]
+            list(pool.map(place, range(first, first + len(chunk)), chunk, _contents(source, chunk)))
+    array.flush()
+    partial.replace(path)
