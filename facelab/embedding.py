@@ -1,0 +1,398 @@
+"""Picture -> latent by optimisation (Abdal et al. 2019, Image2StyleGAN), then pivotal tuning, as one iterator.
+
+Each `next` is one step and yields an EmbedStep. Closing the iterator stops; passing the last step's `state` to `embed`
+goes on exactly where it stopped. Nothing here writes to a model, so many faces can be embedded on one at the same time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facelab.errors import BadSetting, LatentMismatch
+from facelab.face import Delta, Latent
+from facelab.generators.base import Generator
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.perceptual import Distance
+from facelab.refinement import as_delta, as_stored, delta_shapes, fitting_rank, start_values
+
+SPACES = ("z", "w", "w+")
+STARTS = ("mean", "random")
+SCHEDULES = ("constant", "cosine")
+PERCEPTUALS = ("discriminator", "vgg16")
+NOISES = ("constant", "resampled")
+IMPROVEMENT = 1e-3  # a loss lower by less than this fraction does not count as better for early stopping
+MEAN_CANDIDATES = 512  # z has no point for the mean face: the start is the nearest of so many draws
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedSettings:
+    """How to embed. The defaults are Image2StyleGAN's (section 5) but for the perceptual network.
+
+    space: "w+" has a row a layer, "w" and "z" one row. start: "mean" (faces) or "random", uniform in [-1, 1] (anything
+    else; section 5.1). schedule: of the learning rate: "constant", or "cosine" after a warm-up over the first
+    `warm_up` of the steps. pixel_weight: of the mean squared difference of pixels in [-1, 1] (lambda_mse).
+    perceptual_weight: of the distance in features (lambda_percept), and perceptual: whose, "discriminator" or
+    "vgg16"; losses of the two are not on one scale. noise: "constant" or, visibly worse (figure 16), "resampled" at
+    each step. refine: whether to go on with pivotal tuning, for refine_steps at refine_learning_rate with
+    convolutions of rank refine_rank (lowered where the delta would take more than 500 kB). preview_every: steps
+    between pictures, 0 for none but the phases' last. patience: steps without getting better after which a phase ends
+    early, 0 for never. seed: of a random start and of the refinement's factors.
+    Raises BadSetting for a value outside its range.
+    """
+
+    space: str = "w+"
+    start: str = "mean"
+    steps: int = 5000
+    learning_rate: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    schedule: str = "constant"
+    warm_up: float = 0.05
+    pixel_weight: float = 1.0
+    perceptual_weight: float = 1.0
+    perceptual: str = "discriminator"
+    noise: str = "constant"
+    refine: bool = False
+    refine_steps: int = 150
+    refine_rank: int = 16
+    refine_learning_rate: float = 0.01
+    preview_every: int = 10
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("space", SPACES),
+            ("start", STARTS),
+            ("schedule", SCHEDULES),
+            ("perceptual", PERCEPTUALS),
+            ("noise", NOISES),
+        ):
+            if getattr(self, name) not in known:
+                raise BadSetting(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
+        for name, low, high in (
+            ("steps", 1, 100_000),
+            ("learning_rate", 1e-6, 10),
+            ("epsilon", 0, 1),
+            ("warm_up", 0, 1),
+            ("pixel_weight", 0, 1e6),
+            ("perceptual_weight", 0, 1e6),
+            ("refine_steps", 1, 100_000),
+            ("refine_rank", 1, 64),
+            ("refine_learning_rate", 1e-6, 10),
+            ("preview_every", 0, 100_000),
+            ("patience", 0, 100_000),
+        ):
+            if not low <= getattr(self, name) <= high:  # False for nan, too
+                raise BadSetting(f"{name} must be between {low:g} and {high:g}, not {getattr(self, name)}.")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise BadSetting(f"betas must lie in [0, 1), not {self.betas}.")
+        if self.pixel_weight == self.perceptual_weight == 0:
+            raise BadSetting("pixel_weight and perceptual_weight cannot both be 0: nothing would be compared.")
+
+
+PRESETS = {
+    "fast": EmbedSettings(
+        steps=200,
+        learning_rate=0.05,
+        schedule="cosine",
+        perceptual_weight=0.5,
+        refine=True,
+        preview_every=5,
+        patience=50,
+    ),
+    "paper": EmbedSettings(),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """A vector under Adam (Kingma & Ba 2015): its values, the two moments, and the number of steps taken.
+
+    A step makes new tensors, so every state stays as it was when it was yielded.
+    """
+
+    values: Tensor
+    first: Tensor
+    second: Tensor
+    steps: int = 0
+
+    @classmethod
+    def at(cls, values: Tensor) -> Descent:
+        """Start from `values`."""
+        return cls(values, torch.zeros_like(values), torch.zeros_like(values))
+
+    def step(self, gradient: Tensor, *, learning_rate: float, betas: tuple[float, float], epsilon: float) -> Descent:
+        """One step down `gradient` (algorithm 1)."""
+        steps = self.steps + 1
+        first = self.first.lerp(gradient, 1 - betas[0])
+        second = self.second.lerp(gradient.square(), 1 - betas[1])
+        scale = (second / (1 - betas[1] ** steps)).sqrt_().add_(epsilon)
+        values = torch.addcdiv(self.values, first, scale, value=-learning_rate / (1 - betas[0] ** steps))
+        return Descent(values, first, second, steps)
+
+
+@dataclass(frozen=True, eq=False)
+class EmbedState:
+    """All that is needed to go on with an embedding: pass it to `embed` as `resume`.
+
+    model, space: what it belongs to. phase: "latent" or "refine". steps_before: steps of the phases before this one.
+    descent: the latent's or the delta's. best, best_loss: the values with the lowest loss of this phase. stale_loss,
+    stale_steps: what early stopping compares with, and for how long. pivot, rank: the latent found and the rank of the
+    delta, once refining.
+    """
+
+    model: str
+    space: str
+    phase: str
+    descent: Descent
+    best: Tensor
+    steps_before: int = 0
+    best_loss: float = math.inf
+    stale_loss: float = math.inf
+    stale_steps: int = 0
+    pivot: Tensor | None = None
+    rank: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class EmbedStep:
+    """What one step of an embedding found.
+
+    phase: "latent" or "refine". step: counted through both phases from 1, of total. losses: "total", "pixel" (mean
+    squared difference in [-1, 1]) and "perceptual" of this step, before their weights. psnr: of this step's picture, in
+    dB. latent_distance: ||w - w_mean|| of the best latent over all rows of w+ (Image2StyleGAN, table 2; one row counts
+    for each layer), and latent_distance_per_row, the mean of the rows' norms. identity_distance: dlib's, or None where
+    it was not measured. latent, delta: the best so far. image: uint8 [R, R, 3] on preview steps: this step's picture,
+    and on the last step of a phase the best one. state: to resume from. phase_done, done: the last step of its
+    phase, of all.
+    """
+
+    phase: str
+    step: int
+    total: int
+    losses: dict[str, float]
+    psnr: float
+    latent_distance: float
+    latent_distance_per_row: float
+    latent: Latent
+    delta: Delta | None
+    image: np.ndarray | None
+    state: EmbedState
+    phase_done: bool
+    done: bool
+    identity_distance: float | None = None
+
+
+def embed(
+    generator: Generator,
+    target: np.ndarray,
+    settings: EmbedSettings = PRESETS["fast"],
+    *,
+    perceptual: Callable[[Tensor], Distance] | None = None,
+    resume: EmbedState | None = None,
+) -> Iterator[EmbedStep]:
+    """Find the latent, and with `settings.refine` the delta, whose picture is `target`.
+
+    target: uint8 [R, R, 3] RGB at the generator's resolution. perceptual: makes the distance to a target
+    [1, 3, R, R] in [-1, 1]; may be None only where perceptual_weight is 0. resume: the state of the last step of an
+    earlier run, which may have had other settings (more steps, or refine now on).
+    Raises BadSetting for a target of another size, LatentMismatch for a state of another model or space.
+    """
+    goal = as_picture(target, generator)
+    if settings.perceptual_weight and perceptual is None:
+        raise BadSetting("perceptual_weight is not 0, but embed was given no perceptual distance.")
+    measure = _measurement(goal, settings, perceptual)
+    state = resume or _start(generator, settings, goal.device)
+    if (state.model, state.space) != (generator.name, settings.space):
+        raise LatentMismatch(
+            f"This embedding was begun in {state.space} of {state.model}; it cannot go on in {settings.space} of "
+            f"{generator.name}. Begin again."
+        )
+    return _run(generator, settings, measure, state)
+
+
+def as_picture(target: np.ndarray, generator: Generator) -> Tensor:
+    """uint8 [R, R, 3] -> float32 [1, 3, R, R] in [-1, 1] on the generator's device. Raises BadSetting for another size."""
+    side = generator.resolution
+    if target.shape != (side, side, 3) or target.dtype != np.uint8:
+        raise BadSetting(
+            f"{generator.name} embeds uint8 pictures of {side} x {side} RGB pixels, not {target.dtype} {target.shape}."
+        )
+    device = generator.mean_latent().device
+    return torch.from_numpy(target).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def as_pixels(picture: Tensor) -> np.ndarray:
+    """float [1, 3, H, W] in [-1, 1] -> uint8 [H, W, 3]."""
+    return ((picture[0].detach().float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+
+
+def learning_rate_at(step: int, steps: int, *, peak: float, schedule: str, warm_up: float) -> float:
+    """The learning rate of step 0 <= `step` < `steps`: constant, or a linear warm-up and a cosine down to nearly 0."""
+    if schedule == "constant":
+        return peak
+    ramp = max(1, round(warm_up * steps))
+    if step < ramp:
+        return peak * (step + 1) / ramp
+    progress = min((step - ramp) / max(1, steps - ramp), 1.0)
+    return peak * max(0.5 * (1 + math.cos(math.pi * progress)), 0.01)
+
+
+Measure = Callable[[Tensor], tuple[Tensor, dict[str, float]]]
+
+
+def _measurement(goal: Tensor, settings: EmbedSettings, perceptual: Callable[[Tensor], Distance] | None) -> Measure:
+    """The loss to `goal` (equation 1): picture [1, 3, R, R] -> the total as a tensor, and each term."""
+    distance = perceptual(goal) if settings.perceptual_weight else None
+
+    def measure(picture: Tensor) -> tuple[Tensor, dict[str, float]]:
+        pixel = (picture - goal).square().mean()
+        seen = distance(picture).sum() if distance else torch.zeros_like(pixel)
+        total = settings.pixel_weight * pixel + settings.perceptual_weight * seen
+        error = (picture.detach().clamp(-1, 1) - goal).square().mean()  # what a viewer will see
+        numbers = torch.stack([total.detach(), pixel.detach(), seen.detach(), error]).tolist()
+        return total, dict(zip(("total", "pixel", "perceptual", "error"), numbers, strict=True))
+
+    return measure
+
+
+def _start(generator: Generator, settings: EmbedSettings, device: torch.device) -> EmbedState:
+    shape = generator.latent_shape(settings.space)
+    random = torch.Generator().manual_seed(settings.seed)
+    if settings.start == "random":
+        values = (torch.rand(shape, generator=random) * 2 - 1).to(device)
+    elif settings.space == "z":
+        draws = torch.randn(MEAN_CANDIDATES, shape[1], generator=random).to(device)
+        away = (generator.map(draws) - generator.mean_latent()).square().sum(dim=1)
+        values = draws[away.argmin()][None]
+    else:
+        values = generator.mean_latent().detach().expand(shape).contiguous()
+    return EmbedState(generator.name, settings.space, "latent", Descent.at(values), values)
+
+
+def _run(generator: Generator, settings: EmbedSettings, measure: Measure, state: EmbedState) -> Iterator[EmbedStep]:
+    dtype = fast_dtype(state.best.device)
+    if state.phase == "latent":
+        extra = {"noise": "random"} if settings.noise == "resampled" else {}
+
+        def render_latent(values: Tensor) -> Tensor:
+            return generator.synthesize(as_rows(generator, values, settings.space), dtype=dtype, **extra)
+
+        for step in _descend(render_latent, measure, state, settings, settings.steps, settings.learning_rate):
+            state = step.state
+            yield _report(generator, step, settings, last=not settings.refine)
+        if not settings.refine:
+            return
+        state = _begin_refinement(generator, state, settings)
+
+    pivot = as_rows(generator, state.pivot, settings.space)
+    shapes = delta_shapes(generator, rank=state.rank)
+
+    def render_delta(values: Tensor) -> Tensor:
+        return generator.synthesize(pivot, [as_delta(values, shapes)], dtype=dtype)
+
+    for step in _descend(render_delta, measure, state, settings, settings.refine_steps, settings.refine_learning_rate):
+        yield _report(generator, step, settings, last=True)
+
+
+def as_rows(generator: Generator, values: Tensor, space: str) -> Tensor:
+    """A latent [L, D] of `space` as `synthesize` takes it: w [1, 1, D] or w+ [1, L, D]."""
+    return (generator.map(values) if space == "z" else values)[None]
+
+
+def _begin_refinement(generator: Generator, state: EmbedState, settings: EmbedSettings) -> EmbedState:
+    rank = min(settings.refine_rank, fitting_rank(generator))
+    values = start_values(delta_shapes(generator, rank=rank), seed=settings.seed).to(state.best.device)
+    return EmbedState(
+        model=state.model,
+        space=state.space,
+        phase="refine",
+        descent=Descent.at(values),
+        best=values,
+        steps_before=state.descent.steps,
+        pivot=state.best,
+        rank=rank,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    state: EmbedState
+    numbers: dict[str, float]
+    picture: Tensor
+    steps: int
+    over: bool
+
+
+def _descend(
+    render: Callable[[Tensor], Tensor],
+    measure: Measure,
+    state: EmbedState,
+    settings: EmbedSettings,
+    steps: int,
+    learning_rate: float,
+) -> Iterator[_Step]:
+    """Go down from `state` until `steps` are done in its phase, or `patience` runs out."""
+
+    def over(state: EmbedState) -> bool:
+        return state.descent.steps >= steps or 0 < settings.patience <= state.stale_steps
+
+    while not over(state):
+        descent = state.descent
+        with torch.enable_grad():
+            values = descent.values.detach().requires_grad_()
+            picture = render(values)
+            total, numbers = measure(picture)
+            (gradient,) = torch.autograd.grad(total, values)
+        rate = learning_rate_at(
+            descent.steps, steps, peak=learning_rate, schedule=settings.schedule, warm_up=settings.warm_up
+        )
+        moved = descent.step(gradient, learning_rate=rate, betas=settings.betas, epsilon=settings.epsilon)
+        loss = numbers["total"]
+        state = replace(state, descent=moved, stale_steps=state.stale_steps + 1)
+        if loss < state.best_loss:
+            state = replace(state, best=descent.values, best_loss=loss)
+        if loss < state.stale_loss * (1 - IMPROVEMENT):
+            state = replace(state, stale_loss=loss, stale_steps=0)
+        yield _Step(state, numbers, picture.detach(), steps, over(state))
+
+
+def _report(generator: Generator, step: _Step, settings: EmbedSettings, *, last: bool) -> EmbedStep:
+    state, numbers = step.state, dict(step.numbers)
+    latent, delta = state.best, None
+    if state.phase == "refine":
+        latent = state.pivot
+        delta = as_delta(as_stored(state.best), delta_shapes(generator, rank=state.rank))
+    with torch.no_grad():
+        rows = as_rows(generator, latent, state.space)
+        away = (rows[0] - generator.mean_latent()).expand(generator.num_layers, -1).norm(dim=1)
+        image = None
+        if step.over:
+            deltas = None if delta is None else [delta]
+            image = as_pixels(generator.synthesize(rows, deltas, dtype=fast_dtype(latent.device)))
+        elif settings.preview_every and state.descent.steps % settings.preview_every == 0:
+            image = as_pixels(step.picture)
+    count = state.steps_before + state.descent.steps
+    error = numbers.pop("error")
+    return EmbedStep(
+        phase=state.phase,
+        step=count,
+        total=count if step.over and last else state.steps_before + step.steps + (0 if last else settings.refine_steps),
+        losses=numbers,
+        psnr=10 * math.log10(4 / max(error, 1e-10)),
+        latent_distance=away.norm().item(),
+        latent_distance_per_row=away.mean().item(),
+        latent=Latent(latent.detach().cpu(), state.space, state.model),
+        delta=None if delta is None else Delta({name: value.cpu() for name, value in delta.values.items()}),
+        image=image,
+        state=state,
+        phase_done=step.over,
+        done=step.over and last,
+    )

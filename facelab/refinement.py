@@ -1,0 +1,74 @@
+"""Pivotal tuning (Roich et al. 2021): after the latent, tune the generator a little on this one face.
+
+The paper tunes all weights of the synthesis network and so leaves a network a face. Here what is learned is a low-rank
+addition (Hu et al. 2021, LoRA) that lives beside the shared weights, which are never written to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from facelab.errors import BadSetting
+from facelab.face import Delta
+from facelab.generators.base import Generator
+
+MAX_BYTES = 500_000  # of one face's delta in float16
+
+
+def delta_shapes(generator: Generator, *, rank: int) -> dict[str, tuple[int, ...]]:
+    """The tensors of a delta: two factors of rank `rank` for each 3 x 3 convolution; biases, noise strengths and the
+    small weights that make RGB of features whole. The affine layers (styles) stay as they are.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, parameter in generator.synthesis.named_parameters():
+        shape = tuple(parameter.shape)
+        if ".affine." in name or name.endswith(".const"):
+            continue
+        if len(shape) == 4 and shape[-1] > 1:
+            shapes[f"{name}:out"] = (shape[0], rank)
+            shapes[f"{name}:in"] = (rank, math.prod(shape[1:]))
+        else:
+            shapes[name] = shape
+    return shapes
+
+
+def fitting_rank(generator: Generator, *, limit: int = MAX_BYTES) -> int:
+    """The largest rank whose delta takes at most `limit` bytes in float16. Raises BadSetting when not even 1 does."""
+    sizes = [_nbytes(delta_shapes(generator, rank=rank)) for rank in (0, 1)]
+    rank = (limit - sizes[0]) // max(sizes[1] - sizes[0], 1)
+    if rank < 1:
+        raise BadSetting(
+            f"{generator.name} is too large to refine a face within {limit:,} bytes. Embed without refining."
+        )
+    return rank
+
+
+def _nbytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    return sum(2 * math.prod(shape) for shape in shapes.values())
+
+
+def start_values(shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> Tensor:
+    """The delta that adds nothing, as one flat float32 vector: inner factors random, everything else zero."""
+    random = torch.Generator().manual_seed(seed)
+    parts = []
+    for name, shape in shapes.items():
+        if name.endswith(":in"):
+            parts.append(torch.randn(shape, generator=random) / math.sqrt(shape[0]))
+        else:
+            parts.append(torch.zeros(shape))
+    return torch.cat([part.flatten() for part in parts])
+
+
+def as_delta(values: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> Delta:
+    """Cut a flat vector into the tensors of a delta; differentiable, nothing is copied."""
+    parts = values.split([math.prod(shape) for shape in shapes.values()])
+    return Delta({name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)})
+
+
+def as_stored(values: Tensor) -> Tensor:
+    """The values as FACE.npz will hold them (rounded to float16), so that a saved face renders as it did before."""
+    return values.detach().half().float()

@@ -1,0 +1,186 @@
+"""Studio: the resident models of one device, and one method per user action. Holds no user's data."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facelab.checkpoints.cards import Card, catalogue, find_card
+from facelab.checkpoints.weights import load_model
+from facelab.embedding import PRESETS, EmbedSettings, EmbedState, EmbedStep, as_pixels, as_rows, embed
+from facelab.errors import BadSetting, NoFaceFound
+from facelab.face import AlignedFace, Face, Latent
+from facelab.generators.discriminator import Discriminator
+from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
+from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
+
+if TYPE_CHECKING:
+    from facelab.detection import FaceFinder, FoundFace
+    from facelab.recognition import Recogniser
+
+IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
+MAX_SIDE = 4096  # of a rendered picture, in pixels
+
+
+class Studio:
+    """The models of one device, loaded at their first use and shared by every thread that calls.
+
+    model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is.
+    Raises UnknownModel for a model without a card.
+    """
+
+    def __init__(self, model: str = "faces128", *, device: str = "auto") -> None:
+        self.card = find_card(model)
+        self.device = best_device() if device == "auto" else torch.device(device)
+        self._lock = threading.RLock()
+        self._resident: dict[str, object] = {}
+
+    def models(self) -> list[Card]:
+        """The cards of all known models."""
+        return list(catalogue().values())
+
+    def warm_up(self) -> None:
+        """Load everything that an embedding needs and run it once, so that the first visitor does not wait."""
+        picture = np.full((self.card.resolution, self.card.resolution, 3), 127, np.uint8)
+        for _ in embed(
+            self.generator,
+            picture,
+            replace(PRESETS["fast"], steps=2, refine_steps=2),
+            perceptual=self._perceptual("discriminator"),
+        ):
+            pass
+        self._recogniser.vector(picture)
+
+    def find_faces(self, photo: np.ndarray, *, landmarks: str = "dlib") -> list[FoundFace]:
+        """The faces of a photo, uint8 [H, W, 3], largest first. landmarks: "dlib" (68 points) or "mtcnn" (5 points).
+
+        Raises NoFaceFound when there is none.
+        """
+        faces = self._finder.find(photo, landmarks=landmarks)
+        if not faces:
+            height, width = photo.shape[:2]
+            raise NoFaceFound(
+                f"No face was found in this photo ({width} x {height}). Click the two eyes to align it by hand, "
+                "or try a photo where the face is larger than about 40 pixels."
+            )
+        return faces
+
+    def align(self, photo: np.ndarray, face: FoundFace | np.ndarray) -> AlignedFace:
+        """Cut a face out of its photo: a face that `find_faces` found, or a quad, float [4, 2] in the photo's pixels
+        (see alignment.quad_from_eyes and alignment.adjust_quad for aligning by hand).
+        """
+        from facelab.alignment import align, quad_from_landmarks
+
+        if isinstance(face, np.ndarray):
+            return align(photo, face, resolution=self.card.resolution)
+        quad = quad_from_landmarks(face.landmarks)
+        return align(photo, quad, resolution=self.card.resolution, landmarks=face.landmarks, detector=face.detector)
+
+    def embed(
+        self, aligned: AlignedFace, settings: EmbedSettings = PRESETS["fast"], *, resume: EmbedState | None = None
+    ) -> Iterator[EmbedStep]:
+        """Embed a face: `embedding.embed` with this studio's models, and identity distance where it is measured.
+
+        The distance is dlib's between the photo's crop and the picture of the best latent and delta: at the end of
+        each phase, and on some previews in between. Closing the iterator stops.
+        """
+        steps = embed(
+            self.generator, aligned.image, settings, perceptual=self._perceptual(settings.perceptual), resume=resume
+        )
+        return self._with_identity(steps, aligned)
+
+    def _with_identity(self, steps: Iterator[EmbedStep], aligned: AlignedFace) -> Iterator[EmbedStep]:
+        target = self._recogniser.vector(aligned.image)
+        for step in steps:
+            if step.image is not None and (step.phase_done or step.step % IDENTITY_EVERY == 0):
+                distance = float(np.linalg.norm(self._recogniser.vector(step.image) - target))
+                step = replace(step, identity_distance=distance)
+            yield step
+
+    def to_face(self, step: EmbedStep, aligned: AlignedFace) -> Face:
+        """What an embedding has found so far, as a face to edit and save."""
+        return Face(
+            latent=step.latent,
+            delta=step.delta,
+            crop=aligned.crop,
+            quad=aligned.quad,
+            photo_size=aligned.photo_size,
+            model_sha256=self.card.sha256,
+        )
+
+    @torch.no_grad()
+    def render(self, face: Face, size: int | None = None) -> np.ndarray:
+        """The generator's picture of a face, its delta applied: uint8 [size, size, 3], by default at the model's own size.
+
+        Raises LatentMismatch for a face of another model, and BadSetting for a size out of range.
+        """
+        if size is not None and not 16 <= size <= MAX_SIDE:
+            raise BadSetting(f"The size of a picture must be between 16 and {MAX_SIDE} pixels, not {size}.")
+        self.generator.check(face.latent)
+        rows = as_rows(self.generator, face.latent.values.to(self.device), face.latent.space)
+        deltas = None if face.delta is None else [face.delta]
+        picture = as_pixels(self.generator.synthesize(rows, deltas, dtype=fast_dtype(self.device)))
+        if size is None or size == len(picture):
+            return picture
+        return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS))
+
+    def sample(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[tuple[Face, np.ndarray]]:
+        """`count` random faces with their pictures, uint8 [R, R, 3]; the same for the same seed.
+
+        truncation: 0 is the mean face, 1 the full variety.
+        """
+        latents = self.generator.sample(count, seed=seed, truncation=truncation)
+        faces = [Face(Latent(w.cpu(), "w+", self.card.name), model_sha256=self.card.sha256) for w in latents]
+        return [(face, self.render(face)) for face in faces]
+
+    @property
+    def generator(self) -> StyleGAN2:
+        """The generator, resident and frozen."""
+        return self._networks[0]
+
+    @property
+    def _networks(self) -> tuple[StyleGAN2, Discriminator]:
+        def load() -> tuple[StyleGAN2, Discriminator]:
+            generator, discriminator = load_model(self.card.name, device=self.device)
+            discriminator.compute_dtype = fast_dtype(self.device)
+            return generator, discriminator
+
+        return self._keep("networks", load)
+
+    @property
+    def _finder(self) -> FaceFinder:
+        from facelab.detection import FaceFinder
+
+        return self._keep("finder", FaceFinder)
+
+    @property
+    def _recogniser(self) -> Recogniser:
+        from facelab.recognition import Recogniser
+
+        return self._keep("recogniser", Recogniser)
+
+    def _perceptual(self, name: str) -> Callable[[Tensor], Distance]:
+        if name == "vgg16":
+            network: Vgg16 = self._keep("vgg16", lambda: load_vgg16(device=self.device))
+            return lambda target: vgg16_distance(network, target)
+        return lambda target: discriminator_distance(self._networks[1], target)
+
+    def _keep(self, name: str, load: Callable[[], object]):  # noqa: ANN202
+        with self._lock:
+            if name not in self._resident:
+                self._resident[name] = load()
+            return self._resident[name]
+
+
+def best_device() -> torch.device:
+    """CUDA or MPS where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
