@@ -31,3 +31,7 @@ class BadFaceFile(FaceLabError):
 
 class BadSetting(FaceLabError, ValueError):
     """A setting outside its range."""
+
+
+class Busy(FaceLabError):
+    """More work or more visitors than this machine takes on at a time."""

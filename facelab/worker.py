@@ -1,0 +1,83 @@
+"""The device's one queue: work in slices, each job's next slice behind everybody else's, so that nobody's page freezes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from facelab.errors import Busy
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+MAX_JOBS = 16
+_END: Any = object()
+
+
+class Worker:
+    """One thread that does all work on the device, one slice at a time, first come first served.
+
+    A job has never more than one slice in the queue, which makes the turns fair: after its slice it stands behind all
+    others. So keep slices short (one step of an embedding); the longest one is what everybody waits at most per turn.
+    """
+
+    def __init__(self, *, max_jobs: int = MAX_JOBS) -> None:
+        """max_jobs: how many jobs may be under way or waiting before the next one is refused."""
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelab-device")
+        self._lock = threading.Lock()
+        self._max_jobs = max_jobs
+        self._jobs = 0
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs are under way or waiting."""
+        return self._jobs
+
+    def run(self, work: Callable[Arguments, Result], *args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        """Do `work(*args, **options)` as one slice and return its result; what it raises is raised here.
+
+        Raises Busy when too many jobs are waiting.
+        """
+        with self._admitted():
+            return self._thread.submit(work, *args, **options).result()
+
+    def iterate(
+        self, work: Callable[Arguments, Iterator[Result]], *args: Arguments.args, **options: Arguments.kwargs
+    ) -> Iterator[Result]:
+        """Go through `work(*args, **options)`, each `next` of it one slice on the device's thread.
+
+        Closing the returned iterator cancels the job: no further slice runs, and the inner iterator is closed on the
+        device's thread. What the inner iterator raises is raised here. Raises Busy, at the first `next`, when too many
+        jobs are waiting.
+        """
+        with self._admitted():
+            inner = iter(self._thread.submit(work, *args, **options).result())
+            try:
+                while (item := self._thread.submit(next, inner, _END).result()) is not _END:
+                    yield item
+            finally:
+                close = getattr(inner, "close", None)
+                if close is not None:
+                    self._thread.submit(close)
+
+    def close(self) -> None:
+        """Finish the slice under way and take no more work."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        with self._lock:
+            if self._jobs >= self._max_jobs:
+                raise Busy(
+                    f"{self._jobs} people are using this machine just now, which is all it can serve. "
+                    "Your work is kept; try again in a minute."
+                )
+            self._jobs += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._jobs -= 1
