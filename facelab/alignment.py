@@ -21,7 +21,7 @@ MAX_CENTRE_OUTSIDE = 0.25  # in sides of the quad
 ZOOM_RANGE = (0.25, 4.0)
 
 # The FFHQ template (Karras et al. 2019, "A Style-Based Generator Architecture", appendix A; recreate_aligned_images()
-# of the published dataset tool): half the side from the eyes' distance or from eyes to mouth, the centre a little below.
+# of the published dataset tool): half the side from the eyes' distance or from eyes to mouth, the centre below.
 _EYES_SCALE, _MOUTH_SCALE, _CENTRE_DOWN = 2.0, 1.8, 0.1
 _BORDER, _PADDING, _BLUR = 0.1, 0.3, 0.02  # in sides of the quad
 
@@ -173,59 +173,60 @@ def _check_inside(corners: np.ndarray, width: int, height: int) -> None:
 
 
 def _cut(photo: np.ndarray, quad: np.ndarray, size: int) -> Image.Image:
-    corners = _check_quad(quad)
+    corners, matrix = _check_quad(quad), crop_to_photo(quad, size)
     side = math.hypot(*(corners[3] - corners[0]))
     height, width = photo.shape[:2]
+    lowest, highest = corners.min(axis=0), corners.max(axis=0)
     border = max(_BORDER * side, 3.0)
-    start = np.floor(corners.min(axis=0) - border).astype(int)
-    stop = np.ceil(corners.max(axis=0) + border).astype(int)
-    x0, y0 = np.maximum(start, 0)
-    x1, y1 = np.minimum(stop, (width, height))
+    x0, y0 = np.maximum(np.floor(lowest - border).astype(int), 0)
+    x1, y1 = np.minimum(np.ceil(highest + border).astype(int), (width, height))
     shrink = max(int(side / size / 2), 1)  # averaging whole pixels first leaves two to four a pixel for the transform
     region = Image.fromarray(np.ascontiguousarray(photo[y0:y1, x0:x1])).reduce(shrink)
-    outside = np.maximum(
-        [-corners[:, 0].min(), -corners[:, 1].min(), corners[:, 0].max() - width, corners[:, 1].max() - height], 0
-    )
-    region, moved = _padded(region, outside / shrink, side / shrink)
-    matrix = crop_to_photo(quad, size)
     matrix[:, 2] -= (x0, y0)
     matrix /= shrink
-    matrix[:, 2] += moved
-    fine = min(max(math.ceil(side / shrink / size), 1), 4)
-    matrix[:, :2] /= fine
-    crop = region.transform(
-        (size * fine, size * fine), Image.Transform.AFFINE, tuple(matrix.ravel()), Image.Resampling.BICUBIC
+    outside = np.concatenate([-lowest, highest - (width, height)])  # left, top, right, bottom
+    if (outside <= 0).all():
+        return _sampled(region, matrix, size)
+    pads = np.where(outside > 0, np.ceil(np.maximum(outside + border, _PADDING * side) / shrink), 0).astype(int)
+    return _sampled_beyond(region, matrix, size, pads, side / shrink)
+
+
+def _sampled(image: Image.Image, matrix: np.ndarray, size: int) -> Image.Image:
+    """`size` pixels square of an image under crop -> image, oversampled where it shrinks, so that nothing aliases."""
+    fine = min(max(math.ceil(math.hypot(*matrix[:, 0])), 1), 4)
+    coefficients = matrix.copy()
+    coefficients[:, :2] /= fine
+    crop = image.transform(
+        (size * fine, size * fine), Image.Transform.AFFINE, tuple(coefficients.ravel()), Image.Resampling.BICUBIC
     )
     return crop if fine == 1 else crop.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def _padded(region: Image.Image, outside: np.ndarray, side: float) -> tuple[Image.Image, np.ndarray]:
-    """Reflect the photo beyond its border and fade into a blur there, as FFHQ does.
+def _sampled_beyond(region: Image.Image, matrix: np.ndarray, size: int, pads: np.ndarray, side: float) -> Image.Image:
+    """`_sampled` where the quad leaves the photo: reflect the photo there and fade into a blur, as FFHQ does.
 
-    outside: how far the quad leaves the photo on the left, top, right and bottom; side: the quad's; both in pixels of
-    the region. Returns the region and how far its origin moved.
+    pads: pixels to add on the left, top, right and bottom; side: the quad's, in pixels of the region.
     """
-    if not outside.any():
-        return region, np.zeros(2)
-    left, top, right, bottom = (
-        int(math.ceil(max(far + _BORDER * side, _PADDING * side))) if far > 0 else 0 for far in outside
+    left, top, right, bottom = pads
+    region = Image.fromarray(np.pad(np.asarray(region), ((top, bottom), (left, right), (0, 0)), mode="reflect"))
+    matrix = matrix.copy()
+    matrix[:, 2] += (left, top)
+    coarse = max(int(_BLUR * side / 4), 1)
+    small = region.reduce(coarse)
+    blurred = small.filter(ImageFilter.GaussianBlur(_BLUR * side / coarse))
+    middle = np.median(np.asarray(small), axis=(0, 1)).astype(np.float32)
+    sharp, soft = (
+        np.asarray(_sampled(picture, matrix / scale, size), np.float32)
+        for picture, scale in ((region, 1), (blurred, coarse))
     )
-    pixels = np.pad(np.asarray(region), ((top, bottom), (left, right), (0, 0)), mode="reflect")
-    height, width = pixels.shape[:2]
-    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    nearest = np.full((height, width), np.inf, np.float32)  # 0 at the outer edge, 1 at the photo's border, more inside
-    for distance, pad in ((x, left), (y, top), (width - 1 - x, right), (height - 1 - y, bottom)):
-        if pad:
-            nearest = np.minimum(nearest, distance / pad)
-    beyond = (1 - nearest)[..., None]
-    image, coarse = Image.fromarray(pixels), max(int(_BLUR * side / 4), 1)
-    small = image.reduce(coarse)
-    blurred = small.filter(ImageFilter.GaussianBlur(_BLUR * side / coarse)).resize(
-        image.size, Image.Resampling.BILINEAR, box=(0, 0, width / coarse, height / coarse)
-    )
-    soft = pixels + (np.asarray(blurred, np.float32) - pixels) * np.clip(3 * beyond + 1, 0, 1)
-    soft += (np.median(np.asarray(small), axis=(0, 1)).astype(np.float32) - soft) * np.clip(beyond, 0, 1)
-    return Image.fromarray(np.clip(soft + 0.5, 0, 255).astype(np.uint8)), np.array([left, top], np.float64)
+    steps = np.arange(size) + 0.5
+    x, y = (row[0] * steps + row[1] * steps[:, None] + row[2] for row in matrix)
+    edges = ((x, left), (y, top), (region.width - x, right), (region.height - y, bottom))
+    # 1 at the outer edge, 0 at the photo's border, negative inside
+    beyond = np.max([1 - distance / pad for distance, pad in edges if pad], axis=0).astype(np.float32)[..., None]
+    sharp += (soft - sharp) * np.clip(3 * beyond + 1, 0, 1)
+    sharp += (middle - sharp) * np.clip(beyond, 0, 1)
+    return Image.fromarray(np.clip(sharp + 0.5, 0, 255).astype(np.uint8))
 
 
 def _shrunk(image: Image.Image, size: int) -> np.ndarray:
