@@ -1,0 +1,177 @@
+"""Who is visiting: each visitor's photo, embeddings and faces, in memory only, from the first upload to the end."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facelab.detection import FoundFace
+from facelab.embedding import EmbedSettings, EmbedStep
+from facelab.errors import Busy
+from facelab.face import AlignedFace, Face
+
+GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
+IDLE = 24 * 3600.0  # seconds without any action, for a page whose closing was never noticed
+MAX_SESSIONS = 64
+NAME_LENGTH = 40
+
+
+@dataclass
+class Photo:
+    """The photo on a visitor's desk and what was done to it.
+
+    pixels: uint8 [H, W, 3], upright. name: from the file's name. faces: found, the largest first. chosen: which of
+    them, or None after alignment by hand. aligned: the crop as it is now. start: its quad before corrections by hand.
+    """
+
+    pixels: np.ndarray
+    name: str
+    faces: list[FoundFace] = field(default_factory=list)
+    chosen: int | None = None
+    aligned: AlignedFace | None = None
+    start: np.ndarray | None = None
+    number: str = field(default_factory=lambda: secrets.token_hex(4))
+
+
+@dataclass
+class Embedding:
+    """One embedding, under way, stopped or finished: enough to show it and to go on with it.
+
+    step: the last step made. image: the last picture, uint8 [R, R, 3]. identity: the last identity distance measured.
+    history: (step, total loss, PSNR) of every step. seconds: spent so far. stopping: set to make it stop.
+    """
+
+    aligned: AlignedFace
+    settings: EmbedSettings
+    name: str
+    step: EmbedStep | None = None
+    image: np.ndarray | None = None
+    identity: float | None = None
+    history: list[tuple[int, float, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def record(self, step: EmbedStep) -> None:
+        """Take in one more step."""
+        self.step = step
+        self.history.append((step.step, step.losses["total"], step.psnr))
+        if step.image is not None:
+            self.image = step.image
+        if step.identity_distance is not None:
+            self.identity = step.identity_distance
+
+
+@dataclass
+class LibraryFace:
+    """A face in a visitor's library. picture: the generator's, uint8 [R, R, 3]. embedding: what it came from, if any."""
+
+    id: str
+    name: str
+    face: Face
+    picture: np.ndarray
+    embedding: Embedding | None = None
+    saved: bool = False
+
+
+class Session:
+    """One visitor's things. Several events of one page may be under way at once: `lock` guards the library."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.photo: Photo | None = None
+        self.embedding: Embedding | None = None
+        self.faces: dict[str, LibraryFace] = {}
+
+    def add_face(
+        self, face: Face, picture: np.ndarray, *, name: str, embedding: Embedding | None = None, saved: bool = False
+    ) -> LibraryFace:
+        """Put a face into the library, or update the one that this embedding made before."""
+        with self.lock:
+            for kept in self.faces.values():
+                if embedding is not None and kept.embedding is embedding:
+                    kept.face, kept.picture, kept.saved = face, picture, saved
+                    return kept
+            new = LibraryFace(secrets.token_hex(6), self._free_name(name), face, picture, embedding, saved)
+            self.faces[new.id] = new
+            return new
+
+    def rename_face(self, face_id: str, name: str) -> None:
+        """Give a face another name; an empty one is ignored, and a taken one gets a number."""
+        with self.lock:
+            name = " ".join(name.split())[:NAME_LENGTH]
+            if name and face_id in self.faces and self.faces[face_id].name != name:
+                self.faces[face_id].name = self._free_name(name)
+
+    def delete_face(self, face_id: str) -> LibraryFace | None:
+        """Take a face out of the library."""
+        with self.lock:
+            return self.faces.pop(face_id, None)
+
+    def begin(self, embedding: Embedding) -> None:
+        """Make this the embedding under way; the one before is asked to stop."""
+        with self.lock:
+            self.stop()
+            embedding.stopping = threading.Event()
+            self.embedding = embedding
+
+    def stop(self) -> None:
+        """Ask the embedding under way to stop after its step."""
+        if self.embedding is not None:
+            self.embedding.stopping.set()
+
+    def _free_name(self, name: str) -> str:
+        name = " ".join(name.split())[:NAME_LENGTH] or "Face"
+        taken = {kept.name for kept in self.faces.values()}
+        return next(
+            free for number in range(1, len(taken) + 2) if (free := name if number == 1 else f"{name} {number}") not in taken
+        )
+
+
+class Sessions:
+    """All visitors' sessions, by the page's session hash. Safe to use from many threads."""
+
+    def __init__(
+        self, *, grace: float = GRACE, idle: float = IDLE, limit: int = MAX_SESSIONS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._grace, self._idle, self._limit, self._clock = grace, idle, limit, clock
+        self._lock = threading.Lock()
+        self._sessions: dict[str, tuple[Session, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def of(self, visitor: str) -> Session:
+        """The session of a visitor, begun at the first call. Raises Busy when there are too many visitors."""
+        self.sweep()
+        with self._lock:
+            session = self._sessions[visitor][0] if visitor in self._sessions else self._begin()
+            self._sessions[visitor] = (session, self._clock() + self._idle)
+            return session
+
+    def leave(self, visitor: str) -> None:
+        """The visitor's page is gone: free everything after the grace period, unless they come back within it."""
+        with self._lock:
+            if visitor in self._sessions:
+                self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._grace)
+                timer = threading.Timer(self._grace + 0.1, self.sweep)
+                timer.daemon = True
+                timer.start()
+
+    def sweep(self) -> None:
+        """Free the sessions whose time is over, and stop what they have under way."""
+        with self._lock:
+            now = self._clock()
+            over = [visitor for visitor, (_, until) in self._sessions.items() if until <= now]
+            gone = [self._sessions.pop(visitor)[0] for visitor in over]
+        for session in gone:
+            session.stop()
+
+    def _begin(self) -> Session:
+        if len(self._sessions) >= self._limit:
+            raise Busy(f"{self._limit} visitors are here just now, which is all this machine can keep in memory. Try again later.")
+        return Session()

@@ -1,0 +1,133 @@
+"""Sessions: what one visitor has is theirs alone, and is freed when they leave."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from facelab.embedding import PRESETS
+from facelab.errors import Busy
+from facelab.face import AlignedFace, Face, Latent
+from facelab.sessions import Embedding, Photo, Session, Sessions
+
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+
+
+class Clock:
+    """A clock that is turned by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_face() -> Face:
+    return Face(Latent(torch.zeros(1, 4), "w", "test"))
+
+
+def make_embedding(name: str = "Ann") -> Embedding:
+    aligned = AlignedFace(PICTURE, np.zeros((512, 512, 3), np.uint8), np.zeros((4, 2), np.float32), (8, 8))
+    return Embedding(aligned, PRESETS["fast"], name)
+
+
+def test_two_visitors_do_not_see_each_other() -> None:
+    sessions = Sessions()
+    ann, ben = sessions.of("ann"), sessions.of("ben")
+    ann.photo = Photo(PICTURE, "Ann")
+    kept = ann.add_face(make_face(), PICTURE, name="Ann")
+    ben.delete_face(kept.id)
+    ben.rename_face(kept.id, "stolen")
+    assert ben.photo is None and not ben.faces
+    assert [face.name for face in ann.faces.values()] == ["Ann"] and sessions.of("ann") is ann
+
+
+def test_closing_the_page_frees_the_photo_and_stops_the_work() -> None:
+    clock = Clock()
+    sessions = Sessions(grace=60, clock=clock)
+    session = sessions.of("ann")
+    session.photo = Photo(PICTURE.copy(), "Ann")
+    photo = weakref.ref(session.photo)
+    embedding = make_embedding()
+    session.begin(embedding)
+    sessions.leave("ann")
+    clock.now = 59
+    sessions.sweep()
+    assert len(sessions) == 1 and not embedding.stopping.is_set()
+    clock.now = 61
+    sessions.sweep()
+    del session
+    gc.collect()
+    assert len(sessions) == 0 and photo() is None and embedding.stopping.is_set()
+
+
+def test_freed_without_any_further_visit() -> None:
+    sessions = Sessions(grace=0.05)
+    sessions.of("ann")
+    sessions.leave("ann")
+    import time
+
+    time.sleep(0.5)
+    assert len(sessions) == 0
+
+
+def test_coming_back_within_the_grace_keeps_everything() -> None:
+    clock = Clock()
+    sessions = Sessions(grace=60, clock=clock)
+    session = sessions.of("ann")
+    sessions.leave("ann")
+    clock.now = 50
+    assert sessions.of("ann") is session
+    clock.now = 200
+    assert sessions.of("ann") is session
+
+
+def test_an_idle_session_ends_by_time_alone() -> None:
+    clock = Clock()
+    sessions = Sessions(idle=100, clock=clock)
+    session = sessions.of("ann")
+    clock.now = 101
+    assert sessions.of("ann") is not session
+
+
+def test_a_full_house_says_so() -> None:
+    sessions = Sessions(limit=2)
+    sessions.of("ann"), sessions.of("ben")
+    with pytest.raises(Busy, match="2 visitors"):
+        sessions.of("eve")
+    assert sessions.of("ann")
+
+
+def test_names_are_kept_apart_and_short() -> None:
+    session = Session()
+    first = session.add_face(make_face(), PICTURE, name="Ann")
+    second = session.add_face(make_face(), PICTURE, name="  Ann ")
+    assert (first.name, second.name) == ("Ann", "Ann 2")
+    session.rename_face(second.id, "x" * 500)
+    assert len(second.name) <= 40
+    session.rename_face(second.id, "   ")
+    assert second.name.startswith("x")
+    session.delete_face(first.id)
+    assert list(session.faces) == [second.id]
+
+
+def test_going_on_with_an_embedding_updates_its_face() -> None:
+    session = Session()
+    embedding = make_embedding()
+    first = session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding)
+    again = session.add_face(make_face(), PICTURE + 1, name="Ann", embedding=embedding)
+    assert again.id == first.id and len(session.faces) == 1 and again.picture.max() == 1
+
+
+def test_a_new_embedding_asks_the_one_before_to_stop() -> None:
+    session = Session()
+    first, second = make_embedding(), make_embedding()
+    session.begin(first)
+    session.begin(second)
+    assert first.stopping.is_set() and not second.stopping.is_set()
+    session.stop()
+    assert second.stopping.is_set()
