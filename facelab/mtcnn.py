@@ -29,7 +29,7 @@ class Mtcnn:
         self._network: Any = None
 
     def detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Faces in uint8 [H, W, 3]: boxes float32 [N, 4] (left, top, right, bottom) and scores float32 [N] in 0..1."""
+        """Faces in uint8 [H, W, 3]: five points each, float32 [N, 5, 2], and scores, float32 [N] in 0..1."""
         return self._run(self._detect, image)
 
     def five_points(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -57,10 +57,10 @@ class Mtcnn:
             return task(*inputs)
 
     def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        boxes, scores = self._network.detect(image)
+        boxes, scores, points = self._network.detect(image, landmarks=True)
         if boxes is None:
-            return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-        return np.asarray(boxes, np.float32), np.asarray(scores, np.float32)
+            return np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32)
+        return np.asarray(points, np.float32), np.asarray(scores, np.float32)
 
     def _five_points(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
         left, top, right, bottom = (float(value) for value in box)
