@@ -166,12 +166,12 @@ class EmbedStep:
     """What one step of an embedding found.
 
     phase: "latent" or "refine". step: counted through both phases from 1, of total. losses: "total", "pixel" (mean
-    squared difference in [-1, 1]) and "perceptual" of this step, before their weights. psnr: of this step's picture, in
-    dB. latent_distance: ||w - w_mean|| of the best latent over all rows of w+ (Image2StyleGAN, table 2; one row counts
-    for each layer), and latent_distance_per_row, the mean of the rows' norms. identity_distance: dlib's, or None where
-    it was not measured. latent, delta: the best so far. image: uint8 [R, R, 3] on preview steps: this step's picture,
-    and on the last step of a phase the best one. state: to resume from. phase_done, done: the last step of its
-    phase, of all.
+    squared difference in [-1, 1]) and "perceptual" of this step, before their weights. psnr: of the picture, in dB.
+    latent_distance: ||w - w_mean|| of the best latent over all rows of w+ (Image2StyleGAN, table 2; the one row of w
+    counts for every layer), and latent_distance_per_row, the mean of the rows' norms. identity_distance: dlib's, or
+    None where it was not measured. latent, delta: the best so far. image: uint8 [R, R, 3] on preview steps, else None.
+    The picture is this step's, and the best one's on the last step of a phase. state: to resume from. phase_done,
+    done: whether this is the last step of its phase, and of all.
     """
 
     phase: str
@@ -205,21 +205,23 @@ def embed(
     earlier run, which may have had other settings (more steps, or refine now on).
     Raises BadSetting for a target of another size, LatentMismatch for a state of another model or space.
     """
-    goal = as_picture(target, generator)
     if settings.perceptual_weight and perceptual is None:
         raise BadSetting("perceptual_weight is not 0, but embed was given no perceptual distance.")
-    measure = _measurement(goal, settings, perceptual)
-    state = resume or _start(generator, settings, goal.device)
+    task = _Task(generator, as_picture(target, generator), settings, perceptual)
+    state = resume or task.start()
     if (state.model, state.space) != (generator.name, settings.space):
         raise LatentMismatch(
             f"This embedding was begun in {state.space} of {state.model}; it cannot go on in {settings.space} of "
             f"{generator.name}. Begin again."
         )
-    return _run(generator, settings, measure, state)
+    return task.run(state)
 
 
 def as_picture(target: np.ndarray, generator: Generator) -> Tensor:
-    """uint8 [R, R, 3] -> float32 [1, 3, R, R] in [-1, 1] on the generator's device. Raises BadSetting for another size."""
+    """uint8 [R, R, 3] -> float32 [1, 3, R, R] in [-1, 1] on the generator's device.
+
+    Raises BadSetting for another size or type.
+    """
     side = generator.resolution
     if target.shape != (side, side, 3) or target.dtype != np.uint8:
         raise BadSetting(
@@ -245,154 +247,167 @@ def learning_rate_at(step: int, steps: int, *, peak: float, schedule: str, warm_
     return peak * max(0.5 * (1 + math.cos(math.pi * progress)), 0.01)
 
 
-Measure = Callable[[Tensor], tuple[Tensor, dict[str, float]]]
-
-
-def _measurement(goal: Tensor, settings: EmbedSettings, perceptual: Callable[[Tensor], Distance] | None) -> Measure:
-    """The loss to `goal` (equation 1): picture [1, 3, R, R] -> the total as a tensor, and each term."""
-    distance = perceptual(goal) if settings.perceptual_weight else None
-
-    def measure(picture: Tensor) -> tuple[Tensor, dict[str, float]]:
-        pixel = (picture - goal).square().mean()
-        seen = distance(picture).sum() if distance else torch.zeros_like(pixel)
-        total = settings.pixel_weight * pixel + settings.perceptual_weight * seen
-        error = (picture.detach().clamp(-1, 1) - goal).square().mean()  # what a viewer will see
-        numbers = torch.stack([total.detach(), pixel.detach(), seen.detach(), error]).tolist()
-        return total, dict(zip(("total", "pixel", "perceptual", "error"), numbers, strict=True))
-
-    return measure
-
-
-def _start(generator: Generator, settings: EmbedSettings, device: torch.device) -> EmbedState:
-    shape = generator.latent_shape(settings.space)
-    random = torch.Generator().manual_seed(settings.seed)
-    if settings.start == "random":
-        values = (torch.rand(shape, generator=random) * 2 - 1).to(device)
-    elif settings.space == "z":
-        draws = torch.randn(MEAN_CANDIDATES, shape[1], generator=random).to(device)
-        away = (generator.map(draws) - generator.mean_latent()).square().sum(dim=1)
-        values = draws[away.argmin()][None]
-    else:
-        values = generator.mean_latent().detach().expand(shape).contiguous()
-    return EmbedState(generator.name, settings.space, "latent", Descent.at(values), values)
-
-
-def _run(generator: Generator, settings: EmbedSettings, measure: Measure, state: EmbedState) -> Iterator[EmbedStep]:
-    dtype = fast_dtype(state.best.device)
-    if state.phase == "latent":
-        extra = {"noise": "random"} if settings.noise == "resampled" else {}
-
-        def render_latent(values: Tensor) -> Tensor:
-            return generator.synthesize(as_rows(generator, values, settings.space), dtype=dtype, **extra)
-
-        for step in _descend(render_latent, measure, state, settings, settings.steps, settings.learning_rate):
-            state = step.state
-            yield _report(generator, step, settings, last=not settings.refine)
-        if not settings.refine:
-            return
-        state = _begin_refinement(generator, state, settings)
-
-    pivot = as_rows(generator, state.pivot, settings.space)
-    shapes = delta_shapes(generator, rank=state.rank)
-
-    def render_delta(values: Tensor) -> Tensor:
-        return generator.synthesize(pivot, [as_delta(values, shapes)], dtype=dtype)
-
-    for step in _descend(render_delta, measure, state, settings, settings.refine_steps, settings.refine_learning_rate):
-        yield _report(generator, step, settings, last=True)
-
-
 def as_rows(generator: Generator, values: Tensor, space: str) -> Tensor:
     """A latent [L, D] of `space` as `synthesize` takes it: w [1, 1, D] or w+ [1, L, D]."""
     return (generator.map(values) if space == "z" else values)[None]
 
 
-def _begin_refinement(generator: Generator, state: EmbedState, settings: EmbedSettings) -> EmbedState:
-    rank = min(settings.refine_rank, fitting_rank(generator))
-    values = start_values(delta_shapes(generator, rank=rank), seed=settings.seed).to(state.best.device)
-    return EmbedState(
-        model=state.model,
-        space=state.space,
-        phase="refine",
-        descent=Descent.at(values),
-        best=values,
-        steps_before=state.descent.steps,
-        pivot=state.best,
-        rank=rank,
-    )
+def signal_to_noise(error: float) -> float:
+    """PSNR in dB of a mean squared difference of pictures in [-1, 1]."""
+    return 10 * math.log10(4 / max(error, 1e-10))
 
 
 @dataclass(frozen=True, eq=False)
-class _Step:
+class _Progress:
+    """One step, before it is put into words: the state after it, the loss terms and the picture before it."""
+
     state: EmbedState
-    numbers: dict[str, float]
+    losses: dict[str, float]
     picture: Tensor
-    steps: int
     over: bool
 
 
-def _descend(
-    render: Callable[[Tensor], Tensor],
-    measure: Measure,
-    state: EmbedState,
-    settings: EmbedSettings,
-    steps: int,
-    learning_rate: float,
-) -> Iterator[_Step]:
-    """Go down from `state` until `steps` are done in its phase, or `patience` runs out."""
+class _Task:
+    """What stays the same through one run: generator, goal [1, 3, R, R], settings and distance."""
 
-    def over(state: EmbedState) -> bool:
-        return state.descent.steps >= steps or 0 < settings.patience <= state.stale_steps
+    def __init__(
+        self,
+        generator: Generator,
+        goal: Tensor,
+        settings: EmbedSettings,
+        perceptual: Callable[[Tensor], Distance] | None,
+    ) -> None:
+        self.generator, self.goal, self.settings = generator, goal, settings
+        self.distance = perceptual(goal) if settings.perceptual_weight else None
+        self.dtype = fast_dtype(goal.device)
 
-    while not over(state):
-        descent = state.descent
-        with torch.enable_grad():
-            values = descent.values.detach().requires_grad_()
-            picture = render(values)
-            total, numbers = measure(picture)
-            (gradient,) = torch.autograd.grad(total, values)
-        rate = learning_rate_at(
-            descent.steps, steps, peak=learning_rate, schedule=settings.schedule, warm_up=settings.warm_up
+    def start(self) -> EmbedState:
+        settings, generator = self.settings, self.generator
+        shape = generator.latent_shape(settings.space)
+        random = torch.Generator().manual_seed(settings.seed)
+        if settings.start == "random":
+            values = (torch.rand(shape, generator=random) * 2 - 1).to(self.goal.device)
+        elif settings.space == "z":
+            draws = torch.randn(MEAN_CANDIDATES, shape[1], generator=random).to(self.goal.device)
+            away = (generator.map(draws) - generator.mean_latent()).square().sum(dim=1)
+            values = draws[away.argmin()][None]
+        else:
+            values = generator.mean_latent().detach().expand(shape).contiguous()
+        return EmbedState(generator.name, settings.space, "latent", Descent.at(values), values)
+
+    def run(self, state: EmbedState) -> Iterator[EmbedStep]:
+        settings = self.settings
+        if state.phase == "latent":
+            for progress in self._descend(self._picture_of_latent, state, settings.steps, settings.learning_rate):
+                state = progress.state
+                yield self._report(progress)
+            if not settings.refine:
+                return
+            state = self._begin_refinement(state)
+        pivot = as_rows(self.generator, state.pivot, state.space)
+        shapes = delta_shapes(self.generator, rank=state.rank)
+
+        def picture_of_delta(values: Tensor) -> Tensor:
+            return self.generator.synthesize(pivot, [as_delta(values, shapes)], dtype=self.dtype)
+
+        for progress in self._descend(picture_of_delta, state, settings.refine_steps, settings.refine_learning_rate):
+            yield self._report(progress)
+
+    def _begin_refinement(self, state: EmbedState) -> EmbedState:
+        rank = min(self.settings.refine_rank, fitting_rank(self.generator))
+        shapes = delta_shapes(self.generator, rank=rank)
+        values = start_values(shapes, seed=self.settings.seed).to(state.best.device)
+        return EmbedState(
+            model=state.model,
+            space=state.space,
+            phase="refine",
+            descent=Descent.at(values),
+            best=values,
+            steps_before=state.descent.steps,
+            pivot=state.best,
+            rank=rank,
         )
-        moved = descent.step(gradient, learning_rate=rate, betas=settings.betas, epsilon=settings.epsilon)
-        loss = numbers["total"]
-        state = replace(state, descent=moved, stale_steps=state.stale_steps + 1)
-        if loss < state.best_loss:
-            state = replace(state, best=descent.values, best_loss=loss)
-        if loss < state.stale_loss * (1 - IMPROVEMENT):
-            state = replace(state, stale_loss=loss, stale_steps=0)
-        yield _Step(state, numbers, picture.detach(), steps, over(state))
 
+    def _picture_of_latent(self, values: Tensor) -> Tensor:
+        extra = {"noise": "random"} if self.settings.noise == "resampled" else {}
+        rows = as_rows(self.generator, values, self.settings.space)
+        return self.generator.synthesize(rows, dtype=self.dtype, **extra)
 
-def _report(generator: Generator, step: _Step, settings: EmbedSettings, *, last: bool) -> EmbedStep:
-    state, numbers = step.state, dict(step.numbers)
-    latent, delta = state.best, None
-    if state.phase == "refine":
-        latent = state.pivot
-        delta = as_delta(as_stored(state.best), delta_shapes(generator, rank=state.rank))
-    with torch.no_grad():
+    def _descend(
+        self, render: Callable[[Tensor], Tensor], state: EmbedState, steps: int, peak: float
+    ) -> Iterator[_Progress]:
+        """Go down from `state` until `steps` are done in its phase or `patience` runs out."""
+        settings = self.settings
+
+        def over(state: EmbedState) -> bool:
+            return state.descent.steps >= steps or 0 < settings.patience <= state.stale_steps
+
+        while not over(state):
+            descent = state.descent
+            with torch.enable_grad():
+                values = descent.values.detach().requires_grad_()
+                picture = render(values)
+                total, losses = self._measure(picture)
+                (gradient,) = torch.autograd.grad(total, values)
+            rate = learning_rate_at(
+                descent.steps, steps, peak=peak, schedule=settings.schedule, warm_up=settings.warm_up
+            )
+            moved = descent.step(gradient, learning_rate=rate, betas=settings.betas, epsilon=settings.epsilon)
+            state = _judged(replace(state, descent=moved), descent.values, losses["total"])
+            yield _Progress(state, losses, picture.detach(), over(state))
+
+    def _measure(self, picture: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a picture [1, 3, R, R] (Image2StyleGAN, equation 1), and its terms."""
+        settings = self.settings
+        pixel = (picture - self.goal).square().mean()
+        seen = self.distance(picture).sum() if self.distance else torch.zeros_like(pixel)
+        total = settings.pixel_weight * pixel + settings.perceptual_weight * seen
+        numbers = torch.stack([total, pixel, seen]).tolist()
+        return total, dict(zip(("total", "pixel", "perceptual"), numbers, strict=True))
+
+    @torch.no_grad()
+    def _report(self, progress: _Progress) -> EmbedStep:
+        state, settings, generator = progress.state, self.settings, self.generator
+        latent, delta, picture = state.best, None, progress.picture
+        if state.phase == "refine":
+            latent = state.pivot
+            delta = as_delta(as_stored(state.best), delta_shapes(generator, rank=state.rank))
         rows = as_rows(generator, latent, state.space)
+        if progress.over:
+            picture = generator.synthesize(rows, None if delta is None else [delta], dtype=self.dtype)
+        shown = progress.over or (settings.preview_every and state.descent.steps % settings.preview_every == 0)
         away = (rows[0] - generator.mean_latent()).expand(generator.num_layers, -1).norm(dim=1)
-        image = None
-        if step.over:
-            deltas = None if delta is None else [delta]
-            image = as_pixels(generator.synthesize(rows, deltas, dtype=fast_dtype(latent.device)))
-        elif settings.preview_every and state.descent.steps % settings.preview_every == 0:
-            image = as_pixels(step.picture)
-    count = state.steps_before + state.descent.steps
-    error = numbers.pop("error")
-    return EmbedStep(
-        phase=state.phase,
-        step=count,
-        total=count if step.over and last else state.steps_before + step.steps + (0 if last else settings.refine_steps),
-        losses=numbers,
-        psnr=10 * math.log10(4 / max(error, 1e-10)),
-        latent_distance=away.norm().item(),
-        latent_distance_per_row=away.mean().item(),
-        latent=Latent(latent.detach().cpu(), state.space, state.model),
-        delta=None if delta is None else Delta({name: value.cpu() for name, value in delta.values.items()}),
-        image=image,
-        state=state,
-        phase_done=step.over,
-        done=step.over and last,
-    )
+        return EmbedStep(
+            phase=state.phase,
+            step=state.steps_before + state.descent.steps,
+            total=self._total(progress),
+            losses=progress.losses,
+            psnr=signal_to_noise((picture.clamp(-1, 1) - self.goal).square().mean().item()),
+            latent_distance=away.norm().item(),
+            latent_distance_per_row=away.mean().item(),
+            latent=Latent(latent.cpu(), state.space, state.model),
+            delta=None if delta is None else Delta({name: value.cpu() for name, value in delta.values.items()}),
+            image=as_pixels(picture) if shown else None,
+            state=state,
+            phase_done=progress.over,
+            done=progress.over and self._is_last(state),
+        )
+
+    def _is_last(self, state: EmbedState) -> bool:
+        return state.phase == "refine" or not self.settings.refine
+
+    def _total(self, progress: _Progress) -> int:
+        state, settings = progress.state, self.settings
+        of_phase = settings.refine_steps if state.phase == "refine" else settings.steps
+        if progress.over:
+            of_phase = state.descent.steps
+        return state.steps_before + of_phase + (0 if self._is_last(state) else settings.refine_steps)
+
+
+def _judged(state: EmbedState, values: Tensor, loss: float) -> EmbedState:
+    """`state` with `values` kept if they are the best so far, and with early stopping's count moved on."""
+    if loss < state.best_loss:
+        state = replace(state, best=values, best_loss=loss)
+    if loss < state.stale_loss * (1 - IMPROVEMENT):
+        return replace(state, stale_loss=loss, stale_steps=0)
+    return replace(state, stale_steps=state.stale_steps + 1)

@@ -130,11 +130,13 @@ def load_vgg16(*, device: torch.device | str = "cpu") -> Vgg16:
 
 
 def read_vgg16(path: Path) -> dict[str, Tensor]:
-    """The convolutions up to conv4_2 of a torchvision VGG-16 file whose name ends in the first digits of its SHA-256."""
+    """The convolutions up to conv4_2, from a torchvision file whose name ends in the first digits of its SHA-256."""
     stated = path.stem.rpartition("-")[2]
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
-    if not digest.startswith(stated):
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    if not digest.hexdigest().startswith(stated):
         raise BadWeights(f"{path.name} is damaged: its SHA-256 does not begin with {stated}. Fetch the file again.")
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -143,10 +145,3 @@ def read_vgg16(path: Path) -> dict[str, Tensor]:
         raise BadWeights(
             f"{path.name} does not hold the weights of torchvision's VGG-16. Fetch the file again."
         ) from cause
-
-
-def _sha256(file: object) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
-    return digest.hexdigest()

@@ -49,12 +49,8 @@ class Studio:
     def warm_up(self) -> None:
         """Load everything that an embedding needs and run it once, so that the first visitor does not wait."""
         picture = np.full((self.card.resolution, self.card.resolution, 3), 127, np.uint8)
-        for _ in embed(
-            self.generator,
-            picture,
-            replace(PRESETS["fast"], steps=2, refine_steps=2),
-            perceptual=self._perceptual("discriminator"),
-        ):
+        settings = replace(PRESETS["fast"], steps=2, refine_steps=2)
+        for _ in embed(self.generator, picture, settings, perceptual=self._perceptual(settings.perceptual)):
             pass
         self._recogniser.vector(picture)
 
@@ -97,12 +93,23 @@ class Studio:
         return self._with_identity(steps, aligned)
 
     def _with_identity(self, steps: Iterator[EmbedStep], aligned: AlignedFace) -> Iterator[EmbedStep]:
-        target = self._recogniser.vector(aligned.image)
+        target = self._recogniser.vector(aligned.crop)
         for step in steps:
             if step.image is not None and (step.phase_done or step.step % IDENTITY_EVERY == 0):
-                distance = float(np.linalg.norm(self._recogniser.vector(step.image) - target))
+                distance = self._distance(step.image, target)
                 step = replace(step, identity_distance=distance)
             yield step
+
+    def identity_distance(self, face: Face) -> float | None:
+        """dlib's distance between a face's picture and the photo's crop behind it (the same person below 0.6), or None
+        where no photo is behind it.
+        """
+        return None if face.crop is None else self._distance(self.render(face), self._recogniser.vector(face.crop))
+
+    def _distance(self, picture: np.ndarray, target: np.ndarray) -> float:
+        from facelab.recognition import identity_distance
+
+        return identity_distance(self._recogniser.vector(picture), target)
 
     def to_face(self, step: EmbedStep, aligned: AlignedFace) -> Face:
         """What an embedding has found so far, as a face to edit and save."""
@@ -117,7 +124,7 @@ class Studio:
 
     @torch.no_grad()
     def render(self, face: Face, size: int | None = None) -> np.ndarray:
-        """The generator's picture of a face, its delta applied: uint8 [size, size, 3], by default at the model's own size.
+        """The generator's picture of a face, its delta applied: uint8 [size, size, 3], by default at the model's size.
 
         Raises LatentMismatch for a face of another model, and BadSetting for a size out of range.
         """
@@ -164,7 +171,7 @@ class Studio:
     def _recogniser(self) -> Recogniser:
         from facelab.recognition import Recogniser
 
-        return self._keep("recogniser", Recogniser)
+        return self._keep("recogniser", lambda: Recogniser(self._finder))
 
     def _perceptual(self, name: str) -> Callable[[Tensor], Distance]:
         if name == "vgg16":

@@ -1,0 +1,287 @@
+"""`python -m facelab`: align, embed, sample, models.
+
+`--json` prints one JSON object alone on stdout; progress goes to stderr. Bad input is one line on stderr and exit
+status 2 for a bad command line, 1 for anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from facelab.errors import BadSetting, FaceLabError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facelab.detection import FoundFace
+    from facelab.embedding import EmbedSettings, EmbedStep
+    from facelab.face import AlignedFace
+    from facelab.studio import Studio
+
+app = typer.Typer(
+    help="FaceLab: find a face, carry it into a generator's latent space, hand the picture back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models_app = typer.Typer(help="The models FaceLab knows.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+_ClickException = typer.BadParameter.__mro__[2]  # BadParameter, UsageError, ClickException; only the first is exported
+
+
+class Landmarks(str, Enum):
+    """Which network finds the points that align a face."""
+
+    dlib = "dlib"
+    mtcnn = "mtcnn"
+
+
+class Preset(str, Enum):
+    """Embedding presets."""
+
+    fast = "fast"
+    paper = "paper"
+
+
+class Space(str, Enum):
+    """Latent spaces."""
+
+    z = "z"
+    w = "w"
+    w_plus = "w+"
+
+
+PhotoArgument = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF or GIF.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+LandmarksOption = Annotated[Landmarks, typer.Option(help="dlib (68 points) or mtcnn (5 points).")]
+ModelOption = Annotated[str, typer.Option(help="A name that `models list` prints.")]
+
+
+@app.command()
+def align(
+    photo: PhotoArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the aligned faces, face-1.png and so on.")],
+    face: Annotated[int | None, typer.Option(min=1, help="Only this face; 1 is the largest.")] = None,
+    landmarks: LandmarksOption = Landmarks.dlib,
+    model: ModelOption = "faces128",
+    as_json: JsonOption = False,
+) -> None:
+    """Find the faces of a photo and cut them out, aligned, at 512 px."""
+    from PIL import Image
+
+    studio = _open_studio(model)
+    pixels, found = _find(studio, photo, landmarks)
+    numbers = [_checked(face, found)] if face else range(1, len(found) + 1)
+    _make_folder(out)
+    faces, files = [], []
+    for number in numbers:
+        one = found[number - 1]
+        aligned = studio.align(pixels, one)
+        path = out / f"face-{number}.png"
+        Image.fromarray(aligned.crop).save(path)
+        files.append(str(path))
+        faces.append(
+            {
+                "box": _rounded(one.box),
+                "landmarks": _rounded(one.landmarks),
+                "quad": _rounded(aligned.quad),
+                "detector": one.detector,
+            }
+        )
+    _answer({"faces": faces, "files": files}, as_json, "\n".join(files))
+
+
+@app.command()
+def embed(
+    photo: PhotoArgument,
+    out: Annotated[Path, typer.Option(help="FACE.npz; the generator's picture goes beside it as FACE.png.")],
+    face: Annotated[int | None, typer.Option(min=1, help="Which face; 1 is the largest.")] = None,
+    preset: Annotated[Preset, typer.Option(help="fast, or the settings of Image2StyleGAN.")] = Preset.fast,
+    space: Annotated[Space | None, typer.Option(help="Latent space, by default the preset's (w+).")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the latent, by default the preset's.")] = None,
+    refine: Annotated[
+        bool | None, typer.Option("--refine/--no-refine", help="Tune the generator on this face after the latent.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
+    landmarks: LandmarksOption = Landmarks.dlib,
+    model: ModelOption = "faces128",
+    as_json: JsonOption = False,
+) -> None:
+    """Carry a face into the generator's latent space. Ctrl-C stops and keeps the best so far."""
+    from facelab.embedding import PRESETS
+    from facelab.media import save_png
+
+    started = time.perf_counter()
+    chosen = {"space": space and space.value, "steps": steps, "refine": refine, "seed": seed}
+    settings = replace(PRESETS[preset.value], **{name: value for name, value in chosen.items() if value is not None})
+    if out.suffix != ".npz":
+        raise BadSetting(f"--out must end in .npz, such as face.npz; it is {out.name!r}.")
+    _make_folder(out.parent)
+    studio = _open_studio(model)
+    pixels, found = _find(studio, photo, landmarks)
+    if face is None and len(found) > 1:
+        _say(f"{len(found)} faces; taking the largest. Choose another with --face 2 to --face {len(found)}.")
+    aligned = studio.align(pixels, found[_checked(face or 1, found) - 1])
+    step = _embed(studio, aligned, settings)
+    result = studio.to_face(step, aligned)
+    picture = studio.render(result)
+    files = [str(out), str(out.with_suffix(".png"))]
+    result.save(files[0])
+    operations = ["embed", *(["refine"] if result.delta else [])]
+    save_png(picture, files[1], model=studio.card.name, operations=operations, from_photo=True)
+    distance = step.identity_distance
+    figures = {
+        "steps": step.step,
+        "loss": round(step.state.best_loss, 6),
+        "psnr": round(step.psnr, 3),
+        "identity_distance": round(studio.identity_distance(result) if distance is None else distance, 4),
+        "latent_distance": round(step.latent_distance, 4),
+        "seconds": round(time.perf_counter() - started, 2),
+        "files": files,
+    }
+    _answer(
+        figures,
+        as_json,
+        f"{figures['steps']} steps in {figures['seconds']:.1f} s: identity distance "
+        f"{figures['identity_distance']:.2f}, PSNR {figures['psnr']:.1f} dB, loss {figures['loss']:.4f}, "
+        f"latent distance {figures['latent_distance']:.1f}\n" + "\n".join(files),
+    )
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="The picture of all samples, a PNG.")],
+    count: Annotated[int, typer.Option(min=1, max=1024, help="How many faces.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faces.")] = 1,
+    truncation: Annotated[float, typer.Option(min=0, max=1, help="0 the mean face, 1 the full variety.")] = 0.7,
+    model: ModelOption = "faces128",
+    as_json: JsonOption = False,
+) -> None:
+    """Draw random faces as one grid."""
+    from facelab.media import contact_sheet, save_png
+
+    _make_folder(out.parent)
+    studio = _open_studio(model)
+    pictures = [picture for _, picture in studio.sample(count, seed=seed, truncation=truncation)]
+    save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"])
+    _answer({"count": count, "seed": seed, "truncation": truncation, "files": [str(out)]}, as_json, str(out))
+
+
+@models_app.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """The models of the catalogue."""
+    from facelab.checkpoints.cards import catalogue
+
+    cards = list(catalogue().values())
+    keys = ("name", "title", "family", "resolution", "spaces", "licence")
+    entries = [{key: getattr(card, key) for key in keys} for card in cards]
+    lines = [f"{card.name}  {card.title} ({card.family}, {card.resolution} px). {card.licence}" for card in cards]
+    _answer({"models": entries}, as_json, "\n".join(lines))
+
+
+def main() -> NoReturn:
+    """Run the command line and exit. Every failure that a user can act on is one line on stderr."""
+    try:
+        status = app(prog_name="facelab", standalone_mode=False) or 0
+    except _ClickException as error:
+        status = _fail(error.format_message(), 2)
+    except FaceLabError as error:
+        status = _fail(str(error), 1)
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        status = 1
+    except OSError as error:
+        status = _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _fail("Stopped.", 130)
+    sys.exit(status)
+
+
+def _open_studio(model: str) -> Studio:
+    from facelab.studio import Studio
+
+    return Studio(model)
+
+
+def _find(studio: Studio, photo: Path, landmarks: Landmarks) -> tuple[np.ndarray, list[FoundFace]]:
+    from facelab.photo import read_photo
+
+    pixels = read_photo(photo)
+    return pixels, studio.find_faces(pixels, landmarks=landmarks.value)
+
+
+def _checked(face: int, found: list[FoundFace]) -> int:
+    if face > len(found):
+        raise BadSetting(f"--face {face}: this photo has {len(found)} face{'s' if len(found) > 1 else ''}.")
+    return face
+
+
+def _embed(studio: Studio, aligned: AlignedFace, settings: EmbedSettings) -> EmbedStep:
+    """All steps, with a bar on stderr; the last one, or the one at which Ctrl-C came."""
+    step = None
+    steps = studio.embed(aligned, settings)
+    try:
+        with _progress() as show:
+            for step in steps:
+                show(step)
+    except KeyboardInterrupt:
+        if step is None:
+            raise
+        _say(f"Stopped at step {step.step}; keeping the best so far.")
+    finally:
+        steps.close()
+    return step
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    from tqdm import tqdm
+
+    with tqdm(file=sys.stderr, unit="step", mininterval=0.5, dynamic_ncols=True) as bar:
+
+        def show(step: EmbedStep) -> None:
+            bar.total = step.total
+            bar.set_description(step.phase, refresh=False)
+            bar.set_postfix(loss=f"{step.losses['total']:.4f}", psnr=f"{step.psnr:.1f}", refresh=False)
+            bar.update(step.step - bar.n)
+
+        yield show
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise BadSetting(f"{folder} is not a folder and cannot be made one. Choose another --out.") from cause
+    if not os.access(folder, os.W_OK):
+        raise BadSetting(f"Nothing can be written into {folder}. Choose another --out.")
+
+
+def _rounded(values: np.ndarray) -> list:
+    return values.astype(float).round(2).tolist()
+
+
+def _answer(figures: dict[str, Any], as_json: bool, text: str) -> None:
+    print(json.dumps(figures) if as_json else text)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _fail(message: str, status: int) -> int:
+    _say("facelab: " + " ".join(message.split()))
+    return status
