@@ -43,7 +43,8 @@ class Embedding:
     """One embedding, under way, stopped or finished: enough to show it and to go on with it.
 
     step: the last step made. image: the last picture, uint8 [R, R, 3]. identity: the last identity distance measured.
-    history: (step, total loss, PSNR) of every step. seconds: spent so far. stopping: set to make it stop.
+    history: (step, total loss, PSNR) of every step. seconds: spent so far. stopping: set to make it stop. running: whether steps are
+    being made.
     """
 
     aligned: AlignedFace
@@ -55,6 +56,7 @@ class Embedding:
     history: list[tuple[int, float, float]] = field(default_factory=list)
     seconds: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
+    running: bool = False
 
     def record(self, step: EmbedStep) -> None:
         """Take in one more step."""
@@ -128,7 +130,9 @@ class Session:
         name = " ".join(name.split())[:NAME_LENGTH] or "Face"
         taken = {kept.name for kept in self.faces.values()}
         return next(
-            free for number in range(1, len(taken) + 2) if (free := name if number == 1 else f"{name} {number}") not in taken
+            free
+            for number in range(1, len(taken) + 2)
+            if (free := name if number == 1 else f"{name} {number}") not in taken
         )
 
 
@@ -136,7 +140,12 @@ class Sessions:
     """All visitors' sessions, by the page's session hash. Safe to use from many threads."""
 
     def __init__(
-        self, *, grace: float = GRACE, idle: float = IDLE, limit: int = MAX_SESSIONS, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        grace: float = GRACE,
+        idle: float = IDLE,
+        limit: int = MAX_SESSIONS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._grace, self._idle, self._limit, self._clock = grace, idle, limit, clock
         self._lock = threading.Lock()
@@ -173,5 +182,7 @@ class Sessions:
 
     def _begin(self) -> Session:
         if len(self._sessions) >= self._limit:
-            raise Busy(f"{self._limit} visitors are here just now, which is all this machine can keep in memory. Try again later.")
+            raise Busy(
+                f"{self._limit} visitors are here just now, which is all this machine can keep in memory. Try again later."
+            )
         return Session()

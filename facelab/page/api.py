@@ -1,0 +1,111 @@
+"""The stateless endpoints of the page's API: files and JSON in, files and JSON out, nothing kept of anyone."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from facelab.embedding import PRESETS
+from facelab.errors import BadSetting
+from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.photo import read_photo
+
+MAX_API_STEPS = 1000
+
+
+def build_api(backstage: Backstage) -> None:
+    """Add /align and /embed. Nothing of them is seen in the page."""
+    studio, worker = backstage.studio, backstage.worker
+
+    def find_and_align(photo: str, face: int, landmarks: str) -> tuple[list, Any]:
+        pixels = read_photo(take_upload(photo))
+        faces = worker.run(studio.find_faces, pixels, landmarks=landmarks)
+        if not 0 <= face < len(faces):
+            raise BadSetting(
+                f"There are {len(faces)} faces in this photo; face {face} is not one of 0 to {len(faces) - 1}."
+            )
+        return faces, studio.align(pixels, faces[int(face)])
+
+    @friendly
+    def align(photo: str, face: float, landmarks: str) -> tuple[str, dict[str, Any]]:
+        """Find the faces of a photo and cut one out by the FFHQ template.
+
+        photo: a picture file. face: which one, 0 is the largest. landmarks: "dlib" or "mtcnn".
+        Returns the aligned face (PNG, 512 x 512) and {"faces": [{"box", "detector"}], "quad", "photo_size"}.
+        """
+        faces, aligned = find_and_align(photo, int(face), landmarks)
+        folder = _folder()
+        Image.fromarray(aligned.crop).save(folder / "aligned.png")
+        return str(folder / "aligned.png"), {
+            "faces": [{"box": each.box.tolist(), "detector": each.detector} for each in faces],
+            "quad": aligned.quad.tolist(),
+            "photo_size": list(aligned.photo_size),
+        }
+
+    @friendly
+    def embed(photo: str, face: float, settings: dict[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
+        """Embed one face of a photo.
+
+        photo: a picture file. face: which one, 0 is the largest. settings: {"preset": "fast" | "paper", and any field of
+        EmbedSettings}; at most 1,000 steps a phase.
+        Returns FACE.npz, the generator's picture (PNG) and {"steps", "losses", "psnr", "identity_distance",
+        "latent_distance"}.
+        """
+        chosen = _settings(dict(settings or {}))
+        _, aligned = find_and_align(photo, int(face), "dlib")
+        identity = None
+        for step in worker.iterate(studio.embed, aligned, chosen):
+            identity = identity if step.identity_distance is None else step.identity_distance
+        result = studio.to_face(step, aligned)
+        folder = _folder()
+        result.save(folder / "FACE.npz")
+        Image.fromarray(worker.run(studio.render, result)).save(folder / "face.png")
+        return (
+            str(folder / "FACE.npz"),
+            str(folder / "face.png"),
+            {
+                "steps": step.step,
+                "losses": step.losses,
+                "psnr": step.psnr,
+                "identity_distance": identity,
+                "latent_distance": step.latent_distance,
+            },
+        )
+
+    with gr.Column(visible=False):
+        photo, face = gr.File(label="photo"), gr.Number(0, label="face", precision=0)
+        landmarks = gr.Textbox("dlib", label="landmarks")
+        settings = gr.JSON({"preset": "fast"}, label="settings")
+        picture, npz, report = gr.File(label="picture"), gr.File(label="FACE.npz"), gr.JSON(label="report")
+        run_align, run_embed = gr.Button("align"), gr.Button("embed")
+    run_align.click(align, [photo, face, landmarks], [picture, report], api_name="align", concurrency_limit=None)
+    run_embed.click(embed, [photo, face, settings], [npz, picture, report], api_name="embed", concurrency_limit=None)
+
+
+def _settings(values: dict[str, Any]) -> Any:
+    preset = values.pop("preset", "fast")
+    if preset not in PRESETS:
+        raise BadSetting(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}.")
+    try:
+        chosen = replace(PRESETS[preset], **values, preview_every=0)
+    except TypeError as cause:
+        raise BadSetting(f"These settings are not known: {', '.join(values)}.") from cause
+    if max(chosen.steps, chosen.refine_steps) > MAX_API_STEPS:
+        raise BadSetting(
+            f"The API makes at most {MAX_API_STEPS} steps a phase. Use the page or the command line for more."
+        )
+    return chosen
+
+
+def _folder() -> Path:
+    """A new folder for one answer, in Gradio's own cache, which is emptied by time."""
+    from gradio.utils import get_upload_folder
+
+    root = Path(get_upload_folder())
+    root.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=root))

@@ -1,0 +1,84 @@
+"""What a tab's events reach: the studio, the worker before it, and the session of the visitor who asks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import isgeneratorfunction
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from facelab.errors import FaceLabError, UnreadablePhoto
+from facelab.sessions import Session, Sessions
+from facelab.studio import Studio
+from facelab.worker import Worker
+
+log = logging.getLogger("facelab.page")
+
+
+@dataclass(frozen=True)
+class Backstage:
+    """The models, the device's queue and the visitors. One for the whole page; holds nobody's data itself."""
+
+    studio: Studio
+    worker: Worker
+    sessions: Sessions
+
+    def visitor(self, request: gr.Request) -> Session:
+        """The session of the page that sent this event."""
+        return self.sessions.of(request.session_hash)
+
+
+def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn what a handler raises into a message in the page: ours as it is, anything else without its traceback."""
+    if isgeneratorfunction(handler):
+
+        @wraps(handler)
+        def guarded(*args: Any) -> Any:
+            try:
+                yield from handler(*args)
+            except Exception as error:
+                raise _message(error) from None
+    else:
+
+        @wraps(handler)
+        def guarded(*args: Any) -> Any:
+            try:
+                return handler(*args)
+            except Exception as error:
+                raise _message(error) from None
+
+    return guarded
+
+
+def take_upload(path: str) -> bytes:
+    """The bytes of a file that this page's visitor has just uploaded; the file itself is deleted.
+
+    Raises UnreadablePhoto for a path outside the upload folder: what a browser sends is never opened blindly.
+    """
+    file, folder = Path(str(path)).resolve(), Path(get_upload_folder()).resolve()
+    if not file.is_relative_to(folder) or not file.is_file():
+        raise UnreadablePhoto("The upload did not arrive. Choose the file again.")
+    try:
+        return file.read_bytes()
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def explain(error: Exception) -> str:
+    """What to tell the visitor: our own errors speak for themselves, anything else goes to the log."""
+    if isinstance(error, FaceLabError):
+        return str(error)
+    log.exception("An event of the page failed", exc_info=error)
+    return "Something went wrong on this server. Your faces are kept; try again, and report it if it happens twice."
+
+
+def _message(error: Exception) -> Exception:
+    if isinstance(error, gr.Error):
+        return error
+    return gr.Error(explain(error), title="That did not work", print_exception=False)

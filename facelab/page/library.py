@@ -1,0 +1,104 @@
+"""The face library that every tab shares: what a visitor has made, to look at, rename, save and delete."""
+
+from __future__ import annotations
+
+import base64
+import io
+import secrets
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import gradio as gr
+
+from facelab.face import Face
+from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.examples import load_examples
+from facelab.page.parts import part
+from facelab.page.pictures import png_bytes, png_uri
+from facelab.sessions import LibraryFace, Session
+
+
+@dataclass(frozen=True)
+class Library:
+    """The rail in the page. Its `opened` event tells the tabs which face was clicked, by `event.id`."""
+
+    rail: gr.HTML
+
+    def show(self, session: Session) -> dict[str, Any]:
+        """The rail's value for a visitor."""
+        with session.lock:
+            return {"faces": [_view(session, face) for face in session.faces.values()]}
+
+
+def build_library(backstage: Backstage) -> Library:
+    """Build the rail and wire what it can do by itself."""
+    rail = part("library", {"faces": []}, parcel=None)
+    library = Library(rail)
+
+    @friendly
+    def on_rename(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        session = backstage.visitor(request)
+        session.rename_face(event.id, str(event.name))
+        return library.show(session)
+
+    @friendly
+    def on_remove(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        session = backstage.visitor(request)
+        session.delete_face(event.id)
+        return library.show(session)
+
+    @friendly
+    def on_examples(request: gr.Request) -> dict[str, Any]:
+        session = backstage.visitor(request)
+        for example in load_examples().values():
+            session.add_face(example.face, example.picture, name=example.title, saved=True)
+        return library.show(session)
+
+    @friendly
+    def on_bring(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        session = backstage.visitor(request)
+        face = Face.load(io.BytesIO(take_upload(event.path)))
+        picture = backstage.worker.run(backstage.studio.render, face)
+        session.add_face(face, picture, name=PurePath(str(event.name)).stem, saved=True)
+        return library.show(session)
+
+    @friendly
+    def on_download(event: gr.EventData, request: gr.Request) -> Any:
+        session = backstage.visitor(request)
+        face = session.faces.get(event.id)
+        if face is None:
+            raise gr.Error("This face is not in the library any more.", print_exception=False)
+        parcel = _parcel(face, event.kind)
+        face.saved = True
+        return gr.update(value=library.show(session), parcel=parcel)
+
+    quiet = {"outputs": rail, "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+    rail.rename(on_rename, **quiet)
+    rail.remove(on_remove, **quiet)
+    rail.examples(on_examples, **quiet)
+    rail.bring(on_bring, **quiet)
+    rail.download(on_download, trigger_mode="multiple", **quiet)
+    return library
+
+
+def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
+    opened = face.embedding is not None and face.embedding is session.embedding
+    return {"id": face.id, "name": face.name, "picture": png_uri(face.picture), "saved": face.saved, "open": opened}
+
+
+def _parcel(face: LibraryFace, kind: str) -> dict[str, str]:
+    """A file inside the page's own message, so that it never lies in a served folder."""
+    buffer = io.BytesIO()
+    if kind == "npz":
+        face.face.save(buffer)
+    data, mime = (
+        (buffer.getvalue(), "application/octet-stream") if kind == "npz" else (png_bytes(face.picture), "image/png")
+    )
+    name = "".join(letter if letter.isalnum() else "-" for letter in face.name).strip("-") or "face"
+    return {
+        "number": secrets.token_hex(4),
+        "name": f"{name}.{kind}",
+        "mime": mime,
+        "data": base64.b64encode(data).decode("ascii"),
+    }

@@ -1,0 +1,72 @@
+// What every part of the page shares: building elements, icons, the theme, saving files. No request leaves this page.
+(() => {
+  const PATHS = {
+    upload: "M12 16V4m0 0L7 9m5-5 5 5M4 16v3a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-3",
+    camera: "M4 8h3l2-3h6l2 3h3v11H4zM12 17a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
+    up: "M12 19V5m-6 6 6-6 6 6", down: "M12 5v14m-6-6 6 6 6-6",
+    left: "M19 12H5m6-6-6 6 6 6", right: "M5 12h14m-6-6 6 6-6 6",
+    plus: "M12 5v14M5 12h14", minus: "M5 12h14",
+    "turn-left": "M4 5v5h5M4.6 10A8 8 0 1 1 4 13.5", "turn-right": "M20 5v5h-5M19.4 10A8 8 0 1 0 20 13.5",
+    reset: "M3 12a9 9 0 1 0 3-6.7M3 4v4h4", eye: "M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6 6.5-10 6.5S2 12 2 12zm10 3a3 3 0 1 0 0-6 3 3 0 0 0 0 6z",
+    face: "M12 21c4 0 6.5-3.6 6.5-9S16 3 12 3 5.500 6.600 5.500 12 8 21 12 21zM9.500 11v.5M14.500 11v.5M9.500 15.500c1.500 1.200 3.500 1.200 5 0",
+    trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13", image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9.500v.01",
+    file: "M6 3h8l4 4v14H6zM14 3v4h4M9 14l3 3 3-3M12 11v6", sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.400 1.400M17.600 17.600 19 19M5 19l1.400-1.400M17.600 6.400 19 5",
+    moon: "M20 14.500A8.500 8.500 0 1 1 9.500 4a7 7 0 0 0 10.500 10.500z", check: "M5 12.500 10 17.500 19.500 7",
+  };
+
+  const fill = (node, attributes) => {
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else node.setAttribute(name, value === true ? "" : value);
+    }
+    return node;
+  };
+
+  const el = (tag, attributes, ...children) => {
+    const node = fill(document.createElement(tag), attributes);
+    node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+    return node;
+  };
+
+  const svg = (tag, attributes, ...children) => {
+    const node = fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes);
+    node.append(...children);
+    return node;
+  };
+
+  const icon = (name) =>
+    svg("svg", { viewBox: "0 0 24 24", class: "fl-icon", "aria-hidden": "true" }, svg("path", { d: PATHS[name] }));
+
+  const button = (label, attributes, ...children) =>
+    el("button", { type: "button", "aria-label": label, title: label, ...attributes }, ...children);
+
+  const save = ({ name, mime, data }) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const url = URL.createObjectURL(new Blob([bytes], { type: mime }));
+    el("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  };
+
+  window.facelab = { el, svg, icon, button, save, unsaved: 0 };
+
+  // Light or dark: what was chosen here before, else what the system prefers.
+  const stored = (() => { try { return localStorage.getItem("facelab-theme"); } catch { return null; } })();
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+  const setTheme = (dark) => {
+    document.body.classList.toggle("dark", dark);
+    document.documentElement.style.colorScheme = dark ? "dark" : "light";
+    document.querySelector(".fl-theme")?.setAttribute("aria-pressed", String(dark));
+  };
+  const isDark = () => document.body.classList.contains("dark");
+  facelab.toggleTheme = () => {
+    setTheme(!isDark());
+    try { localStorage.setItem("facelab-theme", isDark() ? "dark" : "light"); } catch { /* a private window */ }
+  };
+  facelab.applyTheme = () => setTheme(stored ? stored === "dark" : prefersDark.matches);
+  document.documentElement.lang = "en";
+  addEventListener("DOMContentLoaded", facelab.applyTheme);
+
+  // Faces that were made and never saved go with the page: ask before it closes.
+  addEventListener("beforeunload", (event) => { if (facelab.unsaved > 0) event.preventDefault(); });
+})();

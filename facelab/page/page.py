@@ -1,0 +1,97 @@
+"""The page: header, tabs, library and footer around one studio, and how it is launched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from facelab.page.api import build_api
+from facelab.page.backstage import Backstage
+from facelab.page.embed import build_embed_tab
+from facelab.page.library import build_library
+from facelab.page.theme import build_theme
+from facelab.page.upload import build_upload_tab
+from facelab.photo import MAX_BYTES
+from facelab.sessions import Sessions
+from facelab.studio import Studio
+from facelab.worker import Worker
+
+FOLDER = Path(__file__).parent
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+PROMISE = "Carry a portrait into the latent space of a face generator."
+CACHE_SECONDS = 600  # how long the files of API answers lie in Gradio's cache
+
+
+def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessions | None = None) -> gr.Blocks:
+    """Build the whole page around one studio. worker, sessions: its own by default."""
+    backstage = Backstage(studio, worker or Worker(), sessions or Sessions())
+    page = gr.Blocks(
+        title="FaceLab", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)
+    )
+
+    def leave(request: gr.Request) -> None:
+        backstage.sessions.leave(request.session_hash)
+
+    with page:
+        gr.HTML(_header(), js_on_load=HEADER_SCRIPT, apply_default_css=False, elem_id="fl-header")
+        with gr.Row(elem_id="fl-main"):
+            with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
+                library = build_library(backstage)
+            with (
+                gr.Column(scale=5, min_width=0, elem_id="fl-work"),
+                gr.Tabs(selected="upload", elem_id="fl-tabs") as tabs,
+            ):
+                lead_on = build_upload_tab(backstage)
+                build_embed_tab(backstage, library, tabs, lead_on)
+        build_api(backstage)
+        gr.HTML(_footer(studio), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
+        page.unload(leave)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """What `launch` needs for the look, and to keep photos private: no history in the browser, no path served."""
+    return {
+        "theme": build_theme(),
+        "css_paths": [FOLDER / "theme.css"],
+        "head": f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        "favicon_path": ASSETS / "favicon.png" if (ASSETS / "favicon.png").exists() else None,
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "allowed_paths": [],
+        "max_file_size": MAX_BYTES,
+        "ssr_mode": False,
+        "show_error": False,
+    }
+
+
+HEADER_SCRIPT = """
+facelab.applyTheme();
+element.querySelector(".fl-theme").addEventListener("click", facelab.toggleTheme);
+"""
+
+
+def _logo() -> str:
+    path = ASSETS / "logo.svg"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _header() -> str:
+    return f"""<header class="fl-header">
+  <div class="fl-brand">{_logo()}<div><h1>FaceLab</h1><p>{PROMISE}</p></div></div>
+  <button type="button" class="fl-theme" aria-label="Dark colours" aria-pressed="false" title="Light or dark">
+    <svg viewBox="0 0 24 24" class="fl-icon" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18z" fill="currentColor"/>
+    <circle cx="12" cy="12" r="9"/></svg></button>
+</header>"""
+
+
+def _footer(studio: Studio) -> str:
+    return f"""<footer class="fl-footer">
+  <p>Photos stay in memory and go when you close the page.</p>
+  <p>Model: {studio.card.title}, for non-commercial research. Code: MIT licence.</p>
+  <nav aria-label="More"><a href="?view=api">Use it as an API</a></nav>
+</footer>"""

@@ -1,0 +1,22 @@
+"""Widgets of our own: each is a gr.HTML that its JavaScript file draws from `value` and that sends named events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+FOLDER = Path(__file__).parent
+
+
+def part(name: str, value: Any = None, **props: Any) -> gr.HTML:
+    """The widget that parts/<name>.js draws; `props` are what it shows besides its value and may be left as they are."""
+    return gr.HTML(
+        value,
+        html_template=f'<div class="fl-{name}"></div>',
+        js_on_load=(FOLDER / f"{name}.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=f"fl-{name}",
+        **props,
+    )

@@ -1,0 +1,95 @@
+// One embedding, live. value: {state, title, picture, fraction, progress, left, numbers, curve, split}; prop target.
+const { el, svg, icon } = facelab;
+const root = element.querySelector(".fl-embedding");
+
+const frame = (label, hint) => {
+  const picture = el("img", { alt: label, hidden: true });
+  const empty = el("div", { class: "fl-frame-empty" }, icon("face"), el("span", {}, hint));
+  const node = el("figure", { class: "fl-pair-frame" }, el("div", { class: "fl-square" }, picture, empty), el("figcaption", {}, label));
+  return { node, show: (source) => { picture.hidden = !source; empty.hidden = Boolean(source); if (source && picture.src !== source) picture.src = source; } };
+};
+const target = frame("Target", "Choose a face in Upload & align");
+const result = frame("Generator's face", "Appears here, live");
+
+const bar = el("div", { class: "fl-bar-fill" });
+const track = el("div", { class: "fl-bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
+const progress = el("span", { class: "fl-progress-text" });
+const left = el("span", { class: "fl-muted" });
+const state = el("p", { class: "fl-hidden", role: "status" });
+
+const NUMBERS = [
+  ["loss", "Loss", "Weighted difference to the target; lower is closer."],
+  ["psnr", "PSNR", "Likeness of the pixels in decibels; 25 is close, 30 hard to tell apart."],
+  ["identity", "Identity distance", "Between the two faces; below 0.6 it is the same person."],
+  ["latent", "Latent distance", "How far from the mean face; a nearer one is easier to edit."],
+];
+const tiles = Object.fromEntries(NUMBERS.map(([key, label, help]) => {
+  const value = el("dd", {}, "–");
+  return [key, { value, node: el("div", { class: "fl-tile" }, el("dt", {}, label), value, el("p", {}, help)) }];
+}));
+
+const W = 600, H = 190, L = 46, R = 12, T = 12, B = 26;
+const plot = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "fl-plot", role: "img", "aria-label": "Loss by step" });
+const plotBox = el("figure", { class: "fl-plot-box" },
+  el("figcaption", {}, el("b", {}, "Loss"), el("span", { class: "fl-muted" }, "by step, logarithmic")), plot);
+
+root.append(
+  el("div", { class: "fl-pair" }, target.node, result.node),
+  el("div", { class: "fl-progress" }, track, el("div", { class: "fl-progress-line" }, progress, left)), state,
+  el("dl", { class: "fl-tiles" }, ...NUMBERS.map(([key]) => tiles[key].node)),
+  plotBox,
+);
+
+const short = (value) => (value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toPrecision(1));
+
+const ticks = (low, high) => {
+  const values = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1)
+    for (const digit of [1, 2, 5]) { const tick = digit * 10 ** power; if (tick >= low * 0.999 && tick <= high * 1.001) values.push(tick); }
+  return values;
+};
+
+const drawPlot = (curve, total, split) => {
+  if (!curve?.length) {
+    plot.replaceChildren(svg("line", { x1: L, x2: W - R, y1: H - B, y2: H - B, class: "axis" }),
+      Object.assign(svg("text", { x: (W + L) / 2, y: H / 2, class: "hint" }), { textContent: "The loss is drawn here while a face is embedded" }));
+    return;
+  }
+  const losses = curve.map(([, loss]) => loss);
+  const low = Math.min(...losses) * 0.9, high = Math.max(...losses) * 1.1;
+  const x = (step) => L + ((W - L - R) * step) / Math.max(total, 1);
+  const y = (loss) => T + (H - T - B) * (1 - Math.log(loss / low) / Math.log(high / low));
+  const text = (attributes, content) => Object.assign(svg("text", attributes), { textContent: content });
+  const grid = ticks(low, high).flatMap((tick) => [
+    svg("line", { x1: L, x2: W - R, y1: y(tick), y2: y(tick), class: "grid" }), text({ x: L - 6, y: y(tick) + 4, class: "y" }, short(tick))]);
+  const steps = [0, 0.25, 0.5, 0.75, 1].map((part) => text({ x: x(part * total), y: H - 8, class: part === 1 ? "x last" : "x" }, String(Math.round(part * total))));
+  const phases = split && split < total ? [svg("line", { x1: x(split), x2: x(split), y1: T, y2: H - B, class: "split" }),
+    text({ x: x(split) + 5, y: T + 11, class: "phase" }, "refinement")] : [];
+  const [lastStep, lastLoss] = curve[curve.length - 1];
+  plot.replaceChildren(...grid, svg("line", { x1: L, x2: W - R, y1: H - B, y2: H - B, class: "axis" }), ...steps, ...phases,
+    svg("polyline", { points: curve.map(([step, loss]) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" "), class: "curve" }),
+    svg("circle", { cx: x(lastStep), cy: y(lastLoss), r: 3.5, class: "now" }));
+};
+
+let last = null;
+const draw = () => {
+  const value = props.value || {};
+  root.dataset.state = value.state || "idle";
+  target.show(props.target);
+  result.show(value.picture);
+  if (value.picture && value.picture !== last) { last = value.picture; facelab.previews = (facelab.previews || 0) + 1; }
+  const whole = Math.round(100 * (value.fraction || 0));
+  bar.style.transform = `scaleX(${value.fraction || 0})`;
+  track.setAttribute("aria-valuenow", String(whole));
+  progress.textContent = value.progress || "Ready when you are";
+  left.textContent = value.left || "";
+  if (state.textContent !== (value.title || "")) state.textContent = value.title || "";
+  for (const [key, { value: node }] of Object.entries(tiles)) {
+    node.textContent = value.numbers?.[key] ?? "–";
+    node.parentElement.classList.toggle("good", Boolean(value.good?.includes(key)));
+  }
+  drawPlot(value.curve, value.total, value.split);
+};
+
+draw();
+watch(["value", "target"], draw);

@@ -1,0 +1,59 @@
+// The faces a visitor has made, shared by all tabs. value: {faces: [{id, name, picture, saved, open}], parcel}.
+const { el, icon, button, save } = facelab;
+const root = element.querySelector(".fl-library");
+
+const count = el("span", { class: "fl-count" });
+const list = el("ul", { class: "fl-faces", tabindex: "-1" });
+const status = el("p", { class: "fl-hidden", role: "status" });
+const input = el("input", { type: "file", accept: ".npz", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
+input.addEventListener("change", async () => {
+  const file = input.files[0];
+  input.value = "";
+  if (!file) return;
+  try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { status.textContent = "The face file did not get through. Choose it again."; }
+});
+root.append(
+  el("div", { class: "fl-library-head" }, el("h2", {}, "Library"), count,
+    button("Open a saved face (FACE.npz)", { class: "fl-icon-button", onclick: () => input.click() }, icon("upload"))),
+  input, status, list);
+
+const card = (face) => {
+  const name = el("input", {
+    class: "fl-name", value: face.name, "aria-label": `Name of ${face.name}`, maxlength: "40", spellcheck: "false", autocomplete: "off",
+    onchange: () => trigger("rename", { id: face.id, name: name.value }),
+    onkeydown: (event) => { if (event.key === "Enter") name.blur(); if (event.key === "Escape") { name.value = face.name; name.blur(); } },
+  });
+  const tools = el("div", { class: "fl-tools" });
+  const usual = () => tools.replaceChildren(
+    button(`Save ${face.name} as a face file (FACE.npz)`, { class: "fl-icon-button", onclick: () => trigger("download", { id: face.id, kind: "npz" }) }, icon("file")),
+    button(`Save the picture of ${face.name} (PNG)`, { class: "fl-icon-button", onclick: () => trigger("download", { id: face.id, kind: "png" }) }, icon("image")),
+    button(`Delete ${face.name}`, { class: "fl-icon-button", onclick: ask }, icon("trash")));
+  const ask = () => {
+    const keep = button(`Keep ${face.name}`, { class: "fl-mini", onclick: () => { usual(); tools.lastChild.focus(); } }, "Keep");
+    tools.replaceChildren(
+      button(`Delete ${face.name} for good`, { class: "fl-mini danger", onclick: () => trigger("remove", { id: face.id }) }, "Delete"), keep);
+    keep.focus();
+  };
+  usual();
+  return el("li", { class: face.open ? "fl-face open" : "fl-face", "data-id": face.id },
+    button(`Show ${face.name}`, { class: "fl-face-picture", "aria-pressed": String(Boolean(face.open)), onclick: () => trigger("open", { id: face.id }) },
+      el("img", { src: face.picture, alt: "" })),
+    el("div", { class: "fl-face-side" }, name, tools));
+};
+
+let parcel = null, known = new Set();
+const draw = () => {
+  const faces = props.value?.faces || [];
+  count.textContent = faces.length ? String(faces.length) : "";
+  facelab.unsaved = faces.filter((face) => !face.saved).length;
+  list.replaceChildren(...(faces.length ? faces.map(card) : [el("li", { class: "fl-empty" },
+    el("p", {}, "Faces that you embed are kept here until you close the page."),
+    el("button", { type: "button", class: "fl-button", onclick: () => trigger("examples", {}) }, icon("plus"), "Add the examples"))]));
+  const fresh = faces.find((face) => known.size && !known.has(face.id));
+  if (fresh) { status.textContent = `${fresh.name} is in the library.`; list.querySelector(`[data-id="${fresh.id}"]`)?.classList.add("fresh"); }
+  known = new Set(["", ...faces.map((face) => face.id)]);
+};
+
+draw();
+watch("value", draw);
+watch("parcel", () => { if (props.parcel && props.parcel.number !== parcel) { parcel = props.parcel.number; save(props.parcel); } });

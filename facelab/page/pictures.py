@@ -1,0 +1,49 @@
+"""Pictures on their way to the browser: inside the page's own messages, so that no photo lies in a served folder."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+PHOTO_SIDE = 1400  # longest side of the photo as it is shown; the crop is cut from the full one
+THUMB_SIDE = 96
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """uint8 [H, W, 3] as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def png_uri(pixels: np.ndarray) -> str:
+    """uint8 [H, W, 3] as a data URI, without loss."""
+    return _uri(png_bytes(pixels), "image/png")
+
+
+def jpeg_uri(pixels: np.ndarray, *, side: int | None = None, quality: int = 90) -> str:
+    """uint8 [H, W, 3] as a data URI, with a longest side of at most `side` pixels."""
+    image = Image.fromarray(pixels)
+    if side is not None:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
+    return _uri(buffer.getvalue(), "image/jpeg")
+
+
+def thumb_uri(pixels: np.ndarray, box: np.ndarray | None = None) -> str:
+    """A small picture of a photo's box (left, top, right, bottom), or of the whole."""
+    if box is not None:
+        height, width = pixels.shape[:2]
+        margin = 0.2 * (box[2] - box[0])
+        left, top = np.clip(box[:2] - margin, 0, (width - 1, height - 1)).astype(int)
+        right, bottom = np.clip(box[2:] + margin, (left + 1, top + 1), (width, height)).astype(int)
+        pixels = np.ascontiguousarray(pixels[top:bottom, left:right])
+    return jpeg_uri(pixels, side=2 * THUMB_SIDE, quality=85)
+
+
+def _uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,189 @@
+"""Tab 1, Upload & align: a photo in, its faces found, one of them chosen, its crop corrected by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePath
+from secrets import token_hex
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facelab.alignment import adjust_quad, quad_from_eyes
+from facelab.errors import BadSetting, NoFaceFound
+from facelab.page.backstage import Backstage, explain, friendly, take_upload
+from facelab.page.examples import load_examples
+from facelab.page.parts import part
+from facelab.page.pictures import PHOTO_SIDE, jpeg_uri, thumb_uri
+from facelab.photo import read_photo
+from facelab.sessions import Photo, Session
+
+NO_FACE = (
+    "No face found in this photo. Click the middle of both eyes to align it by hand, "
+    "or try a photo where the face is larger."
+)
+CORRECTIONS = ("dx", "dy", "zoom", "rotate")
+
+
+def build_upload_tab(backstage: Backstage) -> gr.Button:
+    """Build the tab. Returns the button that leads on to the embedding."""
+    studio, worker = backstage.studio, backstage.worker
+    with gr.Tab("Upload & align", id="upload"):
+        drop = part("dropzone", {"compact": False}, examples=[each.view() for each in load_examples().values()])
+        with gr.Row(visible=False, elem_classes="fl-split") as desk:
+            with gr.Column(scale=3, min_width=320):
+                stage = part("stage", photo="")
+            with gr.Column(scale=2, min_width=300, elem_classes="fl-side"):
+                crop = part("crop")
+                lead_on = gr.Button("Embed this face", variant="primary", size="lg", elem_id="fl-lead-on")
+                with gr.Accordion("Advanced", open=False):
+                    landmarks = gr.Radio(
+                        [("dlib, 68 points", "dlib"), ("MTCNN, 5 points", "mtcnn")],
+                        value="dlib",
+                        label="Landmarks",
+                        info="What places the crop. 68 points are a little steadier; their file was trained on "
+                        "pictures for non-commercial use, the five points were not.",
+                    )
+
+    def show(photo: Photo) -> dict[Any, Any]:
+        aligned = photo.aligned
+        height, width = photo.pixels.shape[:2]
+        return {
+            drop: {"compact": True, "number": photo.number},
+            desk: gr.Row(visible=True),
+            stage: gr.update(
+                value={
+                    "number": photo.number,
+                    "size": [width, height],
+                    "faces": [
+                        {"box": face.box.tolist(), "thumb": thumb_uri(photo.pixels, face.box)} for face in photo.faces
+                    ],
+                    "chosen": photo.chosen,
+                    "quad": None if aligned is None else aligned.quad.tolist(),
+                    "note": _note(photo),
+                    "empty": not photo.faces and aligned is None,
+                }
+            ),
+            crop: _crop_view(photo),
+            lead_on: gr.Button(interactive=aligned is not None),
+        }
+
+    def open_photo(session: Session, read: Callable[[], np.ndarray], name: str, landmarks: str) -> dict[Any, Any]:
+        try:
+            photo = Photo(read(), name)
+            find(photo, landmarks)
+        except Exception as error:  # shown where the photo was dropped; the photo before it stays
+            return {drop: {"compact": session.photo is not None, "refusal": explain(error), "number": token_hex(4)}}
+        session.photo = photo
+        update = show(photo)
+        update[stage]["photo"] = jpeg_uri(photo.pixels, side=PHOTO_SIDE)
+        return update
+
+    def find(photo: Photo, landmarks: str) -> None:
+        try:
+            photo.faces = worker.run(studio.find_faces, photo.pixels, landmarks=landmarks)
+        except NoFaceFound:
+            photo.faces, photo.chosen, photo.aligned = [], None, None
+        else:
+            choose(photo, 0)
+
+    def choose(photo: Photo, index: int) -> None:
+        photo.aligned = studio.align(photo.pixels, photo.faces[index])
+        photo.chosen, photo.start = index, photo.aligned.quad
+
+    @friendly
+    def on_photo(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
+        name = _face_name(event.name)
+        return open_photo(backstage.visitor(request), lambda: read_photo(take_upload(event.path)), name, landmarks)
+
+    @friendly
+    def on_example(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
+        example = load_examples()[event.id]
+        return open_photo(backstage.visitor(request), example.as_photo, "Example", landmarks)
+
+    @friendly
+    def on_choose(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        photo = _photo(backstage.visitor(request))
+        choose(photo, int(event.index) % max(len(photo.faces), 1))
+        return show(photo)
+
+    @friendly
+    def on_eyes(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        photo = _photo(backstage.visitor(request))
+        left, right = event.points
+        photo.aligned = studio.align(photo.pixels, quad_from_eyes(left, right))
+        photo.chosen, photo.start = None, photo.aligned.quad
+        return show(photo)
+
+    @friendly
+    def on_adjust(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        session = backstage.visitor(request)
+        with session.lock:
+            photo = _photo(session)
+            change = {name: float(event._data[name]) for name in CORRECTIONS if name in event._data}
+            photo.aligned = studio.align(photo.pixels, adjust_quad(photo.aligned.quad, **change))
+            return show(photo)
+
+    @friendly
+    def on_reset(request: gr.Request) -> dict[Any, Any]:
+        photo = _photo(backstage.visitor(request))
+        if photo.chosen is not None:
+            choose(photo, photo.chosen)
+        else:
+            photo.aligned = studio.align(photo.pixels, photo.start)
+        return show(photo)
+
+    @friendly
+    def on_landmarks(landmarks: str, request: gr.Request) -> dict[Any, Any]:
+        photo = _photo(backstage.visitor(request))
+        chosen = photo.chosen
+        find(photo, landmarks)
+        if chosen is not None and chosen < len(photo.faces):
+            choose(photo, chosen)
+        return show(photo)
+
+    shown = [drop, desk, stage, crop, lead_on]
+    quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+    drop.photo(on_photo, landmarks, shown, **quiet)
+    drop.example(on_example, landmarks, shown, **quiet)
+    stage.choose(on_choose, None, shown, **quiet)
+    stage.eyes(on_eyes, None, shown, **quiet)
+    crop.adjust(on_adjust, None, shown, trigger_mode="multiple", **quiet)
+    crop.reset(on_reset, None, shown, **quiet)
+    landmarks.input(on_landmarks, landmarks, shown, **quiet)
+    return lead_on
+
+
+def _photo(session: Session) -> Photo:
+    if session.photo is None:
+        raise BadSetting("There is no photo any more. Choose it again.")
+    return session.photo
+
+
+def _face_name(file_name: str) -> str:
+    name = PurePath(str(file_name)).stem.replace("_", " ").replace("-", " ").strip()
+    return name[:1].upper() + name[1:] or "Face"
+
+
+def _note(photo: Photo) -> str:
+    if photo.aligned is None:
+        return NO_FACE
+    if photo.chosen is None:
+        return "Aligned by your two clicks. Correct the crop with the buttons beside it, or embed it."
+    if len(photo.faces) == 1:
+        return "One face found."
+    return f"{len(photo.faces)} faces found, the largest was chosen. Click another one to take that."
+
+
+def _crop_view(photo: Photo) -> dict[str, str] | None:
+    aligned = photo.aligned
+    if aligned is None:
+        return None
+    side = float(np.hypot(*(aligned.quad[3] - aligned.quad[0])))
+    corrected = photo.start is not None and not np.array_equal(photo.start, aligned.quad)
+    how = (
+        "corrected by hand" if corrected else "aligned by hand" if photo.chosen is None else "aligned by its landmarks"
+    )
+    soft = ". The face is small, so the result will be soft" if side < 128 else ""
+    return {"picture": jpeg_uri(aligned.crop), "detail": f"{side:.0f} pixels of the photo, {how}{soft}."}
