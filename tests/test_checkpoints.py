@@ -1,0 +1,96 @@
+"""The catalogue, and weight files that are not what they should be."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from facelab.checkpoints import cards
+from facelab.checkpoints.cards import catalogue, checkpoint_folder, find_card
+from facelab.checkpoints.weights import fill, load_model, read_weights
+from facelab.errors import BadWeights, UnknownModel
+from facelab.generators.discriminator import Discriminator
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A checkpoint folder of its own with the shipped model in it."""
+    for suffix in ("json", "safetensors"):
+        shutil.copy(checkpoint_folder() / f"faces128.{suffix}", tmp_path)
+    monkeypatch.setenv(cards.FOLDER_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def test_every_card_says_what_the_model_is_and_under_which_licence():
+    assert "faces128" in catalogue()
+    for card in catalogue().values():
+        assert card.title and card.data and card.licence and card.training["images"] > 0
+        assert len(card.sha256) == 64 and card.path.exists()
+
+
+def test_unknown_model_lists_the_known_ones():
+    with pytest.raises(UnknownModel, match=r"'faces1024'.*faces128"):
+        find_card("faces1024")
+
+
+def test_shipped_model_loads_frozen():
+    generator, discriminator = load_model("faces128")
+    assert generator.name == "faces128" and generator.sha256 == find_card("faces128").sha256
+    parameters = [*generator.parameters(), *discriminator.parameters()]
+    assert not any(parameter.requires_grad for parameter in parameters)
+
+
+def test_a_changed_weight_file_is_refused(folder):
+    path = folder / "faces128.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(BadWeights, match="SHA-256"):
+        load_model("faces128")
+
+
+@pytest.mark.parametrize("content", [b"", b"<!doctype html><title>404</title>", b"\x00" * 64])
+def test_a_download_that_is_no_weight_file_is_refused(tmp_path, content):
+    for name in ("weights.safetensors", "weights.pt"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BadWeights, match="damaged"):
+            read_weights(tmp_path / name)
+
+
+def test_code_in_a_weight_file_never_runs(tmp_path):
+    witness = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (witness,))
+
+    (tmp_path / "trap.pkl").write_bytes(pickle.dumps(Trap()))
+    torch.save({"g.weight": Trap()}, tmp_path / "trap.pt")
+    for name in ("trap.pkl", "trap.pt"):
+        with pytest.raises(BadWeights, match="never"):
+            read_weights(tmp_path / name)
+    assert not witness.exists()
+
+
+def test_a_state_dict_of_torch_is_read(tmp_path):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "plain.pt")
+    assert torch.equal(read_weights(tmp_path / "plain.pt")["weight"], torch.ones(2))
+
+
+def test_weights_of_another_architecture_are_refused():
+    small, large = (Discriminator(16, channel_base=base, channel_max=16) for base in (64, 128))
+    with pytest.raises(BadWeights, match="do not fit"):
+        fill(small, large.state_dict())
+    with pytest.raises(BadWeights, match="1 missing"):
+        fill(small, {name: value for name, value in small.state_dict().items() if name != "b4.out.bias"})
+
+
+def test_a_damaged_card_is_refused(folder):
+    card = json.loads((folder / "faces128.json").read_text())
+    del card["resolution"]
+    (folder / "faces128.json").write_text(json.dumps(card))
+    with pytest.raises(BadWeights, match=r"faces128\.json"):
+        catalogue()
