@@ -1,0 +1,207 @@
+"""Training: what is resumed is what would have been, and the losses and the data are what they say."""
+
+import os
+import signal
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from facelab.errors import BadSetting
+from facelab.generators.discriminator import Discriminator
+from facelab.generators.stylegan2 import StyleGAN2
+from facelab.training.augmentation import AdaptiveAugmentation, augment
+from facelab.training.data import Pictures, open_pictures
+from facelab.training.losses import path_lengths, r1_penalty
+from facelab.training.run import Run, train
+from facelab.training.settings import TrainSettings
+from facelab.training.stylegan2 import Trainer
+
+SETTINGS = TrainSettings(
+    batch=4, accumulate=2, r1_interval=4, path_interval=4, ada_target=0.1, ada_images=200, warmup_steps=5, seed=3
+)
+
+KILLED_RUN = """
+import sys, pathlib
+from tests.test_training import make_trainer, make_pictures, SETTINGS
+from facelab.training.run import Run, train
+trainer, run = make_trainer(), Run(pathlib.Path(sys.argv[1]))
+train(trainer, make_pictures(), run, steps=10)
+def report(trainer, numbers):
+    print(trainer.steps, flush=True)
+train(trainer, make_pictures(), run, steps=1000, report=report)
+"""
+
+
+def make_pictures() -> Pictures:
+    return Pictures(np.random.default_rng(0).integers(0, 256, (13, 16, 16, 3), np.uint8))
+
+
+def make_trainer(settings: TrainSettings = SETTINGS) -> Trainer:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    generator = StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=16)
+    discriminator = Discriminator(16, channel_base=128, channel_max=16, downsample="average")
+    return Trainer(generator, discriminator, settings)
+
+
+def flatten(state: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in state.items() if isinstance(state, dict) else enumerate(state):
+        if isinstance(value, (dict, list)):
+            flat.update(flatten(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before, handlers = torch.get_num_threads(), [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    torch.set_num_threads(before)
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
+        signal.signal(number, handler)
+
+
+def test_a_killed_run_resumes_bit_for_bit(tmp_path):
+    whole = make_trainer()
+    train(whole, make_pictures(), Run(tmp_path / "whole"), steps=20)
+
+    command = [sys.executable, "-c", KILLED_RUN, str(tmp_path / "killed")]
+    root = Path(__file__).parents[1]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ})
+    while int(process.stdout.readline()) < 13:  # three steps beyond the checkpoint
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    resumed, run = make_trainer(), Run(tmp_path / "killed")
+    seconds = run.resume(resumed)
+    assert resumed.steps == 10
+    train(resumed, make_pictures(), run, seconds=seconds, steps=10)
+    expected, reached = flatten(whole.state()), flatten(resumed.state())
+    assert expected.keys() == reached.keys()
+    for name, value in expected.items():
+        same = torch.equal(value, reached[name]) if isinstance(value, torch.Tensor) else value == reached[name]
+        assert same, name
+    assert whole.augmentation.p > 0  # or augmentation was not part of the test
+
+
+def test_training_moves_both_networks_and_the_average_follows():
+    trainer = make_trainer()
+    before = deepcopy(flatten(trainer.state()))
+    for step in range(3):
+        numbers = trainer.step(make_pictures().batch(step, size=4, seed=0))
+    assert all(np.isfinite(value) for value in numbers.values())
+    after = flatten(trainer.state())
+    for name in ("generator.synthesis.b8.conv0.weight", "discriminator.b8.conv0.weight", "average.synthesis.b4.const"):
+        assert not torch.equal(before[name], after[name]), name
+    assert trainer.images == 12
+
+
+def test_sigterm_saves_the_step_under_way(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_RUN, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    while int(process.stdout.readline()) < 12:
+        pass
+    process.terminate()
+    rest = process.communicate(timeout=60)[0].split()
+    assert process.returncode == 0
+    trainer = make_trainer()
+    Run(tmp_path).resume(trainer)
+    assert trainer.steps >= 12 and (not rest or trainer.steps == int(rest[-1]))
+    assert any((tmp_path / "weights").iterdir()) and any((tmp_path / "sheets").iterdir())
+
+
+def test_batches_visit_every_picture_once_an_epoch():
+    pictures = Pictures(np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8))
+    seen = [((pictures.batch(step, size=4, seed=1) + 1) * 127.5)[:, 0, 0, 0].round().int() for step in range(6)]
+    first, second = torch.cat(seen[:3]).tolist(), torch.cat(seen[3:]).tolist()
+    assert sorted(first) == sorted(second) == list(range(12)) and first != second
+
+
+def test_half_of_a_batch_is_mirrored():
+    ramp = np.tile(np.arange(8, dtype=np.uint8)[None, None, :, None], (64, 8, 1, 3))
+    batch = Pictures(ramp).batch(0, size=64, seed=0)
+    mirrored = (batch[:, 0, 0, 0] > batch[:, 0, 0, -1]).float().mean()
+    assert 0.3 < mirrored < 0.7
+
+
+def test_only_the_train_split_is_opened(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name, value in (("1", 10), ("2", 20), ("3", 30)):
+        Image.new("RGB", (20, 12), (value,) * 3).save(tmp_path / "images" / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("image,split\n1.png,train\n2.png,val\n3.png,train\n")
+    opened = open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+    assert sorted(opened.images[:, 0, 0, 0]) == [10, 30]
+    assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split=None)) == 3
+
+
+def test_nothing_to_train_on_is_a_clear_error(tmp_path):
+    with pytest.raises(BadSetting, match="no pictures"):
+        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+    (tmp_path / "a.png").write_bytes(b"not a picture")
+    with pytest.raises(BadSetting, match=r"a\.png"):
+        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+
+
+def test_r1_is_half_the_squared_gradient():
+    weight = torch.randn(1, 3 * 4 * 4)
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(48, 1))
+    critic[1].weight.data = weight
+    penalty = r1_penalty(critic, torch.randn(5, 3, 4, 4))
+    torch.testing.assert_close(penalty, weight.square().sum() / 2)
+
+
+def test_path_length_of_a_linear_generator_is_the_norm_of_its_projected_rows():
+    matrix = torch.randn(3 * 4 * 4, 6)
+    ws = torch.randn(2, 1, 6, requires_grad=True)
+    noise = torch.randn(2, 3, 4, 4)
+    images = (ws[:, 0] @ matrix.t()).reshape(2, 3, 4, 4)
+    expected = (noise.flatten(1) @ matrix).norm(dim=1) / 4
+    torch.testing.assert_close(path_lengths(images, ws, noise), expected)
+
+
+def test_augmentation_with_probability_0_changes_nothing_and_has_gradients_at_1():
+    images = torch.rand(4, 3, 16, 16) * 2 - 1
+    torch.testing.assert_close(augment(images, 0.0), images, atol=1e-5, rtol=0)
+    images.requires_grad_(True)
+    augmented = augment(images, 1.0)
+    assert (augmented - images).abs().mean() > 0.1
+    augmented.sum().backward()
+    assert torch.isfinite(images.grad).all() and images.grad.abs().sum() > 0
+
+
+def test_controller_raises_p_when_the_discriminator_is_sure_and_lowers_it_again():
+    controller = AdaptiveAugmentation(target=0.6, images=1000)
+    for logit, direction in ((1.0, 1), (-1.0, -1)):
+        before = controller.p
+        for _ in range(8):
+            controller.observe(torch.full((4, 1), logit))
+            controller.update(4)
+        assert (controller.p - before) * direction > 0
+
+
+def test_train_command_makes_a_run_and_refuses_to_overwrite_it(tmp_path):
+    data = tmp_path / "pictures"
+    data.mkdir()
+    for index in range(4):
+        Image.new("RGB", (16, 16), (60 * index,) * 3).save(data / f"{index}.png")
+    options = ["--data", data, "--out", tmp_path / "run", "--resolution", "16", "--images", "8", "--batch", "4"]
+    command = [sys.executable, "-m", "facelab", "train", "stylegan2", *map(str, options)]
+    first = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert first.returncode == 0, first.stderr
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    again = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert again.returncode == 1 and "--resume" in again.stderr and len(again.stderr.splitlines()) == 1
