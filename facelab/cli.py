@@ -84,10 +84,10 @@ def align(
     """Find the faces of a photo and cut them out, aligned, at 512 px."""
     from PIL import Image
 
+    _make_folder(out)
     studio = _open_studio(model)
     pixels, found = _find(studio, photo, landmarks)
     numbers = [_checked(face, found)] if face else range(1, len(found) + 1)
-    _make_folder(out)
     faces, files = [], []
     for number in numbers:
         one = found[number - 1]

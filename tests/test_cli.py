@@ -1,0 +1,157 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facelab import cli
+from facelab.face import Face
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+@pytest.fixture
+def facelab(monkeypatch, capsys):
+    """Run a command line in this process: (exit status, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["facelab", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_align_writes_every_face_and_prints_one_json_object(facelab, shared_photos, tmp_path):
+    status, out, _ = facelab("align", shared_photos / "several_faces.jpg", "--out", tmp_path / "faces", "--json")
+    answer = json.loads(out)
+    assert status == 0 and len(answer["faces"]) == len(answer["files"]) == 6
+    face = answer["faces"][0]
+    assert set(face) == {"box", "landmarks", "quad", "detector"}
+    assert len(face["box"]) == 4 and len(face["landmarks"]) == 68 and len(face["quad"]) == 4
+    assert {Image.open(path).size for path in answer["files"]} == {(512, 512)}
+
+
+def test_align_takes_one_face_by_its_number(facelab, shared_photos, tmp_path):
+    photo = shared_photos / "several_faces.jpg"
+    status, out, _ = facelab("align", photo, "--out", tmp_path, "--face", 2, "--landmarks", "mtcnn", "--json")
+    answer = json.loads(out)
+    assert status == 0 and [Path(path).name for path in answer["files"]] == ["face-2.png"]
+    assert len(answer["faces"][0]["landmarks"]) == 5
+    status, _, err = facelab("align", shared_photos / "astronaut.png", "--out", tmp_path, "--face", 7)
+    assert status == 1 and "--face 7" in err and "1 face." in err
+
+
+def test_embed_writes_a_face_and_its_picture(facelab, shared_photos, tmp_path):
+    target = tmp_path / "new" / "face.npz"
+    status, out, err = facelab(
+        "embed", shared_photos / "astronaut.png", "--out", target, "--steps", 4, "--no-refine", "--json"
+    )
+    answer = json.loads(out)
+    assert status == 0 and out.count("\n") == 1
+    assert set(answer) == {"steps", "loss", "psnr", "identity_distance", "latent_distance", "seconds", "files"}
+    assert answer["steps"] == 4 and 0 < answer["identity_distance"] < 1.5
+    assert "4/4" in err, "progress belongs on stderr"
+    face = Face.load(target)
+    assert face.latent.space == "w+" and face.delta is None and face.crop.shape == (512, 512, 3)
+    picture = Image.open(target.with_suffix(".png"))
+    assert picture.size == (128, 128)
+    assert "AI" in picture.text["Comment"] and picture.text["Software"].startswith("FaceLab")
+    assert SOURCE_TYPE + "compositeWithTrainedAlgorithmicMedia" in picture.text["XML:com.adobe.xmp"]
+    assert "astronaut" not in str(picture.text)
+
+
+def test_embed_takes_its_settings(facelab, shared_photos, tmp_path, monkeypatch):
+    seen = {}
+    plain = cli._embed
+    monkeypatch.setattr(cli, "_embed", lambda *args: seen.update(settings=args[2]) or plain(*args))
+    target = tmp_path / "face.npz"
+    command = ("embed", shared_photos / "astronaut.png", "--out", target, "--steps", 2)
+    assert facelab(*command, "--preset", "paper", "--space", "w", "--seed", 7)[0] == 0
+    assert (seen["settings"].learning_rate, seen["settings"].space, seen["settings"].seed) == (0.01, "w", 7)
+    assert not seen["settings"].refine and Face.load(target).latent.space == "w"
+
+
+def test_sample_draws_a_grid_that_its_seed_decides(facelab, tmp_path):
+    for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2)):
+        status, _, _ = facelab("sample", "--count", 4, "--seed", seed, "--out", tmp_path / name)
+        assert status == 0
+    first, again, other = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in "abc")
+    assert first.shape == (260, 260, 3)
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    xmp = Image.open(tmp_path / "a.png").text["XML:com.adobe.xmp"]
+    assert SOURCE_TYPE + "trainedAlgorithmicMedia" in xmp
+
+
+def test_models_are_listed_with_their_licence(facelab):
+    status, out, _ = facelab("models", "list", "--json")
+    models = {model["name"]: model for model in json.loads(out)["models"]}
+    assert status == 0 and "Non-commercial" in models["faces128"]["licence"]
+    assert "faces128" in facelab("models", "list")[1]
+
+
+@pytest.fixture
+def no_face(tmp_path):
+    path = tmp_path / "wall.png"
+    Image.new("RGB", (300, 200), "grey").save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["align", "missing.jpg", "--out", "{folder}"], "missing.jpg"),
+        (["align", "{photo}", "--out", "{folder}/faces"], "No face was found in this photo (300 x 200)"),
+        (["align", "{photo}", "--out", "{photo}"], "folder"),
+        (["align", "{photo}", "--out", "{folder}", "--landmarks", "eyes"], "eyes"),
+        (["align", "{photo}"], "--out"),
+        (["embed", "{photo}", "--out", "{folder}/face.npz"], "No face"),
+        (["embed", "{photo}", "--out", "{folder}/face.npz", "--steps", "0"], "steps"),
+        (["embed", "{photo}", "--out", "{folder}/face.npz", "--space", "q"], "q"),
+        (["embed", "{photo}", "--out", "{folder}/face.npz", "--model", "faces9"], "faces128"),
+        (["embed", "{photo}", "--out", "{folder}/face.jpg"], ".npz"),
+        (["embed", "{photo}", "--out", "{photo}/face.npz"], "folder"),
+        (["sample", "--out", "{folder}", "--count", "1"], "{folder}"),
+        (["sample", "--out", "{folder}/a.png", "--count", "0"], "--count"),
+        (["sample", "--out", "{folder}/a.png", "--bogus"], "--bogus"),
+        (["paint"], "paint"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr_and_a_failure(facelab, no_face, tmp_path, command, said):
+    names = {"photo": no_face, "folder": tmp_path}
+    status, out, err = facelab(*(part.format(**names) for part in command))
+    assert status not in (0, None)
+    assert out == "" and err.count("\n") == 1
+    assert said.format(**names) in err and "Traceback" not in err
+
+
+def test_ctrl_c_keeps_the_best_so_far(facelab, shared_photos, tmp_path, monkeypatch):
+    from facelab.studio import Studio
+
+    plain = Studio.embed
+
+    def interrupted(self, *args, **kwargs):
+        for step in plain(self, *args, **kwargs):
+            yield step
+            if step.step == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Studio, "embed", interrupted)
+    target = tmp_path / "face.npz"
+    status, out, err = facelab("embed", shared_photos / "astronaut.png", "--out", target, "--json")
+    assert status == 0 and json.loads(out)["steps"] == 2
+    assert json.loads(out)["identity_distance"] > 0
+    assert "Stopped at step 2" in err and Face.load(target).latent.space == "w+"
+
+
+def test_it_runs_as_a_module_and_keeps_stdout_to_itself(no_face):
+    done = subprocess.run(
+        [sys.executable, "-m", "facelab", "models", "list", "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["models"] and done.stderr == ""
