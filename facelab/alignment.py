@@ -23,6 +23,9 @@ ZOOM_RANGE = (0.25, 4.0)
 # The FFHQ template (Karras et al. 2019, "A Style-Based Generator Architecture", appendix A; recreate_aligned_images()
 # of the published dataset tool): half the side from the eyes' distance or from eyes to mouth, the centre below.
 _EYES_SCALE, _MOUTH_SCALE, _CENTRE_DOWN = 2.0, 1.8, 0.1
+# How MTCNN's eyes differ from the means of dlib's eye contours, over 1,000 aligned portraits: higher by 3 percent of
+# the way to the mouth, 1.5 percent further apart. Uncorrected, its quads are 2 percent too large and 0.8 too high.
+_EYES_DOWN, _EYES_CLOSER = 0.03, 0.985
 _BORDER, _PADDING, _BLUR = 0.1, 0.3, 0.02  # in sides of the quad
 
 
@@ -37,8 +40,8 @@ def quad_from_landmarks(landmarks: np.ndarray) -> np.ndarray:
         left, right = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
         mouth = (points[48] + points[54]) / 2
     elif points.shape == (5, 2):
-        left, right = points[0], points[1]
         mouth = (points[3] + points[4]) / 2
+        left, right = _eyes_of_five(points[0], points[1], mouth)
     else:
         raise BadSetting(f"Landmarks must have the shape [68, 2] or [5, 2]; these have {list(points.shape)}.")
     eyes = (left + right) / 2
@@ -135,6 +138,12 @@ def align(
         landmarks=None if landmarks is None else np.asarray(landmarks, np.float32),
         detector=detector,
     )
+
+
+def _eyes_of_five(left: np.ndarray, right: np.ndarray, mouth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    middle, half = (left + right) / 2, (right - left) / 2 * _EYES_CLOSER
+    middle = middle + _EYES_DOWN * (mouth - middle)
+    return middle - half, middle + half
 
 
 def _quarter_turn(vector: np.ndarray) -> np.ndarray:
