@@ -51,8 +51,8 @@ def build_api(backstage: Backstage) -> None:
     def embed(photo: str, face: float, settings: dict[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
         """Embed one face of a photo.
 
-        photo: a picture file. face: which one, 0 is the largest. settings: {"preset": "fast" | "paper", and any field of
-        EmbedSettings}; at most 1,000 steps a phase.
+        photo: a picture file. face: which one, 0 is the largest. settings: {"preset": "fast" | "paper"} and any field
+        of EmbedSettings; at most 1,000 steps a phase.
         Returns FACE.npz, the generator's picture (PNG) and {"steps", "losses", "psnr", "identity_distance",
         "latent_distance"}.
         """

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from facelab.embedding import PERCEPTUALS, PRESETS, SPACES, STARTS, EmbedSettings, EmbedState
+from facelab.embedding import PRESETS, SPACES, EmbedSettings, EmbedState
 from facelab.errors import BadSetting
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
@@ -27,15 +27,15 @@ def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_
     """Build the tab. lead_on: the button of the tab before, which begins the embedding here."""
     studio, worker = backstage.studio, backstage.worker
     with gr.Tab("Embed", id="embed") as tab, gr.Row(elem_classes="fl-split"):
-        with gr.Column(scale=3, min_width=320):
+        with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
             view = part("embedding", {}, target="")
-        with gr.Column(scale=2, min_width=300, elem_classes="fl-side"):
+        with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
             preset = gr.Radio(
                 [("Fast", "fast"), ("Paper", "paper")],
                 value="fast",
                 label="Preset",
-                info="Fast finds the latent in a few hundred steps and then refines the generator for this one face. "
-                "Paper follows Image2StyleGAN: thousands of small steps, the generator untouched.",
+                info="Fast: a few hundred steps, then the generator is refined for this one face. "
+                "Paper: the 5,000 small steps of Image2StyleGAN, the generator untouched.",
                 elem_classes="fl-segmented",
             )
             with gr.Row(elem_classes="fl-actions"):
@@ -185,38 +185,90 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
     """The settings under Advanced, each with its sentence of help, by the name of the field that they set."""
     return {
         "space": gr.Radio(
-            list(SPACES), value=settings.space, label="Latent space",
-            info="w+ has a style for each layer and comes closest to the photo; w keeps to faces the generator would "
-            "draw itself; z is where it draws them from, and the strictest.",
+            list(SPACES),
+            value=settings.space,
+            label="Latent space",
+            info="w+ has a style for each layer and comes closest to the photo; w keeps to faces that the generator "
+            "would draw itself; z is where it draws them from, and the strictest.",
         ),
         "start": gr.Radio(
-            [("Mean face", "mean"), ("Random", "random")], value=settings.start, label="Start",
-            info="Where the search begins. The mean face is best for portraits; random suits pictures that are no face.",
+            [("Mean face", "mean"), ("Random", "random")],
+            value=settings.start,
+            label="Start",
+            info="Where the search begins. The mean face is best for portraits; random suits pictures of other things.",
         ),
-        "steps": gr.Slider(10, 5000, settings.steps, step=10, label="Steps",
-            info="How long the latent is searched. The curve shows when more of them stop helping."),
-        "learning_rate": gr.Number(settings.learning_rate, label="Learning rate", minimum=1e-5, maximum=1, step=0.001,
-            info="How far each step goes. Too high a rate makes the curve jump, too low a rate makes it crawl."),
-        "pixel_weight": gr.Slider(0, 10, settings.pixel_weight, step=0.1, label="Pixel weight",
-            info="How much equal colours count, place by place."),
-        "perceptual_weight": gr.Slider(0, 10, settings.perceptual_weight, step=0.1, label="Perceptual weight",
-            info="How much likeness of shapes and textures counts, as a network sees them."),
-        "perceptual": gr.Radio([("Discriminator", PERCEPTUALS[0]), ("VGG-16", PERCEPTUALS[1])], value=settings.perceptual,
+        "steps": gr.Slider(
+            10,
+            5000,
+            settings.steps,
+            step=10,
+            label="Steps",
+            info="How long the latent is searched. The curve shows when more of them stop helping.",
+        ),
+        "learning_rate": gr.Number(
+            settings.learning_rate,
+            label="Learning rate",
+            minimum=1e-5,
+            maximum=1,
+            step=0.001,
+            info="How far each step goes. Too high a rate makes the curve jump, too low a rate makes it crawl.",
+        ),
+        "pixel_weight": gr.Slider(
+            0,
+            10,
+            settings.pixel_weight,
+            step=0.1,
+            label="Pixel weight",
+            info="How much equal colours count, place by place.",
+        ),
+        "perceptual_weight": gr.Slider(
+            0,
+            10,
+            settings.perceptual_weight,
+            step=0.1,
+            label="Perceptual weight",
+            info="How much likeness of shapes and textures counts, as a network sees them.",
+        ),
+        "perceptual": gr.Radio(
+            [("Discriminator", "discriminator"), ("VGG-16", "vgg16")],
+            value=settings.perceptual,
             label="Perceptual network",
             info="Whose eyes judge that likeness: this model's own discriminator, or VGG-16 as in the paper, which "
-            "needs its weight file."),
-        "patience": gr.Slider(0, 500, settings.patience, step=10, label="Patience",
-            info="Steps without progress after which a phase ends early; 0 goes through all of them."),
-        "refine": gr.Checkbox(settings.refine, label="Refine the generator for this face",
+            "needs its weight file.",
+        ),
+        "patience": gr.Slider(
+            0,
+            500,
+            settings.patience,
+            step=10,
+            label="Patience",
+            info="Steps without progress after which a phase ends early; 0 goes through all of them.",
+        ),
+        "refine": gr.Checkbox(
+            settings.refine,
+            label="Refine the generator for this face",
             info="After the latent, tunes a small correction of the generator for this one face, which is what brings "
-            "the person back. It is saved with the face and leaves the shared model alone."),
-        "refine_steps": gr.Slider(10, 1000, settings.refine_steps, step=10, label="Refinement steps",
-            info="How long that tuning goes on."),
-        "refine_learning_rate": gr.Number(settings.refine_learning_rate, label="Refinement learning rate", minimum=1e-5, maximum=1, step=0.001,
-            info="How far each step of the tuning goes."),
-        "seed": gr.Number(settings.seed, label="Seed", precision=0, minimum=0,
-            info="The same seed gives the same face again; it matters for a random start and for the refinement."),
-    }  # fmt: skip
+            "the person back. It is saved with the face and leaves the shared model alone.",
+        ),
+        "refine_steps": gr.Slider(
+            10, 1000, settings.refine_steps, step=10, label="Refinement steps", info="How long that tuning goes on."
+        ),
+        "refine_learning_rate": gr.Number(
+            settings.refine_learning_rate,
+            label="Refinement learning rate",
+            minimum=1e-5,
+            maximum=1,
+            step=0.001,
+            info="How far each step of the tuning goes.",
+        ),
+        "seed": gr.Number(
+            settings.seed,
+            label="Seed",
+            precision=0,
+            minimum=0,
+            info="The same seed gives the same face again; it matters for a random start and for the refinement.",
+        ),
+    }
 
 
 def further(settings: EmbedSettings, embedding: Embedding) -> EmbedSettings:

@@ -32,8 +32,8 @@ class Library:
 
 
 def build_library(backstage: Backstage) -> Library:
-    """Build the rail and wire what it can do by itself."""
-    rail = part("library", {"faces": []}, parcel=None)
+    """Make the rail, to be rendered where it belongs, and wire what it can do by itself."""
+    rail = part("library", {"faces": []}, parcel=None, render=False)
     library = Library(rail)
 
     @friendly

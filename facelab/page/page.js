@@ -67,6 +67,12 @@
   document.documentElement.lang = "en";
   addEventListener("DOMContentLoaded", facelab.applyTheme);
 
+  // Gradio gives each radio button of a group another name; one name lets the arrow keys move between them.
+  addEventListener("focusin", ({ target }) => {
+    const group = target.type === "radio" ? target.closest("fieldset") : null;
+    group?.querySelectorAll("input[type=radio]").forEach((each, _, all) => { each.name = all[0].name; });
+  });
+
   // Faces that were made and never saved go with the page: ask before it closes.
   addEventListener("beforeunload", (event) => { if (facelab.unsaved > 0) event.preventDefault(); });
 })();

@@ -37,14 +37,15 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
     with page:
         gr.HTML(_header(), js_on_load=HEADER_SCRIPT, apply_default_css=False, elem_id="fl-header")
         with gr.Row(elem_id="fl-main"):
-            with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
-                library = build_library(backstage)
+            library = build_library(backstage)
             with (
                 gr.Column(scale=5, min_width=0, elem_id="fl-work"),
                 gr.Tabs(selected="upload", elem_id="fl-tabs") as tabs,
             ):
                 lead_on = build_upload_tab(backstage)
                 build_embed_tab(backstage, library, tabs, lead_on)
+            with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
+                library.rail.render()
         build_api(backstage)
         gr.HTML(_footer(studio), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
         page.unload(leave)

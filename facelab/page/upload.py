@@ -32,11 +32,12 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     with gr.Tab("Upload & align", id="upload"):
         drop = part("dropzone", {"compact": False}, examples=[each.view() for each in load_examples().values()])
         with gr.Row(visible=False, elem_classes="fl-split") as desk:
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
                 stage = part("stage", photo="")
-            with gr.Column(scale=2, min_width=300, elem_classes="fl-side"):
+            with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
                 crop = part("crop")
-                lead_on = gr.Button("Embed this face", variant="primary", size="lg", elem_id="fl-lead-on")
+                with gr.Row(elem_classes="fl-actions"):
+                    lead_on = gr.Button("Embed this face", variant="primary", size="lg", elem_id="fl-lead-on")
                 with gr.Accordion("Advanced", open=False):
                     landmarks = gr.Radio(
                         [("dlib, 68 points", "dlib"), ("MTCNN, 5 points", "mtcnn")],
@@ -173,7 +174,9 @@ def _note(photo: Photo) -> str:
         return "Aligned by your two clicks. Correct the crop with the buttons beside it, or embed it."
     if len(photo.faces) == 1:
         return "One face found."
-    return f"{len(photo.faces)} faces found, the largest was chosen. Click another one to take that."
+    if photo.chosen == 0:
+        return f"{len(photo.faces)} faces found, the largest is chosen. Click another one to take that."
+    return f"Face {photo.chosen + 1} of {len(photo.faces)} is chosen."
 
 
 def _crop_view(photo: Photo) -> dict[str, str] | None:

@@ -11,7 +11,10 @@ FOLDER = Path(__file__).parent
 
 
 def part(name: str, value: Any = None, **props: Any) -> gr.HTML:
-    """The widget that parts/<name>.js draws; `props` are what it shows besides its value and may be left as they are."""
+    """The widget that parts/<name>.js draws.
+
+    value: what it shows. props: options of gr.HTML, and what it shows that need not be sent anew with each value.
+    """
     return gr.HTML(
         value,
         html_template=f'<div class="fl-{name}"></div>',

@@ -18,9 +18,14 @@ const moves = [
   ["turn-right", "Turn the face right (])", { rotate: -TURN }, "]"],
 ];
 const reset = () => trigger("reset", {});
+const group = (title, ...names) => el("span", {}, el("em", { "aria-hidden": "true" }, title), ...names.map((name) => {
+  const [, label, change] = moves.find((each) => each[0] === name);
+  return button(label, { class: "fl-pad", onclick: () => trigger("adjust", change) }, icon(name));
+}));
 const pads = el("div", { class: "fl-pads", role: "group", "aria-label": "Correct the crop by hand" },
-  ...moves.map(([name, label, change]) => button(label, { class: "fl-pad", onclick: () => trigger("adjust", change) }, icon(name))),
-  button("Undo all corrections (0)", { class: "fl-pad wide", onclick: reset }, icon("reset"), "Reset"));
+  el("span", {}, group("Move", "left", "up", "down", "right")),
+  button("Undo all corrections (0)", { class: "fl-pad wide", onclick: reset }, "Reset"),
+  el("span", {}, group("Zoom", "minus", "plus"), group("Turn", "turn-left", "turn-right")));
 pads.addEventListener("keydown", (event) => {
   const key = event.key === "=" ? "+" : event.key;
   const move = moves.find((each) => each[3] === key);

@@ -18,17 +18,18 @@ const left = el("span", { class: "fl-muted" });
 const state = el("p", { class: "fl-hidden", role: "status" });
 
 const NUMBERS = [
-  ["loss", "Loss", "Weighted difference to the target; lower is closer."],
-  ["psnr", "PSNR", "Likeness of the pixels in decibels; 25 is close, 30 hard to tell apart."],
-  ["identity", "Identity distance", "Between the two faces; below 0.6 it is the same person."],
-  ["latent", "Latent distance", "How far from the mean face; a nearer one is easier to edit."],
+  ["loss", "Loss", "Difference to the target; lower is closer."],
+  ["psnr", "PSNR", "Likeness of the pixels; above 25 it is close."],
+  ["identity", "Identity distance", "Below 0.6 it is the same person."],
+  ["latent", "Latent distance", "From the mean face; nearer is easier to edit."],
 ];
 const tiles = Object.fromEntries(NUMBERS.map(([key, label, help]) => {
   const value = el("dd", {}, "–");
   return [key, { value, node: el("div", { class: "fl-tile" }, el("dt", {}, label), value, el("p", {}, help)) }];
 }));
 
-const W = 600, H = 190, L = 46, R = 12, T = 12, B = 26;
+let W = 600;
+const H = 150, L = 46, R = 12, T = 12, B = 26;
 const plot = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "fl-plot", role: "img", "aria-label": "Loss by step" });
 const plotBox = el("figure", { class: "fl-plot-box" },
   el("figcaption", {}, el("b", {}, "Loss"), el("span", { class: "fl-muted" }, "by step, logarithmic")), plot);
@@ -40,16 +41,26 @@ root.append(
   plotBox,
 );
 
-const short = (value) => (value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toPrecision(1));
+const short = (value) => String(Number(value.toPrecision(2)));
 
+// At most about `count` round numbers between low and high, in steps of 1, 2 or 5 times a power of ten.
+const rounds = (low, high, count) => {
+  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((digit) => digit * power).find((each) => each >= rough);
+  const values = [];
+  for (let tick = Math.ceil(low / step) * step; tick <= high * 1.0001; tick += step) values.push(Number(tick.toPrecision(6)));
+  return values;
+};
 const ticks = (low, high) => {
   const values = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1)
-    for (const digit of [1, 2, 5]) { const tick = digit * 10 ** power; if (tick >= low * 0.999 && tick <= high * 1.001) values.push(tick); }
-  return values;
+    for (const digit of [1, 2, 5]) { const tick = digit * 10 ** power; if (tick >= low && tick <= high) values.push(tick); }
+  return values.length >= 3 ? values : rounds(low, high, 3);
 };
 
 const drawPlot = (curve, total, split) => {
+  W = Math.max(plotBox.clientWidth || W, 240);
+  plot.setAttribute("viewBox", `0 0 ${W} ${H}`);
   if (!curve?.length) {
     plot.replaceChildren(svg("line", { x1: L, x2: W - R, y1: H - B, y2: H - B, class: "axis" }),
       Object.assign(svg("text", { x: (W + L) / 2, y: H / 2, class: "hint" }), { textContent: "The loss is drawn here while a face is embedded" }));
@@ -62,7 +73,7 @@ const drawPlot = (curve, total, split) => {
   const text = (attributes, content) => Object.assign(svg("text", attributes), { textContent: content });
   const grid = ticks(low, high).flatMap((tick) => [
     svg("line", { x1: L, x2: W - R, y1: y(tick), y2: y(tick), class: "grid" }), text({ x: L - 6, y: y(tick) + 4, class: "y" }, short(tick))]);
-  const steps = [0, 0.25, 0.5, 0.75, 1].map((part) => text({ x: x(part * total), y: H - 8, class: part === 1 ? "x last" : "x" }, String(Math.round(part * total))));
+  const steps = rounds(0, total, W > 420 ? 6 : 4).map((step) => text({ x: x(step), y: H - 8, class: step > 0.97 * total ? "x last" : "x" }, String(step)));
   const phases = split && split < total ? [svg("line", { x1: x(split), x2: x(split), y1: T, y2: H - B, class: "split" }),
     text({ x: x(split) + 5, y: T + 11, class: "phase" }, "refinement")] : [];
   const [lastStep, lastLoss] = curve[curve.length - 1];
@@ -93,3 +104,4 @@ const draw = () => {
 
 draw();
 watch(["value", "target"], draw);
+new ResizeObserver(() => drawPlot(props.value?.curve, props.value?.total, props.value?.split)).observe(plotBox);
