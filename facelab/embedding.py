@@ -38,7 +38,8 @@ class EmbedSettings:
     else; section 5.1). schedule: of the learning rate: "constant", or "cosine" after a warm-up over the first
     `warm_up` of the steps. pixel_weight: of the mean squared difference of pixels in [-1, 1] (lambda_mse).
     perceptual_weight: of the distance in features (lambda_percept), and perceptual: whose, "discriminator" or
-    "vgg16"; losses of the two are not on one scale. noise: "constant" or, visibly worse (figure 16), "resampled" at
+    "vgg16"; losses of the two are not on one scale. mean_weight: of the mean squared difference of w from its mean,
+    which keeps the latent where edits look natural. noise: "constant" or, visibly worse (figure 16), "resampled" at
     each step. refine: whether to go on with pivotal tuning, for refine_steps at refine_learning_rate with
     convolutions of rank refine_rank (lowered where the delta would take more than 500 kB). preview_every: steps
     between pictures, 0 for none but the phases' last. patience: steps without getting better after which a phase ends
@@ -57,6 +58,7 @@ class EmbedSettings:
     pixel_weight: float = 1.0
     perceptual_weight: float = 1.0
     perceptual: str = "discriminator"
+    mean_weight: float = 0.0
     noise: str = "constant"
     refine: bool = False
     refine_steps: int = 150
@@ -83,6 +85,7 @@ class EmbedSettings:
             ("warm_up", 0, 1),
             ("pixel_weight", 0, 1e6),
             ("perceptual_weight", 0, 1e6),
+            ("mean_weight", 0, 1e6),
             ("refine_steps", 1, 100_000),
             ("refine_rank", 1, 64),
             ("refine_learning_rate", 1e-6, 10),
@@ -347,7 +350,7 @@ class _Task:
             with torch.enable_grad():
                 values = descent.values.detach().requires_grad_()
                 picture = render(values)
-                total, losses = self._measure(picture)
+                total, losses = self._measure(picture, values if state.phase == "latent" else None)
                 (gradient,) = torch.autograd.grad(total, values)
             rate = learning_rate_at(
                 descent.steps, steps, peak=peak, schedule=settings.schedule, warm_up=settings.warm_up
@@ -356,12 +359,15 @@ class _Task:
             state = _judged(replace(state, descent=moved), descent.values, losses["total"])
             yield _Progress(state, losses, picture.detach(), over(state))
 
-    def _measure(self, picture: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss of a picture [1, 3, R, R] (Image2StyleGAN, equation 1), and its terms."""
+    def _measure(self, picture: Tensor, latent: Tensor | None) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a picture [1, 3, R, R], and its terms (Image2StyleGAN, equation 1; latent: where it is free)."""
         settings = self.settings
         pixel = (picture - self.goal).square().mean()
         seen = self.distance(picture).sum() if self.distance else torch.zeros_like(pixel)
         total = settings.pixel_weight * pixel + settings.perceptual_weight * seen
+        if latent is not None and settings.mean_weight:
+            rows = as_rows(self.generator, latent, settings.space)
+            total = total + settings.mean_weight * (rows - self.generator.mean_latent()).square().mean()
         numbers = torch.stack([total, pixel, seen]).tolist()
         return total, dict(zip(("total", "pixel", "perceptual"), numbers, strict=True))
 
