@@ -24,8 +24,8 @@ const NUMBERS = [
   ["latent", "Latent distance", "From the mean face; nearer is easier to edit."],
 ];
 const tiles = Object.fromEntries(NUMBERS.map(([key, label, help]) => {
-  const value = el("dd", {}, "–");
-  return [key, { value, node: el("div", { class: "fl-tile" }, el("dt", {}, label), value, el("p", {}, help)) }];
+  const value = el("dd", { class: "fl-value", "data-number": key }, "–");
+  return [key, { value, node: el("div", { class: "fl-tile" }, el("dt", {}, label), value, el("dd", { class: "fl-help" }, help)) }];
 }));
 
 let W = 600;

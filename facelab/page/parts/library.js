@@ -45,12 +45,16 @@ let parcel = null, known = new Set();
 const draw = () => {
   const faces = props.value?.faces || [];
   count.textContent = faces.length ? String(faces.length) : "";
+  const typing = document.activeElement?.closest?.(".fl-face")?.dataset.id;  // a name being typed survives a redraw
+  const draft = typing && document.activeElement.matches(".fl-name") ? document.activeElement : null;
   facelab.unsaved = faces.filter((face) => !face.saved).length;
   list.replaceChildren(...(faces.length ? faces.map(card) : [el("li", { class: "fl-empty" },
     el("p", {}, "Faces that you embed are kept here until you close the page."),
     el("button", { type: "button", class: "fl-button", onclick: () => trigger("examples", {}) }, icon("plus"), "Add the examples"))]));
   const fresh = faces.find((face) => known.size && !known.has(face.id));
   if (fresh) { status.textContent = `${fresh.name} is in the library.`; list.querySelector(`[data-id="${fresh.id}"]`)?.classList.add("fresh"); }
+  const again = draft && list.querySelector(`[data-id="${typing}"] .fl-name`);
+  if (again) { again.value = draft.value; again.focus(); again.setSelectionRange(draft.selectionStart, draft.selectionEnd); }
   known = new Set(["", ...faces.map((face) => face.id)]);
 };
 
