@@ -213,7 +213,7 @@ def _scaled(photo: np.ndarray, longest: int, max_upscale: float) -> tuple[np.nda
     height, width = photo.shape[:2]
     scale = min(longest / max(height, width), max_upscale)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)), scale
+    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC, reducing_gap=1.5)), scale
 
 
 def _located(
