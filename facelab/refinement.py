@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from facelab.errors import BadSetting
+from facelab.errors import BadFaceFile, BadSetting
 from facelab.face import Delta
 from facelab.generators.base import Generator
 
@@ -45,6 +45,22 @@ def fitting_rank(generator: Generator, *, limit: int = MAX_BYTES) -> int:
             f"{generator.name} is too large to refine a face within {limit:,} bytes. Embed without refining."
         )
     return rank
+
+
+def check_delta(generator: Generator, delta: Delta) -> None:
+    """Raise BadFaceFile unless every tensor of `delta` has the name and the shape of one that refining makes."""
+    ranks = {value.shape[0] for name, value in delta.values.items() if name.endswith(":in") and value.ndim}
+    shapes = delta_shapes(generator, rank=max(ranks, default=0))
+    found = {name: tuple(value.shape) for name, value in delta.values.items()}
+    if len(ranks) > 1 or any(shapes.get(name) != shape for name, shape in found.items()):
+        raise BadFaceFile(f"This face's refinement does not fit {generator.name}. Embed the photo again.")
+    if any(name.endswith((":in", ":out")) and _partner(name) not in found for name in found):
+        raise BadFaceFile("A part of this face's refinement is missing. Embed the photo again.")
+
+
+def _partner(name: str) -> str:
+    stem, _, end = name.rpartition(":")
+    return f"{stem}:{'in' if end == 'out' else 'out'}"
 
 
 def _nbytes(shapes: Mapping[str, tuple[int, ...]]) -> int:

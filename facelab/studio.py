@@ -15,11 +15,12 @@ from torch import Tensor
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
 from facelab.embedding import PRESETS, EmbedSettings, EmbedState, EmbedStep, as_pixels, as_rows, embed
-from facelab.errors import BadSetting, NoFaceFound
+from facelab.errors import BadSetting, LatentMismatch, NoFaceFound
 from facelab.face import AlignedFace, Face, Latent
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
+from facelab.refinement import check_delta
 
 if TYPE_CHECKING:
     from facelab.detection import FaceFinder, FoundFace
@@ -47,11 +48,12 @@ class Studio:
         return list(catalogue().values())
 
     def warm_up(self) -> None:
-        """Load everything that an embedding needs and run it once, so that the first visitor does not wait."""
+        """Load everything from detection to embedding and run it once, so that the first visitor does not wait."""
         picture = np.full((self.card.resolution, self.card.resolution, 3), 127, np.uint8)
         settings = replace(PRESETS["fast"], steps=2, refine_steps=2)
         for _ in embed(self.generator, picture, settings, perceptual=self._perceptual(settings.perceptual)):
             pass
+        self._finder.find(picture)
         self._recogniser.vector(picture)
 
     def find_faces(self, photo: np.ndarray, *, landmarks: str = "dlib") -> list[FoundFace]:
@@ -84,8 +86,8 @@ class Studio:
     ) -> Iterator[EmbedStep]:
         """Embed a face: `embedding.embed` with this studio's models, and identity distance where it is measured.
 
-        The distance is dlib's between the photo's crop and the picture of the best latent and delta: at the end of
-        each phase, and on some previews in between. Closing the iterator stops.
+        The distance is dlib's between the photo's crop and the step's picture: at the end of each phase, where the
+        picture is the best one's, and on some previews in between. Closing the iterator stops.
         """
         steps = embed(
             self.generator, aligned.image, settings, perceptual=self._perceptual(settings.perceptual), resume=resume
@@ -94,10 +96,12 @@ class Studio:
 
     def _with_identity(self, steps: Iterator[EmbedStep], aligned: AlignedFace) -> Iterator[EmbedStep]:
         target = self._recogniser.vector(aligned.crop)
+        unmeasured = 0
         for step in steps:
-            if step.image is not None and (step.phase_done or step.step % IDENTITY_EVERY == 0):
-                distance = self._distance(step.image, target)
-                step = replace(step, identity_distance=distance)
+            unmeasured += 1
+            if step.image is not None and (step.phase_done or unmeasured >= IDENTITY_EVERY):
+                unmeasured = 0
+                step = replace(step, identity_distance=self._distance(step.image, target))
             yield step
 
     def identity_distance(self, face: Face) -> float | None:
@@ -126,11 +130,18 @@ class Studio:
     def render(self, face: Face, size: int | None = None) -> np.ndarray:
         """The generator's picture of a face, its delta applied: uint8 [size, size, 3], by default at the model's size.
 
-        Raises LatentMismatch for a face of another model, and BadSetting for a size out of range.
+        Raises LatentMismatch for a face of another model or of another version of it, BadFaceFile for a delta that
+        does not fit, and BadSetting for a size out of range.
         """
         if size is not None and not 16 <= size <= MAX_SIDE:
             raise BadSetting(f"The size of a picture must be between 16 and {MAX_SIDE} pixels, not {size}.")
         self.generator.check(face.latent)
+        if face.model_sha256 not in ("", self.card.sha256):
+            raise LatentMismatch(
+                f"This face was made with another version of {self.card.name}. Embed the photo again with this one."
+            )
+        if face.delta is not None:
+            check_delta(self.generator, face.delta)
         rows = as_rows(self.generator, face.latent.values.to(self.device), face.latent.space)
         deltas = None if face.delta is None else [face.delta]
         picture = as_pixels(self.generator.synthesize(rows, deltas, dtype=fast_dtype(self.device)))

@@ -248,6 +248,14 @@ def test_the_mean_start_is_the_mean_face(generator, target, perceptual):
     assert first.latent_distance == 0
 
 
+def test_a_pull_to_the_mean_keeps_the_latent_near_it(generator, target, perceptual):
+    free, held = (
+        run(generator, target, perceptual, steps=40, refine=False, mean_weight=weight)[-1].latent_distance
+        for weight in (0.0, 1.0)
+    )
+    assert held < 0.8 * free
+
+
 def test_a_random_start_is_uniform_and_its_seed_decides(generator, target, perceptual):
     first, again, other = (
         run(generator, target, perceptual, start="random", seed=seed)[0].latent.values for seed in (1, 1, 2)

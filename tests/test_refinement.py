@@ -6,10 +6,10 @@ import torch
 from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import build_networks
 from facelab.embedding import PRESETS
-from facelab.errors import BadSetting
+from facelab.errors import BadFaceFile, BadSetting
 from facelab.face import Delta, Face, Latent
 from facelab.generators.stylegan2 import StyleGAN2
-from facelab.refinement import MAX_BYTES, as_delta, as_stored, delta_shapes, fitting_rank, start_values
+from facelab.refinement import MAX_BYTES, as_delta, as_stored, check_delta, delta_shapes, fitting_rank, start_values
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,25 @@ def test_a_saved_delta_renders_as_before(generator):
     loaded = Face.load(io.BytesIO(file.getvalue()))
     before = generator.synthesize(latents, [as_delta(values, shapes)])
     assert torch.equal(generator.synthesize(loaded.latent.values[None], [loaded.delta]), before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"b16.conv1.weight:out": torch.zeros(4, 2)},
+        {"b16.conv1.weight:in": torch.zeros(3, 72)},
+        {"b16.conv1.bias": torch.zeros(9)},
+        {"b16.conv1.affine.weight": torch.zeros(8, 8)},
+        {"b4.conv1.weight:in": None},
+    ],
+)
+def test_a_delta_that_does_not_fit_the_model_is_refused(generator, change):
+    shapes = delta_shapes(generator, rank=2)
+    good = dict(as_delta(start_values(shapes, seed=1), shapes).values)
+    check_delta(generator, Delta(good))
+    values = {name: value for name, value in {**good, **change}.items() if value is not None}
+    with pytest.raises(BadFaceFile):
+        check_delta(generator, Delta(values))
 
 
 def test_the_seed_decides_the_factors(generator):

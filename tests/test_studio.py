@@ -91,6 +91,12 @@ def test_a_face_of_another_model_is_refused(studio):
         studio.render(Face(Latent(face.latent.values, "w+", "other-model")))
 
 
+def test_a_face_of_another_version_of_the_model_is_refused(studio):
+    face = studio.sample(1, seed=1)[0][0]
+    with pytest.raises(LatentMismatch, match="another version"):
+        studio.render(dataclasses.replace(face, model_sha256="0" * 64))
+
+
 def test_an_unknown_model_names_the_known_ones():
     with pytest.raises(UnknownModel, match="faces128"):
         Studio("faces4096")
