@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facelab.detection import FaceFinder, FoundFace, dlib_model, overlap
+from facelab.detection import FaceFinder, dlib_model
 from facelab.errors import BadSetting
 from facelab.template import TEMPLATE_LANDMARKS
 
 SAME_PERSON = 0.6  # dlib's threshold on its raw vectors: same person below
 _LOOK_SIZE = 256  # pixels: smaller aligned faces are enlarged to this before a detector or the network looks
-_IN_PLACE = 0.3  # intersection over union with the template's box: below, it is somebody in the background
 _FIVE = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))  # MTCNN's five among dlib's 68
 
 
@@ -53,16 +52,10 @@ class Recogniser:
 
         Where dlib's detector finds no face, they are the template's.
         """
-        found = self._find_aligned(image)
+        found = self._finder.find_aligned(image)
         if found is None:
             return TEMPLATE_LANDMARKS * np.float32(image.shape[1]), False
         return found.landmarks, True
-
-    def _find_aligned(self, image: np.ndarray) -> FoundFace | None:
-        expected = np.array([0.207, 0.308, 0.781, 0.885], np.float32) * image.shape[1]
-        faces = self._finder.find(image, detectors="dlib")
-        best = max(faces, key=lambda face: overlap(face.box, expected), default=None)
-        return best if best is not None and overlap(best.box, expected) >= _IN_PLACE else None
 
     def _vector(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
         import dlib
