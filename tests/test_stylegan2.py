@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from facelab.checkpoints.weights import load_model, part
 from facelab.errors import LatentMismatch
 from facelab.face import Delta, Latent
+from facelab.generators import winograd
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
 
@@ -161,3 +162,39 @@ def test_a_latent_of_another_model_or_space_is_refused(generator):
         generator.latent_shape("s")
     with pytest.raises(LatentMismatch, match=r"\[1, 8\]"):
         generator.check(Latent(torch.zeros(2, 8), "w", "tiny"))
+
+
+@pytest.mark.parametrize("size", [8, 12, 16])
+def test_winograd_is_the_convolution(size):
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 24, size, size, generator=draw).to(memory_format=torch.channels_last)
+    weight = torch.randn(20, 24, 3, 3, generator=draw) / 15
+    expected = torch.nn.functional.conv2d(x, weight, padding=1)
+    torch.testing.assert_close(winograd.convolve(x, winograd.transform_weight(weight)), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_pictures_without_gradients_are_those_with(batch):
+    torch.manual_seed(0)
+    network = StyleGAN2(32, z_dim=16, w_dim=16, mapping_layers=1, channel_base=8192, channel_max=128).eval()
+    ws = network.sample(batch, seed=1).detach()
+    exact = network.synthesize(ws.requires_grad_(True), dtype=torch.float32)
+    network.requires_grad_(False)
+    with torch.inference_mode():
+        for _ in range(2):  # the second time from what the first prepared
+            fast = network.synthesize(ws, dtype=torch.float32)
+            torch.testing.assert_close(fast, exact.detach(), atol=1e-3, rtol=1e-4)
+
+
+def test_changed_weights_are_not_taken_from_what_was_prepared(generator):
+    ws = generator.sample(1, seed=1)
+    network = StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, **SHAPE).eval().requires_grad_(False)
+    network.load_state_dict(generator.state_dict())
+    before = network.synthesize(ws, dtype=torch.float32)
+    with torch.no_grad():
+        network.synthesis.b8.conv0.weight.mul_(-1)
+    after = network.synthesize(ws, dtype=torch.float32)
+    fresh = StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, **SHAPE).eval()
+    fresh.load_state_dict(network.state_dict())
+    torch.testing.assert_close(after, fresh.synthesize(ws, dtype=torch.float32), atol=1e-4, rtol=0)
+    assert (after - before).abs().max() > 0.01

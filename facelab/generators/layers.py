@@ -22,11 +22,17 @@ def fir_filter(taps: tuple[float, ...] = (1, 3, 3, 1)) -> Tensor:
     return square / square.sum()
 
 
-def filter_2d(x: Tensor, fir: Tensor, *, padding: int, gain: float = 1.0, stride: int = 1) -> Tensor:
-    """Filter every channel of x [N, C, H, W] with fir [k, k]; `padding` zeros on each side, every `stride`th kept."""
+def filter_2d(
+    x: Tensor, fir: Tensor, *, padding: int, gain: float = 1.0, stride: int = 1, bias: Tensor | None = None
+) -> Tensor:
+    """Filter the channels of x [N, C, H, W] with fir [k, k], or [C, 1, k, k] for a filter each.
+
+    padding: zeros on each side. stride: every so many'th pixel is kept. bias: [C], added.
+    """
     channels = x.shape[1]
-    kernel = (fir.flip(0, 1) * gain).to(x.dtype).expand(channels, 1, *fir.shape)
-    return F.conv2d(x, kernel, stride=stride, padding=padding, groups=channels)
+    kernel = (fir.flip(-2, -1) * gain).to(x.dtype).expand(channels, 1, *fir.shape[-2:])
+    bias = None if bias is None else bias.to(x.dtype)
+    return F.conv2d(x, kernel, bias, stride=stride, padding=padding, groups=channels)
 
 
 def upsample_2d(x: Tensor, fir: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
 """StyleGAN2's generator (Karras et al. 2020), with the parameter names of the published ADA PyTorch networks.
 
-Written for speed on any device: the style scales the activations before a convolution and the demodulation factor
-scales them after it (section 2.2), so that one weight serves the whole batch; upsampling is a transposed convolution
-and a small filter; the convolutions run in `compute_dtype`, styles and pictures in float32.
+Written for speed on any device: upsampling is a transposed convolution and a small filter, the convolutions run in the
+dtype that the device is fastest in, styles and pictures in float32. See modulation.py for the rest.
 """
 
 from __future__ import annotations
@@ -17,21 +16,16 @@ from torch import Tensor, nn
 from facelab.errors import LatentMismatch
 from facelab.face import Delta
 from facelab.generators.base import Generator
+from facelab.generators.deltas import LayerDelta, added, block_additions
 from facelab.generators.discriminator import channels_at
 from facelab.generators.layers import (
     ACTIVATION_GAIN,
     LRELU_SLOPE,
     FullyConnected,
-    filter_2d,
     fir_filter,
     upsample_2d,
 )
-
-DEMODULATION_EPSILON = 1e-8
-
-# What the faces of a batch add to one layer's parameters: name -> [...] for one face's delta shared by the whole
-# batch, [N, ...] for a delta each.
-LayerDelta = dict[str, Tensor]
+from facelab.generators.modulation import Prepared, modulated_conv2d
 
 
 class Mapping(nn.Module):
@@ -86,6 +80,7 @@ class SynthesisLayer(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.resolution, self.up, self.clamp = resolution, up, clamp
+        self.prepared = Prepared()
 
     def forward(
         self, x: Tensor, w: Tensor, *, noise: str, gain: float = 1.0, delta: LayerDelta | None = None
@@ -96,20 +91,27 @@ class SynthesisLayer(nn.Module):
         strength = added(self.noise_strength, delta, "noise_strength")
         gain *= ACTIVATION_GAIN
         # leaky_relu(g * x) = g * leaky_relu(x) for g > 0: the gain rides on factors that are small tensors
-        x = modulated_conv2d(x, weight, self.affine(w), up=self.up, fir=self.resample_filter, gain=gain)
-        offset = (bias * gain).reshape(-1 if bias.ndim == 2 else 1, bias.shape[-1], 1, 1)
+        x = modulated_conv2d(
+            x,
+            weight,
+            self.affine(w),
+            bias * gain,
+            up=self.up,
+            fir=self.resample_filter,
+            gain=gain,
+            prepared=self.prepared if weight is self.weight else None,
+        )
+        in_place = not torch.is_grad_enabled()
         if noise != "none":
             if noise == "random":
                 maps = torch.randn(x.shape[0], 1, self.resolution, self.resolution, device=x.device)
             else:
                 maps = self.noise_const[None, None]
-            x = x + (maps * (strength * gain).reshape(-1, 1, 1, 1)).to(x.dtype)
-        x = F.leaky_relu(x + offset.to(x.dtype), LRELU_SLOPE)
-        return (
-            x
-            if self.clamp is None
-            else x.clamp(-self.clamp * gain / ACTIVATION_GAIN, self.clamp * gain / ACTIVATION_GAIN)
-        )
+            maps = (maps * (strength * gain).reshape(-1, 1, 1, 1)).to(x.dtype)
+            x = x.add_(maps) if in_place else x + maps
+        x = F.leaky_relu(x, LRELU_SLOPE, inplace=in_place)
+        limit = None if self.clamp is None else self.clamp * gain / ACTIVATION_GAIN
+        return x if limit is None else x.clamp(-limit, limit)
 
 
 class ToRGB(nn.Module):
@@ -290,36 +292,6 @@ class StyleGAN2(Generator):
         return self.synthesis(ws, noise=noise, dtype=dtype or fast_dtype(latents.device), deltas=deltas)
 
 
-def modulated_conv2d(
-    x: Tensor, weight: Tensor, styles: Tensor, *, up: int = 1, fir: Tensor | None = None, gain: float = 1.0
-) -> Tensor:
-    """Convolve with weights modulated and demodulated by the styles (Karras et al. 2020, equations 1 and 3).
-
-    x: [N, I, H, W] in the compute dtype. weight: float32 [O, I, k, k] for the whole batch, or [N, O, I, k, k] for a
-    weight each. styles: float32 [N, I]. gain scales the output [N, O, up * H, up * W].
-    """
-    energy = weight.square().sum(dim=(-2, -1))
-    if weight.ndim == 4:
-        demodulation = (styles.square() @ energy.t() + DEMODULATION_EPSILON).rsqrt()
-    else:
-        demodulation = (torch.einsum("noi,ni->no", energy, styles.square()) + DEMODULATION_EPSILON).rsqrt()
-    x = x * styles.to(x.dtype)[:, :, None, None]
-    if weight.ndim == 4:
-        x = _convolve(x, weight.to(x.dtype), up=up, fir=fir)
-    else:
-        x = torch.cat(
-            [_convolve(one[None], own.to(x.dtype), up=up, fir=fir) for one, own in zip(x, weight, strict=True)]
-        )
-    return x * (demodulation * gain).to(x.dtype)[:, :, None, None]
-
-
-def _convolve(x: Tensor, weight: Tensor, *, up: int, fir: Tensor | None) -> Tensor:
-    if up == 1:
-        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
-    x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-    return filter_2d(x, fir, padding=1, gain=4)
-
-
 def _normalise(x: Tensor) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
@@ -331,34 +303,3 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
         return torch.bfloat16
     return torch.float32
-
-
-def added(parameter: Tensor, delta: LayerDelta | None, name: str) -> Tensor:
-    """A layer's parameter with what the batch's faces add to it: [...] or, with a delta each, [N, ...]."""
-    return parameter if delta is None or name not in delta else parameter + delta[name]
-
-
-def block_additions(deltas: Sequence[Delta | None], block: str, layers: Sequence[str]) -> dict[str, LayerDelta]:
-    """The additions of a batch's deltas to the layers of one block, dense: layer -> parameter -> tensor."""
-    shared = all(delta is deltas[0] for delta in deltas)
-    additions: dict[str, LayerDelta] = {}
-    for layer in layers:
-        names = ("weight", "bias") if layer == "torgb" else ("weight", "bias", "noise_strength")
-        for name in names:
-            dense = [dense_addition(delta, f"{block}.{layer}.{name}") for delta in deltas[: 1 if shared else None]]
-            known = next((tensor for tensor in dense if tensor is not None), None)
-            if known is None:
-                continue
-            stacked = torch.stack([torch.zeros_like(known) if tensor is None else tensor for tensor in dense])
-            additions.setdefault(layer, {})[name] = stacked[0] if shared else stacked
-    return additions
-
-
-def dense_addition(delta: Delta | None, name: str) -> Tensor | None:
-    """What a delta adds to the synthesis parameter `name`, as a tensor of the parameter's shape, or None."""
-    if delta is None:
-        return None
-    if f"{name}:out" in delta.values:
-        product = delta.values[f"{name}:out"] @ delta.values[f"{name}:in"]
-        return product.reshape(product.shape[0], -1, 3, 3)
-    return delta.values.get(name)

@@ -1,0 +1,107 @@
+"""Modulated convolution (Karras et al. 2020, section 2.2), arranged so that little is computed and little is moved.
+
+The style scales the activations before the convolution and the demodulation factor scales them after it, so that one
+weight serves the whole batch. What depends on frozen weights only is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facelab.generators import winograd
+from facelab.generators.layers import filter_2d
+
+EPSILON = 1e-8
+# From so many channels on, on both sides, Winograd's filtering is faster than the direct sum in float32.
+# In bfloat16 the direct sum is twice as fast and Winograd's transforms lose too many digits.
+WINOGRAD_CHANNELS = 128
+WINOGRAD_SIDE = 8
+
+
+class Prepared:
+    """Keeps what was computed from a frozen parameter until the parameter changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[tuple[int, int], Tensor]] = {}
+
+    def __call__(self, name: str, source: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+        if source.requires_grad or source.is_inference():
+            return make(source)
+        key = (source.data_ptr(), source._version)
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != key:
+            with torch.inference_mode(False), torch.no_grad():  # a kept tensor must serve graphs of gradients, too
+                kept = (key, make(source))
+            self._kept[name] = kept
+        return kept[1]
+
+
+def modulated_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    bias: Tensor,
+    *,
+    up: int,
+    fir: Tensor,
+    gain: float,
+    prepared: Prepared | None = None,
+) -> Tensor:
+    """Convolve with weights modulated and demodulated by the styles, times gain, plus bias (equations 1 and 3).
+
+    x: [N, I, H, W] in the compute dtype, channels last. weight: float32 [O, I, 3, 3] for the whole batch, or
+    [N, O, I, 3, 3] for a weight each. styles: float32 [N, I]. bias: float32 [O] or [N, O]. prepared: where the layer
+    keeps what belongs to its own frozen weight; None for a weight that is not its own. Returns [N, O, up * H, up * W].
+    """
+    prepared = prepared or Prepared()
+    if weight.ndim == 5:
+        biases = bias.expand(len(x), -1)
+        parts = zip(x.split(1), weight, styles.split(1), biases, strict=True)
+        return torch.cat([modulated_conv2d(*part, up=up, fir=fir, gain=gain) for part in parts])
+    energy = prepared("energy", weight, lambda w: w.square().sum(dim=(2, 3)).t())
+    factor = (torch.addmm(styles.new_full((), EPSILON), styles.square(), energy)).rsqrt() * gain
+    if not torch.is_grad_enabled() and _folding_is_cheaper(x, weight, up):
+        folded = weight * (factor.reshape(-1, 1, 1, 1) * styles.reshape(1, -1, 1, 1))
+        return F.conv2d(x, folded.to(x.dtype, memory_format=torch.channels_last), bias.flatten().to(x.dtype), padding=1)
+    x = _convolve(x * styles.to(x.dtype)[:, :, None, None], weight, up, prepared)
+    if (
+        up == 2 and len(x) == 1 and not torch.is_grad_enabled()
+    ):  # one picture: the factor and the bias ride on the filter
+        kernel = fir * factor.reshape(-1, 1, 1, 1)
+        return filter_2d(x, kernel, padding=1, gain=4, bias=bias.flatten())
+    if up == 2:
+        x = filter_2d(x, fir, padding=1, gain=4)
+    offset = bias.to(x.dtype).reshape(-1, bias.shape[-1], 1, 1)
+    return torch.addcmul(offset, x, factor.to(x.dtype)[:, :, None, None])
+
+
+def _folding_is_cheaper(x: Tensor, weight: Tensor, up: int) -> bool:
+    """Whether scaling the weight moves less than scaling the activations of a single picture, before and after."""
+    return len(x) == 1 and up == 1 and weight.numel() < x.numel() and not _suits_winograd(x, weight)
+
+
+def _suits_winograd(x: Tensor, weight: Tensor) -> bool:
+    return (
+        x.dtype == torch.float32
+        and x.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and min(weight.shape[:2]) >= WINOGRAD_CHANNELS
+        and min(x.shape[2:]) >= WINOGRAD_SIDE
+    )
+
+
+def _convolve(x: Tensor, weight: Tensor, up: int, prepared: Prepared) -> Tensor:
+    """x [N, I, H, W], weight float32 [O, I, 3, 3] -> [N, O, H, W], or [N, O, 2 H + 1, 2 W + 1] for up = 2."""
+    if up == 1 and _suits_winograd(x, weight):
+        return winograd.convolve(x, prepared("winograd", weight, winograd.transform_weight))
+
+    def cast(w: Tensor) -> Tensor:
+        w = w if up == 1 else w.transpose(0, 1)
+        return w.to(x.dtype, memory_format=torch.channels_last)
+
+    kernel = prepared(f"weight {x.dtype}", weight, cast)
+    return F.conv2d(x, kernel, padding=1) if up == 1 else F.conv_transpose2d(x, kernel, stride=2)
