@@ -101,8 +101,8 @@ class EmbedSettings:
 
 
 # "fast" was chosen on eight faces. 100 steps at 0.08 lose 1 dB against 200 at 0.05 before refining and next to nothing
-# after it; refinement steps are worth more than latent steps; the pull to the mean brings the latent 15 percent nearer to
-# it, where edits look better, at the same PSNR and identity distance.
+# after it; refinement steps are worth more than latent steps; the pull to the mean brings the latent 15 percent nearer,
+# which is room for edits, at the same PSNR and identity distance.
 PRESETS = {
     "fast": EmbedSettings(
         steps=100,
