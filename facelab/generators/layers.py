@@ -42,12 +42,6 @@ def upsample_2d(x: Tensor, fir: Tensor) -> Tensor:
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
 
-def leaky_relu(x: Tensor, *, gain: float = ACTIVATION_GAIN, clamp: float | None = None) -> Tensor:
-    """Leaky rectifier with slope 0.2, scaled to keep the variance."""
-    x = F.leaky_relu(x, LRELU_SLOPE) * gain
-    return x if clamp is None else x.clamp(-clamp * gain / ACTIVATION_GAIN, clamp * gain / ACTIVATION_GAIN)
-
-
 class FullyConnected(nn.Module):
     """A linear layer with equalised learning rate: float [N, in] -> [N, out]."""
 
@@ -69,7 +63,7 @@ class FullyConnected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.addmm(self.bias * self.bias_gain, x, self.weight.t(), alpha=self.weight_gain)
-        return leaky_relu(x) if self.activation else x
+        return F.leaky_relu(x, LRELU_SLOPE) * ACTIVATION_GAIN if self.activation else x
 
 
 class Conv2d(nn.Module):
@@ -105,9 +99,10 @@ class Conv2d(nn.Module):
         self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
-        scale = self.weight_gain * (1.0 if self.activation else gain)
-        weight = (self.weight * scale).to(x.dtype)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
+        # leaky_relu(g * x) = g * leaky_relu(x) for g > 0: the gains ride on the weight and the bias
+        total = gain * ACTIVATION_GAIN if self.activation else gain
+        weight = (self.weight * (self.weight_gain * total)).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * total).to(x.dtype)
         padding = weight.shape[-1] // 2
         if self.up == 2:
             x = F.conv2d(upsample_2d(x, self.resample_filter), weight, bias, padding=padding)
@@ -120,5 +115,5 @@ class Conv2d(nn.Module):
         else:
             x = F.conv2d(filter_2d(x, self.resample_filter, padding=padding + 1), weight, bias, stride=2)
         if self.activation:
-            return leaky_relu(x, gain=ACTIVATION_GAIN * gain, clamp=self.clamp)
+            x = F.leaky_relu(x, LRELU_SLOPE, inplace=True)
         return x if self.clamp is None else x.clamp(-self.clamp * gain, self.clamp * gain)

@@ -101,15 +101,14 @@ class SynthesisLayer(nn.Module):
             gain=gain,
             prepared=self.prepared if weight is self.weight else None,
         )
-        in_place = not torch.is_grad_enabled()
         if noise != "none":
             if noise == "random":
                 maps = torch.randn(x.shape[0], 1, self.resolution, self.resolution, device=x.device)
             else:
                 maps = self.noise_const[None, None]
             maps = (maps * (strength * gain).reshape(-1, 1, 1, 1)).to(x.dtype)
-            x = x.add_(maps) if in_place else x + maps
-        x = F.leaky_relu(x, LRELU_SLOPE, inplace=in_place)
+            x = x.add_(maps)
+        x = F.leaky_relu(x, LRELU_SLOPE, inplace=True)
         limit = None if self.clamp is None else self.clamp * gain / ACTIVATION_GAIN
         return x if limit is None else x.clamp(-limit, limit)
 
