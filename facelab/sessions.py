@@ -43,8 +43,8 @@ class Embedding:
     """One embedding, under way, stopped or finished: enough to show it and to go on with it.
 
     step: the last step made. image: the last picture, uint8 [R, R, 3]. identity: the last identity distance measured.
-    history: (step, total loss, PSNR) of every step. seconds: spent so far. stopping: set to make it stop. running: whether steps are
-    being made.
+    history: (step, total loss, PSNR) of every step. seconds: spent so far. stopping: set to make it stop. running:
+    whether steps are being made.
     """
 
     aligned: AlignedFace
@@ -70,7 +70,10 @@ class Embedding:
 
 @dataclass
 class LibraryFace:
-    """A face in a visitor's library. picture: the generator's, uint8 [R, R, 3]. embedding: what it came from, if any."""
+    """A face in a visitor's library.
+
+    picture: the generator's, uint8 [R, R, 3]. embedding: what it came from, if it was made here. saved: as a file.
+    """
 
     id: str
     name: str
@@ -183,6 +186,7 @@ class Sessions:
     def _begin(self) -> Session:
         if len(self._sessions) >= self._limit:
             raise Busy(
-                f"{self._limit} visitors are here just now, which is all this machine can keep in memory. Try again later."
+                f"{self._limit} visitors are here just now, which is all that this machine can keep in memory. "
+                "Try again later."
             )
         return Session()

@@ -1,4 +1,4 @@
-"""The device's one queue: work in slices, each job's next slice behind everybody else's, so that nobody's page freezes."""
+"""The device's one queue: work in slices, a job's next one behind everybody else's, so that nobody's page freezes."""
 
 from __future__ import annotations
 

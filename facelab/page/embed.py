@@ -292,14 +292,14 @@ def _show(embedding: Embedding, state: str) -> dict[str, Any]:
     best = min(loss for _, loss, _ in embedding.history)
     total = step.total
     phase = "Refining the generator" if step.phase == "refine" else "Finding the latent"
-    words = {"running": phase, "stopped": "Stopped", "done": "Done"}[state]
+    words = {"waiting": "Going on", "running": phase, "stopped": "Stopped", "done": "Done"}[state]
     identity = embedding.identity
     left = embedding.seconds / len(embedding.history) * (total - step.step)
     view = {
         "state": state,
-        "title": f"{words} at step {step.step}" if state != "running" else phase,
+        "title": phase if embedding.running else f"{words} at step {step.step}",
         "progress": f"{words} · step {step.step} of {total}",
-        "left": f"{_duration(left)} left" if state == "running" else f"took {_duration(embedding.seconds)}",
+        "left": f"{_duration(left)} left" if embedding.running else f"took {_duration(embedding.seconds)}",
         "fraction": step.step / max(total, 1),
         "numbers": {
             "loss": f"{best:.4f}",
@@ -313,7 +313,7 @@ def _show(embedding: Embedding, state: str) -> dict[str, Any]:
         "split": step.state.steps_before,
     }
     if embedding.image is not None:
-        view["picture"] = jpeg_uri(embedding.image, quality=92) if state == "running" else png_uri(embedding.image)
+        view["picture"] = jpeg_uri(embedding.image, quality=92) if embedding.running else png_uri(embedding.image)
     return view
 
 

@@ -26,7 +26,7 @@ CACHE_SECONDS = 600  # how long the files of API answers lie in Gradio's cache
 
 def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessions | None = None) -> gr.Blocks:
     """Build the whole page around one studio. worker, sessions: its own by default."""
-    backstage = Backstage(studio, worker or Worker(), sessions or Sessions())
+    backstage = Backstage(studio, worker or Worker(), Sessions() if sessions is None else sessions)
     page = gr.Blocks(
         title="FaceLab", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)
     )

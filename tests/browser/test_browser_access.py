@@ -6,8 +6,14 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from conftest import PHONE, absent, upload, use_example, wait_for_state, wait_for_step
 from playwright.sync_api import expect
+from visitor import PHONE, absent, upload, use_example, wait_for_state, wait_for_step
+
+CUT_OFF = """() => [...document.querySelectorAll("#fl-main *")]
+  .filter((each) => each.getClientRects().length && !each.closest(".fl-faces, .fl-hidden, .visually-hidden"))
+  .filter((each) => getComputedStyle(each).position !== "absolute")
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+  .map((each) => each.className || each.tagName)"""
 
 
 def findings(page) -> list[str]:
@@ -43,12 +49,9 @@ def test_axe_finds_nothing_serious(visit, shared_photos: Path, dark: bool):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_nothing_is_cut_off_on_a_phone(visit, dark: bool):
     page = visit(viewport=PHONE, dark=dark)
-    wide = "[...document.querySelectorAll('#fl-main *')].filter(e => e.getClientRects().length && !e.closest('.fl-faces')" \
-        " && !e.closest('.fl-hidden') && getComputedStyle(e).position !== 'absolute' && e.getBoundingClientRect().right > innerWidth + 1)" \
-        ".map(e => e.className || e.tagName)"
-    assert page.evaluate(wide) == []
+    assert page.evaluate(CUT_OFF) == []
     use_example(page)
-    assert page.evaluate(wide) == []
+    assert page.evaluate(CUT_OFF) == []
     expect(page.locator("#fl-lead-on")).to_be_in_viewport()
     page.get_by_role("button", name="Embed this face").click()
     wait_for_step(page, 1)
@@ -57,7 +60,7 @@ def test_nothing_is_cut_off_on_a_phone(visit, dark: bool):
     page.get_by_role("button", name="Stop").click()
     wait_for_state(page, "stopped")
     page.get_by_role("button", name="Advanced").last.click()
-    assert page.evaluate(wide) == []
+    assert page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -67,9 +70,13 @@ def test_the_keyboard_alone_is_enough(visit):
     def tab_to(name: str) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
-            focused = page.evaluate("(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent).trim()")
+            focused = page.evaluate(
+                "(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent).trim()"
+            )
             if focused.startswith(name):
-                assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "no focus ring"
+                assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", (
+                    "no focus ring"
+                )
                 return
         raise AssertionError(f"Tab never reached {name!r}")
 
@@ -85,6 +92,8 @@ def test_the_keyboard_alone_is_enough(visit):
     tab_to("Stop")
     page.keyboard.press("Enter")
     wait_for_state(page, "stopped")
+    tab_to("Advanced")
+    page.keyboard.press("Enter")
     page.get_by_label("Fast").focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_label("Paper")).to_be_checked()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from conftest import set_steps, step_of, upload, use_example, wait_for_state, wait_for_step
 from playwright.sync_api import expect
+from visitor import set_steps, step_of, upload, use_example, wait_for_state, wait_for_step
 
 from facelab.face import Face
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from conftest import upload, use_example
 from playwright.sync_api import expect
+from visitor import upload, use_example
 
 
 def crop(page) -> str:

@@ -29,7 +29,7 @@ const showEyes = () => {
   pad.replaceChildren(...(eyes || []).map(([x, y]) => el("span", { class: "fl-eye-mark", style: percent(x, y) })), cross);
   cross.style.cssText = percent(...at);
   note.textContent = !active ? props.value?.note || ""
-    : eyes.length === 0 ? "Click the middle of one eye …" : "… and now the other eye.";
+    : eyes.length === 0 ? (props.value?.empty ? props.value.note : "Click the middle of one eye …") : "… and now the other eye.";
 };
 
 const place = (x, y) => {

@@ -1,0 +1,93 @@
+"""How fast the page is: `python benchmarks/page.py` prints one JSON object and the machine it was measured on.
+
+start_seconds: from `python app.py` to an answering page. previews_per_second: pictures that reached the browser.
+steps_per_second: of the embedding meanwhile. rss_mb: of the server after one whole embedding. peak_rss_mb: at most.
+load: of the machine before; above 1 a core the figures are those of a busy machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+STEP = "Number(document.querySelector('.fl-progress-text')?.textContent.match(/step (\\d+)/)?.[1] || 0)"
+
+
+def measure(window: float) -> dict[str, float]:
+    """Start the page, embed one example in a browser, and measure."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url, started = f"http://127.0.0.1:{port}", time.monotonic()
+    server = subprocess.Popen([sys.executable, str(ROOT / "app.py"), "--port", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        while not answers(url):
+            if server.poll() is not None:
+                raise SystemExit("app.py ended before its page answered.")
+            time.sleep(0.05)
+        figures = {"start_seconds": time.monotonic() - started}
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.set_default_timeout(600_000)
+            page.goto(url)
+            page.locator(".fl-example").first.click()
+            page.get_by_role("button", name="Embed this face").click()
+            page.wait_for_function(f"{STEP} >= 10")
+            begun, before = time.monotonic(), page.evaluate(f"[{STEP}, facelab.previews]")
+            page.wait_for_timeout(1000 * window)
+            seconds, after = time.monotonic() - begun, page.evaluate(f"[{STEP}, facelab.previews]")
+            figures["steps_per_second"] = (after[0] - before[0]) / seconds
+            figures["previews_per_second"] = (after[1] - before[1]) / seconds
+            page.wait_for_selector(".fl-embedding[data-state=done]")
+            browser.close()
+        for name, field in (("rss_mb", "VmRSS"), ("peak_rss_mb", "VmHWM")):
+            figures[name] = memory(server.pid, field)
+        return figures
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def answers(url: str) -> bool:
+    """Whether the page is there."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.status == 200
+    except OSError:
+        return False
+
+
+def memory(pid: int, field: str) -> float:
+    """A field of /proc/<pid>/status in MB (Linux only)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith(field)).split()[1]) / 1024
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--window", type=float, default=8.0, help="seconds over which steps and previews are counted")
+    arguments = parser.parse_args()
+    load = os.getloadavg()[0]
+    figures = {name: round(value, 2) for name, value in measure(arguments.window).items()}
+    print(json.dumps({**figures, "load": round(load, 1), "machine": machine()}))
