@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facelab.allocator import keep_freed_memory
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
 from facelab.embedding import PRESETS, EmbedSettings, EmbedState, EmbedStep, as_pixels, as_rows, embed
@@ -38,6 +39,7 @@ class Studio:
     """
 
     def __init__(self, model: str = "faces128", *, device: str = "auto") -> None:
+        keep_freed_memory()
         self.card = find_card(model)
         self.device = best_device() if device == "auto" else torch.device(device)
         self._lock = threading.RLock()

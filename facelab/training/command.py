@@ -44,12 +44,14 @@ def train(
     minutes: Annotated[float, typer.Option(min=0, help="Minutes between checkpoints.")] = 5.0,
 ) -> None:
     """Train a generator. Ctrl-C stops after the step under way, with a checkpoint; --resume goes on from it."""
+    from facelab.allocator import keep_freed_memory
     from facelab.training.data import open_pictures
     from facelab.training.run import Run
     from facelab.training.run import train as train_run
     from facelab.training.settings import TrainSettings
     from facelab.training.stylegan2 import Trainer
 
+    keep_freed_memory()
     settings = TrainSettings(
         images=images,
         batch=batch,
