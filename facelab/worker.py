@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
 from facelab.errors import Busy
@@ -42,7 +42,7 @@ class Worker:
         Raises Busy when too many jobs are waiting.
         """
         with self._admitted():
-            return self._thread.submit(work, *args, **options).result()
+            return self._slice(work, *args, **options).result()
 
     def iterate(
         self, work: Callable[Arguments, Iterator[Result]], *args: Arguments.args, **options: Arguments.kwargs
@@ -54,18 +54,25 @@ class Worker:
         jobs are waiting.
         """
         with self._admitted():
-            inner = iter(self._thread.submit(work, *args, **options).result())
+            inner = iter(self._slice(work, *args, **options).result())
             try:
-                while (item := self._thread.submit(next, inner, _END).result()) is not _END:
+                while (item := self._slice(next, inner, _END).result()) is not _END:
                     yield item
             finally:
                 close = getattr(inner, "close", None)
                 if close is not None:
-                    self._thread.submit(close)
+                    with suppress(Busy):  # at shutdown nothing is left to be cancelled
+                        self._slice(close)
 
     def close(self) -> None:
         """Finish the slice under way and take no more work."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _slice(self, work: Callable[..., Any], *args: Any, **options: Any) -> Future:
+        try:
+            return self._thread.submit(work, *args, **options)
+        except RuntimeError as cause:
+            raise Busy("This server is shutting down. Start it again to go on.") from cause
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:

@@ -32,7 +32,7 @@ def sessions() -> Sessions:
 def url(sessions: Sessions) -> Iterator[str]:
     worker = Worker()
     page = build_page(Studio(device="cpu"), worker=worker, sessions=sessions)
-    _, url, _ = page.queue(default_concurrency_limit=None).launch(
+    _, url, _ = page.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options()
     )
     yield url

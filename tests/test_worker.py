@@ -118,3 +118,14 @@ def test_too_many_jobs_get_a_friendly_refusal(worker: Worker) -> None:
     assert worker.run(lambda: "there is room again")
     for steps in waiting:
         steps.close()
+
+
+def test_a_closed_worker_says_so() -> None:
+    worker = Worker()
+    steps = worker.iterate(lambda: iter(range(9)))
+    next(steps)
+    worker.close()
+    with pytest.raises(Busy, match="shutting down"):
+        next(steps)
+    with pytest.raises(Busy, match="shutting down"):
+        worker.run(lambda: None)

@@ -49,7 +49,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         build_api(backstage)
         gr.HTML(_footer(studio), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
         page.unload(leave)
-    return page
+    return page.queue(default_concurrency_limit=None)  # the worker sees to fair turns and to how many may wait
 
 
 def launch_options() -> dict[str, Any]:

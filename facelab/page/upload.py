@@ -33,7 +33,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         drop = part("dropzone", {"compact": False}, examples=[each.view() for each in load_examples().values()])
         with gr.Row(visible=False, elem_classes="fl-split") as desk:
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
-                stage = part("stage", photo="")
+                stage = part("stage", photo="", thumbs=[])
             with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
                 crop = part("crop")
                 with gr.Row(elem_classes="fl-actions"):
@@ -48,26 +48,12 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
                     )
 
     def show(photo: Photo) -> dict[Any, Any]:
-        aligned = photo.aligned
-        height, width = photo.pixels.shape[:2]
         return {
             drop: {"compact": True, "number": photo.number},
             desk: gr.Row(visible=True),
-            stage: gr.update(
-                value={
-                    "number": photo.number,
-                    "size": [width, height],
-                    "faces": [
-                        {"box": face.box.tolist(), "thumb": thumb_uri(photo.pixels, face.box)} for face in photo.faces
-                    ],
-                    "chosen": photo.chosen,
-                    "quad": None if aligned is None else aligned.quad.tolist(),
-                    "note": _note(photo),
-                    "empty": not photo.faces and aligned is None,
-                }
-            ),
+            stage: gr.update(value=_stage_view(photo)),
             crop: _crop_view(photo),
-            lead_on: gr.Button(interactive=aligned is not None),
+            lead_on: gr.Button(interactive=photo.aligned is not None),
         }
 
     def open_photo(session: Session, read: Callable[[], np.ndarray], name: str, landmarks: str) -> dict[Any, Any]:
@@ -78,7 +64,8 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
             return {drop: {"compact": session.photo is not None, "refusal": explain(error), "number": token_hex(4)}}
         session.photo = photo
         update = show(photo)
-        update[stage]["photo"] = jpeg_uri(photo.pixels, side=PHOTO_SIDE)
+        thumbs = [thumb_uri(photo.pixels, face.box) for face in photo.faces]
+        update[stage] |= {"photo": jpeg_uri(photo.pixels, side=PHOTO_SIDE), "thumbs": thumbs}
         return update
 
     def find(photo: Photo, landmarks: str) -> None:
@@ -101,7 +88,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     @friendly
     def on_example(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
         example = load_examples()[event.id]
-        return open_photo(backstage.visitor(request), example.as_photo, "Example", landmarks)
+        return open_photo(backstage.visitor(request), example.as_photo, example.title, landmarks)
 
     @friendly
     def on_choose(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -177,6 +164,19 @@ def _note(photo: Photo) -> str:
     if photo.chosen == 0:
         return f"{len(photo.faces)} faces found, the largest is chosen. Click another one to take that."
     return f"Face {photo.chosen + 1} of {len(photo.faces)} is chosen."
+
+
+def _stage_view(photo: Photo) -> dict[str, Any]:
+    height, width = photo.pixels.shape[:2]
+    return {
+        "number": photo.number,
+        "size": [width, height],
+        "boxes": [face.box.tolist() for face in photo.faces],
+        "chosen": photo.chosen,
+        "quad": None if photo.aligned is None else photo.aligned.quad.tolist(),
+        "note": _note(photo),
+        "empty": photo.aligned is None,
+    }
 
 
 def _crop_view(photo: Photo) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-// The photo with every face that was found. value: {number, size, faces, chosen, quad, note, empty}; prop photo: its picture.
+// The photo with every face that was found. value: {number, size, boxes, chosen, quad, note, empty}; props photo, thumbs.
 const { el, svg, icon, button } = facelab;
 const root = element.querySelector(".fl-stage");
 
@@ -67,7 +67,7 @@ const draw = () => {
   const [width, height] = value.size;
   if (value.number !== photo) {
     photo = value.number;
-    eyes = value.faces.length ? null : [];
+    eyes = value.boxes.length ? null : [];
   }
   if (image.getAttribute("src") !== props.photo) image.setAttribute("src", props.photo || "");
   image.width = width;
@@ -78,33 +78,33 @@ const draw = () => {
     svg("polygon", { points: value.quad.map((corner) => corner.join(",")).join(" "), class: "under" }),
     svg("polygon", { points: value.quad.map((corner) => corner.join(",")).join(" "), class: "over" }),
   ] : []));
-  const several = value.faces.length > 1;
-  boxes.replaceChildren(...value.faces.map(({ box: [left, top, right, bottom] }, index) =>
+  const several = value.boxes.length > 1;
+  boxes.replaceChildren(...value.boxes.map(([left, top, right, bottom], index) =>
     el("button", {
-      type: "button", class: "fl-box", tabindex: "-1", "aria-label": `Face ${index + 1} of ${value.faces.length}`,
+      type: "button", class: "fl-box", tabindex: "-1", "aria-label": `Face ${index + 1} of ${value.boxes.length}`,
       "aria-pressed": String(index === value.chosen), onclick: () => pick(index),
       style: `${percent(left / width, top / height)};width:${(100 * (right - left)) / width}%;height:${(100 * (bottom - top)) / height}%`,
     }, several ? el("span", {}, String(index + 1)) : null)));
   const focused = [...thumbs.children].indexOf(document.activeElement);
   thumbs.hidden = !several;
-  thumbs.replaceChildren(...value.faces.map(({ thumb }, index) =>
+  thumbs.replaceChildren(...value.boxes.map((_, index) =>
     el("button", {
       type: "button", class: "fl-thumb", role: "radio", "aria-checked": String(index === value.chosen),
-      "aria-label": `Face ${index + 1} of ${value.faces.length}`, onclick: () => pick(index),
+      "aria-label": `Face ${index + 1} of ${value.boxes.length}`, onclick: () => pick(index),
       tabindex: index === (value.chosen ?? 0) ? "0" : "-1",
       onkeydown: (event) => {
         const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
         if (!step) return;
         event.preventDefault();
-        const next = (index + step + value.faces.length) % value.faces.length;
+        const next = (index + step + value.boxes.length) % value.boxes.length;
         thumbs.children[next].focus();
         pick(next);
       },
-    }, el("img", { src: thumb, alt: "" }), el("span", { "aria-hidden": "true" }, String(index + 1)))));
+    }, el("img", { src: props.thumbs?.[index] || "", alt: "" }), el("span", { "aria-hidden": "true" }, String(index + 1)))));
   if (focused >= 0) thumbs.children[Math.min(value.chosen ?? focused, thumbs.children.length - 1)]?.focus();
   note.classList.toggle("bad", Boolean(value.empty));
   showEyes();
 };
 
 draw();
-watch(["value", "photo"], draw);
+watch(["value", "photo", "thumbs"], draw);
