@@ -16,9 +16,8 @@ from facelab.generators import winograd
 from facelab.generators.layers import filter_2d
 
 EPSILON = 1e-8
-# From so many channels on, on both sides, Winograd's filtering is faster than the direct sum in float32.
-# In bfloat16 the direct sum is twice as fast and Winograd's transforms lose too many digits.
-WINOGRAD_CHANNELS = 128
+# Winograd's filtering for a dtype, and from how many channels on, on both sides, it is faster than the direct sum.
+WINOGRAD = {torch.float32: (winograd.F4, 128), torch.bfloat16: (winograd.F2, 256)}
 WINOGRAD_SIDE = 8
 
 
@@ -67,6 +66,11 @@ def modulated_conv2d(
     if not torch.is_grad_enabled() and _folding_is_cheaper(x, weight, up):
         folded = weight * (factor.reshape(-1, 1, 1, 1) * styles.reshape(1, -1, 1, 1))
         return F.conv2d(x, folded.to(x.dtype, memory_format=torch.channels_last), bias.flatten().to(x.dtype), padding=1)
+    if up == 1 and _suits_winograd(x, weight):
+        filtering, _ = WINOGRAD[x.dtype]
+        points = prepared(f"winograd {x.dtype}", weight, lambda w: winograd.transform_weight(filtering, w).to(x.dtype))
+        before, after, offset = (values.to(x.dtype) for values in (styles, factor, bias.reshape(-1, bias.shape[-1])))
+        return winograd.convolve(filtering, x, points, before=before, after=after, bias=offset)
     x = _convolve(x * styles.to(x.dtype)[:, :, None, None], weight, up, prepared)
     if (
         up == 2 and len(x) == 1 and not torch.is_grad_enabled()
@@ -86,18 +90,16 @@ def _folding_is_cheaper(x: Tensor, weight: Tensor, up: int) -> bool:
 
 def _suits_winograd(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.dtype == torch.float32
-        and x.device.type == "cpu"
+        x.device.type == "cpu"
         and not torch.is_grad_enabled()
-        and min(weight.shape[:2]) >= WINOGRAD_CHANNELS
+        and x.dtype in WINOGRAD
+        and min(weight.shape[:2]) >= WINOGRAD[x.dtype][1]
         and min(x.shape[2:]) >= WINOGRAD_SIDE
     )
 
 
 def _convolve(x: Tensor, weight: Tensor, up: int, prepared: Prepared) -> Tensor:
     """x [N, I, H, W], weight float32 [O, I, 3, 3] -> [N, O, H, W], or [N, O, 2 H + 1, 2 W + 1] for up = 2."""
-    if up == 1 and _suits_winograd(x, weight):
-        return winograd.convolve(x, prepared("winograd", weight, winograd.transform_weight))
 
     def cast(w: Tensor) -> Tensor:
         w = w if up == 1 else w.transpose(0, 1)
