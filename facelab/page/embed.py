@@ -229,6 +229,14 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             label="Perceptual weight",
             info="How much likeness of shapes and textures counts, as a network sees them.",
         ),
+        "mean_weight": gr.Slider(
+            0,
+            1,
+            settings.mean_weight,
+            step=0.01,
+            label="Mean weight",
+            info="How strongly the latent is held near the mean face: more makes edits cleaner, less comes closer.",
+        ),
         "perceptual": gr.Radio(
             [("Discriminator", "discriminator"), ("VGG-16", "vgg16")],
             value=settings.perceptual,

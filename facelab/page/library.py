@@ -52,7 +52,7 @@ def build_library(backstage: Backstage) -> Library:
     def on_examples(request: gr.Request) -> dict[str, Any]:
         session = backstage.visitor(request)
         for example in load_examples().values():
-            session.add_face(example.face, example.picture, name=example.title, saved=True)
+            session.add_face(example.face, example.picture, name=example.name, saved=True)
         return library.show(session)
 
     @friendly

@@ -88,7 +88,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     @friendly
     def on_example(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
         example = load_examples()[event.id]
-        return open_photo(backstage.visitor(request), example.as_photo, example.title, landmarks)
+        return open_photo(backstage.visitor(request), example.as_photo, example.name, landmarks)
 
     @friendly
     def on_choose(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:

@@ -28,6 +28,7 @@ const showEyes = () => {
   boxes.hidden = active;
   pad.replaceChildren(...(eyes || []).map(([x, y]) => el("span", { class: "fl-eye-mark", style: percent(x, y) })), cross);
   cross.style.cssText = percent(...at);
+  note.classList.toggle("bad", Boolean(props.value?.empty) && !eyes?.length);
   note.textContent = !active ? props.value?.note || ""
     : eyes.length === 0 ? (props.value?.empty ? props.value.note : "Click the middle of one eye …") : "… and now the other eye.";
 };
@@ -102,7 +103,6 @@ const draw = () => {
       },
     }, el("img", { src: props.thumbs?.[index] || "", alt: "" }), el("span", { "aria-hidden": "true" }, String(index + 1)))));
   if (focused >= 0) thumbs.children[Math.min(value.chosen ?? focused, thumbs.children.length - 1)]?.focus();
-  note.classList.toggle("bad", Boolean(value.empty));
   showEyes();
 };
 
