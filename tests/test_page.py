@@ -32,9 +32,7 @@ def sessions() -> Sessions:
 def url(sessions: Sessions) -> Iterator[str]:
     worker = Worker()
     page = build_page(Studio(device="cpu"), worker=worker, sessions=sessions)
-    _, url, _ = page.launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options()
-    )
+    _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options())
     yield url
     page.close()
     worker.close()
@@ -54,14 +52,14 @@ def portrait(tmp_path: Path) -> Path:
 
 
 def test_align_gives_the_crop_and_what_was_found(client: Client, portrait: Path):
-    picture, report = client.predict(handle_file(portrait), 0, "dlib", api_name="/align")
+    picture, report = client.predict(handle_file(portrait), 1, "dlib", api_name="/align")
     assert Image.open(picture).size == (512, 512)
     assert np.array(report["quad"]).shape == (4, 2) and report["photo_size"] == [512, 512]
     assert len(report["faces"]) >= 1 and len(report["faces"][0]["box"]) == 4
 
 
 def test_embed_gives_a_face_a_picture_and_its_numbers(client: Client, portrait: Path, sessions: Sessions):
-    npz, picture, report = client.predict(handle_file(portrait), 0, SHORT, api_name="/embed")
+    npz, picture, report = client.predict(handle_file(portrait), 1, SHORT, api_name="/embed")
     face = Face.load(npz)
     assert face.latent.model == "faces128" and face.delta is not None
     assert Image.open(picture).size == (128, 128)
@@ -82,13 +80,13 @@ def test_settings_that_cannot_be_are_refused_with_a_reason(
     client: Client, portrait: Path, settings: dict, message: str
 ):
     with pytest.raises(AppError, match=message):
-        client.predict(handle_file(portrait), 0, settings, api_name="/embed")
+        client.predict(handle_file(portrait), 1, settings, api_name="/embed")
 
 
 def test_a_file_that_is_no_photo_is_refused_with_a_reason(client: Client, tmp_path: Path):
     (tmp_path / "notes.jpg").write_text("no picture " * 50)
     with pytest.raises(AppError, match="Choose a photo"):
-        client.predict(handle_file(tmp_path / "notes.jpg"), 0, "dlib", api_name="/align")
+        client.predict(handle_file(tmp_path / "notes.jpg"), 1, "dlib", api_name="/align")
 
 
 def test_a_face_that_is_not_there_is_refused(client: Client, portrait: Path):

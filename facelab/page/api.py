@@ -12,6 +12,7 @@ from PIL import Image
 
 from facelab.embedding import PRESETS
 from facelab.errors import BadSetting
+from facelab.media import save_png
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.photo import read_photo
 
@@ -25,17 +26,15 @@ def build_api(backstage: Backstage) -> None:
     def find_and_align(photo: str, face: int, landmarks: str) -> tuple[list, Any]:
         pixels = read_photo(take_upload(photo))
         faces = worker.run(studio.find_faces, pixels, landmarks=landmarks)
-        if not 0 <= face < len(faces):
-            raise BadSetting(
-                f"There are {len(faces)} faces in this photo; face {face} is not one of 0 to {len(faces) - 1}."
-            )
-        return faces, studio.align(pixels, faces[int(face)])
+        if not 1 <= face <= len(faces):
+            raise BadSetting(f"This photo has {len(faces)} faces; face {face} is not one of 1 to {len(faces)}.")
+        return faces, studio.align(pixels, faces[face - 1])
 
     @friendly
     def align(photo: str, face: float, landmarks: str) -> tuple[str, dict[str, Any]]:
         """Find the faces of a photo and cut one out by the FFHQ template.
 
-        photo: a picture file. face: which one, 0 is the largest. landmarks: "dlib" or "mtcnn".
+        photo: a picture file. face: which one, 1 is the largest. landmarks: "dlib" or "mtcnn".
         Returns the aligned face (PNG, 512 x 512) and {"faces": [{"box", "detector"}], "quad", "photo_size"}.
         """
         faces, aligned = find_and_align(photo, int(face), landmarks)
@@ -51,7 +50,7 @@ def build_api(backstage: Backstage) -> None:
     def embed(photo: str, face: float, settings: dict[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
         """Embed one face of a photo.
 
-        photo: a picture file. face: which one, 0 is the largest. settings: {"preset": "fast" | "paper"} and any field
+        photo: a picture file. face: which one, 1 is the largest. settings: {"preset": "fast" | "paper"} and any field
         of EmbedSettings; at most 1,000 steps a phase.
         Returns FACE.npz, the generator's picture (PNG) and {"steps", "losses", "psnr", "identity_distance",
         "latent_distance"}.
@@ -64,7 +63,9 @@ def build_api(backstage: Backstage) -> None:
         result = studio.to_face(step, aligned)
         folder = _folder()
         result.save(folder / "FACE.npz")
-        Image.fromarray(worker.run(studio.render, result)).save(folder / "face.png")
+        operations = ["embed", *(["refine"] if result.delta else [])]
+        picture = worker.run(studio.render, result)
+        save_png(picture, folder / "face.png", model=studio.card.name, operations=operations, from_photo=True)
         return (
             str(folder / "FACE.npz"),
             str(folder / "face.png"),
@@ -78,7 +79,7 @@ def build_api(backstage: Backstage) -> None:
         )
 
     with gr.Column(visible=False):
-        photo, face = gr.File(label="photo"), gr.Number(0, label="face", precision=0)
+        photo, face = gr.File(label="photo"), gr.Number(1, label="face", precision=0)
         landmarks = gr.Textbox("dlib", label="landmarks")
         settings = gr.JSON({"preset": "fast"}, label="settings")
         picture, npz, report = gr.File(label="picture"), gr.File(label="FACE.npz"), gr.JSON(label="report")

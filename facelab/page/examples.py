@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from facelab.face import Face
+from facelab.media import save_png
 from facelab.page.pictures import png_uri
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "examples"
@@ -74,7 +75,7 @@ def make_examples(folder: Path = FOLDER) -> None:
     for seed in SEEDS:
         [(face, picture)] = studio.sample(1, seed=seed, truncation=TRUNCATION)
         face.save(folder / f"{seed}.npz")
-        Image.fromarray(picture).save(folder / f"{seed}.png", optimize=True)
+        save_png(picture, folder / f"{seed}.png", model=face.latent.model, operations=["sample"])
 
 
 def draw_sheet(path: Path, *, count: int = 192, columns: int = 16) -> None:

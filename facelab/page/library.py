@@ -12,10 +12,11 @@ from typing import Any
 import gradio as gr
 
 from facelab.face import Face
+from facelab.media import save_png
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.page.examples import load_examples
 from facelab.page.parts import part
-from facelab.page.pictures import png_bytes, png_uri
+from facelab.page.pictures import png_uri
 from facelab.sessions import LibraryFace, Session
 
 
@@ -91,10 +92,14 @@ def _parcel(face: LibraryFace, kind: str) -> dict[str, str]:
     """A file inside the page's own message, so that it never lies in a served folder."""
     buffer = io.BytesIO()
     if kind == "npz":
+        mime = "application/octet-stream"
         face.face.save(buffer)
-    data, mime = (
-        (buffer.getvalue(), "application/octet-stream") if kind == "npz" else (png_bytes(face.picture), "image/png")
-    )
+    else:
+        mime = "image/png"
+        from_photo = face.face.crop is not None
+        operations = ["embed", *(["refine"] if face.face.delta else [])] if from_photo else ["sample"]
+        save_png(face.picture, buffer, model=face.face.latent.model, operations=operations, from_photo=from_photo)
+    data = buffer.getvalue()
     name = "".join(letter if letter.isalnum() else "-" for letter in face.name).strip("-") or "face"
     return {
         "number": secrets.token_hex(4),

@@ -12,16 +12,11 @@ PHOTO_SIDE = 1400  # longest side of the photo as it is shown; the crop is cut f
 THUMB_SIDE = 96
 
 
-def png_bytes(pixels: np.ndarray) -> bytes:
-    """uint8 [H, W, 3] as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def png_uri(pixels: np.ndarray) -> str:
     """uint8 [H, W, 3] as a data URI, without loss."""
-    return _uri(png_bytes(pixels), "image/png")
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return _uri(buffer.getvalue(), "image/png")
 
 
 def jpeg_uri(pixels: np.ndarray, *, side: int | None = None, quality: int = 90) -> str:

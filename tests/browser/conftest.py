@@ -49,9 +49,7 @@ def site(needs_chromium: str) -> Iterator[Site]:
 
     sessions, worker = Sessions(grace=0.5), Worker()
     page = build_page(Studio(device="cpu"), worker=worker, sessions=sessions)
-    _, url, _ = page.launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options()
-    )
+    _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options())
     yield Site(url, sessions)
     page.close()
     worker.close()
