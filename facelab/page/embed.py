@@ -20,6 +20,7 @@ from facelab.sessions import Embedding, Session
 
 FRAME_SECONDS = 0.15  # at most so often goes a picture to the browser; the steps in between cost no message
 CURVE_POINTS = 160
+FOCUS_TAB = "() => document.querySelector('[role=tab][data-tab-id=embed]').focus({ preventScroll: true })"
 SAME_PERSON = 0.6  # dlib's threshold on its own scale
 
 
@@ -172,7 +173,8 @@ def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_
     quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     inputs = {preset, *controls.values()}
     preset.input(on_preset, preset, list(controls.values()), **quiet)
-    lead_on.click(lambda: gr.Tabs(selected="embed"), None, tabs, queue=False, **quiet)
+    shown = lead_on.click(lambda: gr.Tabs(selected="embed"), None, tabs, queue=False, **quiet)
+    shown.then(None, js=FOCUS_TAB)  # the button that was pressed is hidden now; the keyboard goes on from here
     lead_on.click(on_start, inputs, outputs, **quiet)
     start.click(on_start, inputs, outputs, **quiet)
     go_on.click(on_continue, inputs, outputs, **quiet)
