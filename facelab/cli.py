@@ -1,4 +1,4 @@
-"""`python -m facelab`: align, embed, sample, models, train.
+"""`python -m facelab`: align, embed, sample, models, train, evaluate.
 
 `--json` prints one JSON object alone on stdout; progress goes to stderr. Bad input is one line on stderr and exit
 status 2 for a bad command line, 1 for anything else.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from facelab.errors import BadSetting, FaceLabError
+from facelab.evaluation.command import evaluate
 from facelab.training.command import train
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ app = typer.Typer(
 models_app = typer.Typer(help="The models FaceLab knows.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.command()(train)
+app.command()(evaluate)
 
 _ClickException = typer.BadParameter.__mro__[2]  # BadParameter, UsageError, ClickException; only the first is exported
 

@@ -1,0 +1,79 @@
+"""What dlib sees in aligned faces: identity vectors and landmarks, by all cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facelab.generators.base import Generator
+from facelab.recognition import Recogniser
+
+CHUNK = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Portraits:
+    """vectors float32 [N, 128], landmarks float32 [N, 68, 2] in crop coordinates [0, 1], found bool [N].
+
+    Where no face was found, vectors and landmarks are those at the template's place and no part of any distance.
+    """
+
+    vectors: np.ndarray
+    landmarks: np.ndarray
+    found: np.ndarray
+
+    def save(self, path: Path) -> None:
+        """Write an .npz, to be read by `load`."""
+        np.savez(path, vectors=self.vectors, landmarks=self.landmarks, found=self.found)
+
+    @classmethod
+    def load(cls, path: Path) -> Portraits:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(arrays["vectors"], arrays["landmarks"], arrays["found"])
+
+
+def describe(images: Sequence[np.ndarray], *, progress: Callable[[int], None] = lambda count: None) -> Portraits:
+    """Look at aligned faces, uint8 [R, R, 3] each. progress is told how many more are done."""
+    chunks = [np.stack(images[first : first + CHUNK]) for first in range(0, len(images), CHUNK)]
+    parts = []
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        for part in pool.map(_describe_chunk, chunks):
+            parts.append(part)
+            progress(len(part[2]))
+    return Portraits(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+@torch.inference_mode()
+def draw_samples(generator: Generator, count: int, *, seed: int, truncation: float = 1.0) -> list[np.ndarray]:
+    """`count` random faces, uint8 [R, R, 3] each; the same for the same seed."""
+    ws = generator.sample(count, seed=seed, truncation=truncation)
+    pictures = []
+    for part in ws.split(CHUNK):
+        pixels = ((generator.synthesize(part).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        pictures.extend(pixels.permute(0, 2, 3, 1).cpu().numpy())
+    return pictures
+
+
+@cache
+def _recogniser() -> Recogniser:
+    return Recogniser()
+
+
+def _describe_chunk(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    recogniser = _recogniser()
+    vectors, landmarks, found = [], [], []
+    for image in images:
+        points, seen = recogniser.landmarks_of_aligned(image)
+        vectors.append(recogniser.vector(image, points))
+        landmarks.append(points / image.shape[1])
+        found.append(seen)
+    return np.stack(vectors), np.stack(landmarks).astype(np.float32), np.array(found)
