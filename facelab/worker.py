@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,7 @@ class Worker:
 
     def __init__(self, *, max_jobs: int = MAX_JOBS) -> None:
         """max_jobs: how many jobs may be under way or waiting before the next one is refused."""
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelab-device")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="facelab-device", initializer=_leave_a_core)
         self._lock = threading.Lock()
         self._max_jobs = max_jobs
         self._jobs = 0
@@ -88,3 +89,14 @@ class Worker:
         finally:
             with self._lock:
                 self._jobs -= 1
+
+
+def _leave_a_core() -> None:
+    """Let this thread's arithmetic use all cores but one, which the page's server and the rest of the machine need.
+
+    On 2 cores the second one would win a third where nothing else runs, and lose five times the speed where something
+    does: OpenMP's threads wait for each other at every operation.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))

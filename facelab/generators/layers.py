@@ -6,6 +6,7 @@ Equalised learning rate (Karras et al. 2018, section 4.1): weights are stored at
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,24 @@ from torch import Tensor, nn
 
 LRELU_SLOPE = 0.2
 ACTIVATION_GAIN = math.sqrt(2)
+
+
+class Prepared:
+    """Keeps what was computed from a frozen parameter until the parameter changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[tuple[int, int], Tensor]] = {}
+
+    def __call__(self, name: str, source: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+        if source.requires_grad or source.is_inference():
+            return make(source)
+        key = (source.data_ptr(), source._version)
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != key:
+            with torch.inference_mode(False), torch.no_grad():  # a kept tensor must serve graphs of gradients, too
+                kept = (key, make(source))
+            self._kept[name] = kept
+        return kept[1]
 
 
 def fir_filter(taps: tuple[float, ...] = (1, 3, 3, 1)) -> Tensor:
@@ -97,11 +116,16 @@ class Conv2d(nn.Module):
         self.down, self.up, self.downsample = down, up, downsample
         self.clamp = clamp
         self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
+        self.prepared = Prepared()
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
         # leaky_relu(g * x) = g * leaky_relu(x) for g > 0: the gains ride on the weight and the bias
         total = gain * ACTIVATION_GAIN if self.activation else gain
-        weight = (self.weight * (self.weight_gain * total)).to(x.dtype)
+
+        def scale(weight: Tensor) -> Tensor:
+            return (weight * (self.weight_gain * total)).to(x.dtype, memory_format=torch.channels_last)
+
+        weight = self.prepared(f"{x.dtype} {total}", self.weight, scale)
         bias = None if self.bias is None else (self.bias * total).to(x.dtype)
         padding = weight.shape[-1] // 2
         if self.up == 2:

@@ -6,37 +6,17 @@ weight serves the whole batch. What depends on frozen weights only is computed o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from facelab.generators import winograd
-from facelab.generators.layers import filter_2d
+from facelab.generators.layers import Prepared, filter_2d
 
 EPSILON = 1e-8
 # Winograd's filtering for a dtype, and from how many channels on, on both sides, it is faster than the direct sum.
 WINOGRAD = {torch.float32: (winograd.F4, 128), torch.bfloat16: (winograd.F2, 256)}
 WINOGRAD_SIDE = 8
-
-
-class Prepared:
-    """Keeps what was computed from a frozen parameter until the parameter changes."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[tuple[int, int], Tensor]] = {}
-
-    def __call__(self, name: str, source: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
-        if source.requires_grad or source.is_inference():
-            return make(source)
-        key = (source.data_ptr(), source._version)
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != key:
-            with torch.inference_mode(False), torch.no_grad():  # a kept tensor must serve graphs of gradients, too
-                kept = (key, make(source))
-            self._kept[name] = kept
-        return kept[1]
 
 
 def modulated_conv2d(

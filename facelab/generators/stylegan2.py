@@ -22,10 +22,11 @@ from facelab.generators.layers import (
     ACTIVATION_GAIN,
     LRELU_SLOPE,
     FullyConnected,
+    Prepared,
     fir_filter,
     upsample_2d,
 )
-from facelab.generators.modulation import Prepared, modulated_conv2d
+from facelab.generators.modulation import modulated_conv2d
 
 
 class Mapping(nn.Module):
