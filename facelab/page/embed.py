@@ -18,7 +18,7 @@ from facelab.page.parts import part
 from facelab.page.pictures import jpeg_uri, png_uri
 from facelab.sessions import Embedding, Session
 
-FRAME_SECONDS = 0.15  # at most so often goes a picture to the browser; the steps in between cost no message
+FRAME_SECONDS = 0.2  # at most so often goes a picture to the browser; the steps in between cost no message
 CURVE_POINTS = 160
 FOCUS_TAB = "() => document.querySelector('[role=tab][data-tab-id=embed]').focus({ preventScroll: true })"
 SAME_PERSON = 0.6  # dlib's threshold on its own scale
@@ -122,7 +122,7 @@ def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_
         if empty:
             raise BadSetting(f"{empty} is empty. Enter a number, or choose the preset again.")
         chosen = {name: type(getattr(PRESETS["fast"], name))(values[control]) for name, control in controls.items()}
-        return replace(PRESETS[values[preset]], **chosen, preview_every=1)
+        return replace(PRESETS[values[preset]], **chosen, preview_every=3)
 
     @friendly
     def on_stop(request: gr.Request) -> None:
