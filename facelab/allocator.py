@@ -15,9 +15,10 @@ KEPT_BYTES = 512 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to serve large blocks from its heap, one heap for all threads, and to keep up to 512 MB of what is freed.
+    """Tell glibc to serve large blocks from one heap for all threads, and to keep up to 512 MB of what is freed there.
 
-    Call it before threads begin, which would have heaps of their own and give their pages back. Returns whether there was a glibc to tell; elsewhere nothing changes.
+    Call it before threads begin: each would have a heap of its own and give its pages back. Returns whether there was
+    a glibc to tell; elsewhere nothing changes.
     """
     if not sys.platform.startswith("linux"):
         return False
