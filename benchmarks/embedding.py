@@ -20,7 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from facelab.embedding import PRESETS
+from facelab.embedding_settings import PRESETS
 from facelab.errors import FaceLabError
 from facelab.photo import read_photo
 from facelab.studio import Studio

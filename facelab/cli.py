@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from facelab.detection import FoundFace
-    from facelab.embedding import EmbedSettings, EmbedStep
+    from facelab.embedding import EmbedStep
+    from facelab.embedding_settings import EmbedSettings
     from facelab.face import AlignedFace
     from facelab.studio import Studio
 
@@ -125,7 +126,7 @@ def embed(
     as_json: JsonOption = False,
 ) -> None:
     """Carry a face into the generator's latent space. Ctrl-C stops and keeps the best so far."""
-    from facelab.embedding import PRESETS
+    from facelab.embedding_settings import PRESETS
     from facelab.media import save_png
 
     started = time.perf_counter()

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facelab.detection import FoundFace
-from facelab.embedding import EmbedSettings, EmbedStep
+from facelab.embedding import EmbedStep
+from facelab.embedding_settings import EmbedSettings
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face
 

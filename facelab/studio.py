@@ -15,7 +15,8 @@ from torch import Tensor
 from facelab.allocator import keep_freed_memory
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
-from facelab.embedding import PRESETS, EmbedSettings, EmbedState, EmbedStep, as_pixels, as_rows, embed
+from facelab.embedding import EmbedState, EmbedStep, as_pixels, as_rows, embed
+from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch, NoFaceFound
 from facelab.face import AlignedFace, Face, Latent
 from facelab.generators.discriminator import Discriminator

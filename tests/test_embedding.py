@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.embedding import (
-    PRESETS,
-    SPACES,
-    Descent,
-    EmbedSettings,
-    as_pixels,
-    as_rows,
-    embed,
-    learning_rate_at,
-)
+from facelab.embedding import Descent, as_pixels, as_rows, embed, learning_rate_at
+from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2

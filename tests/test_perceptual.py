@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torchvision.models.vgg import cfgs, make_layers
 
 from facelab import perceptual
-from facelab.embedding import EmbedSettings, embed
+from facelab.embedding import embed
+from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadWeights
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2

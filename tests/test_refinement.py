@@ -5,7 +5,7 @@ import torch
 
 from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import build_networks
-from facelab.embedding import PRESETS
+from facelab.embedding_settings import PRESETS
 from facelab.errors import BadFaceFile, BadSetting
 from facelab.face import Delta, Face, Latent
 from facelab.generators.stylegan2 import StyleGAN2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.embedding import PRESETS
+from facelab.embedding_settings import PRESETS
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face, Latent
 from facelab.sessions import Embedding, Photo, Session, Sessions

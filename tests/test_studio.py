@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import facelab.studio
-from facelab.embedding import PRESETS, EmbedSettings
+from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch, NoFaceFound, UnknownModel
 from facelab.face import AlignedFace, Face, Latent
 from facelab.photo import read_photo

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from facelab.embedding import PRESETS
+from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
 from facelab.media import save_png
 from facelab.page.backstage import Backstage, friendly, take_upload

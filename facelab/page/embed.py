@@ -10,7 +10,8 @@ from typing import Any
 
 import gradio as gr
 
-from facelab.embedding import PRESETS, SPACES, EmbedSettings, EmbedState
+from facelab.embedding import EmbedState
+from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
