@@ -47,9 +47,9 @@ def measure() -> dict[str, float]:
             page.locator(".fl-example").first.click()
             page.get_by_role("button", name="Embed this face").click()
             page.wait_for_function(f"{STEP} >= 1")
-            begun, before = time.monotonic(), page.evaluate(f"[{STEP}, facelab.previews]")
+            begun, before = time.monotonic(), page.evaluate(f"[{STEP}, facelab.previews || 0]")
             page.wait_for_selector(".fl-embedding[data-state=done]")
-            seconds, after = time.monotonic() - begun, page.evaluate(f"[{STEP}, facelab.previews]")
+            seconds, after = time.monotonic() - begun, page.evaluate(f"[{STEP}, facelab.previews || 0]")
             figures["embed_seconds"] = seconds
             figures["steps_per_second"] = (after[0] - before[0]) / seconds
             figures["previews_per_second"] = (after[1] - before[1]) / seconds

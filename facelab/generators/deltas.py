@@ -30,8 +30,9 @@ def block_additions(deltas: Sequence[Delta | None], block: str, layers: Sequence
             known = next((tensor for tensor in dense if tensor is not None), None)
             if known is None:
                 continue
-            stacked = torch.stack([torch.zeros_like(known) if tensor is None else tensor for tensor in dense])
-            additions.setdefault(layer, {})[name] = stacked[0] if shared else stacked
+            if not shared:
+                known = torch.stack([torch.zeros_like(known) if tensor is None else tensor for tensor in dense])
+            additions.setdefault(layer, {})[name] = known
     return additions
 
 
@@ -40,6 +41,8 @@ def dense_addition(delta: Delta | None, name: str) -> Tensor | None:
     if delta is None:
         return None
     if f"{name}:out" in delta.values:
-        product = delta.values[f"{name}:out"] @ delta.values[f"{name}:in"]
-        return product.reshape(product.shape[0], -1, 3, 3)
+        outer, inner = delta.values[f"{name}:out"], delta.values[f"{name}:in"]
+        # Ordered as a channels-last weight lies in memory, so that nothing that follows has to reorder the product.
+        inner = inner.reshape(len(inner), -1, 9).transpose(1, 2).flatten(1)
+        return (outer @ inner).reshape(len(outer), 3, 3, -1).permute(0, 3, 1, 2)
     return delta.values.get(name)
