@@ -1,8 +1,6 @@
 """Time finding and aligning a face: python -m benchmarks.alignment PHOTO [--megapixels 2] [--repeats 5]."""
 
 import argparse
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -10,23 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
+from benchmarks.machine import machine
 from facelab.alignment import align, quad_from_landmarks
 from facelab.detection import FaceFinder
 from facelab.photo import read_photo
-
-
-def machine() -> str:
-    """The processor's name and cores, Python and torch."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = models[0] if models else name
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"{name}, {os.cpu_count()} cores{load}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def scaled(photo: np.ndarray, megapixels: float) -> np.ndarray:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import time
@@ -20,6 +19,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.machine import machine
 from facelab.embedding_settings import PRESETS
 from facelab.errors import FaceLabError
 from facelab.photo import read_photo
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--model", default="faces128")
     options = parser.parse_args()
 
-    print(f"{processor()}, {os.cpu_count()} cores, {platform.system()}; torch {torch.__version__}, ", end="")
+    print(f"{machine()}; ", end="")
     print(f"{torch.get_num_threads()} threads; load {os.getloadavg()[0]:.1f} (an idle machine shows under 0.3)")
     started = time.perf_counter()
     studio = Studio(options.model)
@@ -92,15 +92,6 @@ def resident() -> float:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.alignment import machine
+from benchmarks.machine import machine
 from facelab.allocator import keep_freed_memory
 from facelab.generators.stylegan2 import StyleGAN2
 

@@ -1,4 +1,4 @@
-"""How fast the page is: `python benchmarks/page.py` prints one JSON object and the machine it was measured on.
+"""How fast the page is: `python -m benchmarks.page` prints one JSON object and the machine it was measured on.
 
 start_seconds: from `python app.py` to an answering page. embed_seconds: of one whole embedding by the fast preset, with
 steps_per_second made and previews_per_second that reached the browser, which runs on the same machine. rss_mb: of the
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import socket
 import subprocess
@@ -20,6 +19,8 @@ import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
+
+from benchmarks.machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -75,13 +76,6 @@ def memory(pid: int, field: str) -> float:
     """A field of /proc/<pid>/status in MB (Linux only)."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(next(line for line in status.splitlines() if line.startswith(field)).split()[1]) / 1024
-
-
-def machine() -> str:
-    """What the figures were measured on."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

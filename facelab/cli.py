@@ -145,8 +145,7 @@ def embed(
     picture = studio.render(result)
     files = [str(out), str(out.with_suffix(".png"))]
     result.save(files[0])
-    operations = ["embed", *(["refine"] if result.delta else [])]
-    save_png(picture, files[1], model=studio.card.name, operations=operations, from_photo=True)
+    save_png(picture, files[1], model=studio.card.name, operations=result.operations, from_photo=True)
     distance = step.identity_distance
     figures = {
         "steps": step.step,

@@ -101,6 +101,13 @@ class Face:
     photo_size: tuple[int, int] | None = None
     model_sha256: str = ""
 
+    @property
+    def operations(self) -> list[str]:
+        """How the face was made, as the metadata of its pictures says it."""
+        if self.crop is None:
+            return ["sample"]
+        return ["embed", "refine"] if self.delta is not None else ["embed"]
+
     def save(self, target: str | os.PathLike | BinaryIO) -> None:
         """Write FACE.npz (format facelab-face/1, see docs of `Face.load`)."""
         arrays: dict[str, np.ndarray] = {

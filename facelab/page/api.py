@@ -63,9 +63,8 @@ def build_api(backstage: Backstage) -> None:
         result = studio.to_face(step, aligned)
         folder = _folder()
         result.save(folder / "FACE.npz")
-        operations = ["embed", *(["refine"] if result.delta else [])]
         picture = worker.run(studio.render, result)
-        save_png(picture, folder / "face.png", model=studio.card.name, operations=operations, from_photo=True)
+        save_png(picture, folder / "face.png", model=studio.card.name, operations=result.operations, from_photo=True)
         return (
             str(folder / "FACE.npz"),
             str(folder / "face.png"),

@@ -17,12 +17,12 @@ from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.parts import part
 from facelab.page.pictures import jpeg_uri, png_uri
+from facelab.recognition import SAME_PERSON
 from facelab.sessions import Embedding, Session
 
 FRAME_SECONDS = 0.2  # at most so often goes a picture to the browser; the steps in between cost no message
 CURVE_POINTS = 160
 FOCUS_TAB = "() => document.querySelector('[role=tab][data-tab-id=embed]').focus({ preventScroll: true })"
-SAME_PERSON = 0.6  # dlib's threshold on its own scale
 
 
 def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_on: gr.Button) -> None:

@@ -97,8 +97,9 @@ def _parcel(face: LibraryFace, kind: str) -> dict[str, str]:
     else:
         mime = "image/png"
         from_photo = face.face.crop is not None
-        operations = ["embed", *(["refine"] if face.face.delta else [])] if from_photo else ["sample"]
-        save_png(face.picture, buffer, model=face.face.latent.model, operations=operations, from_photo=from_photo)
+        save_png(
+            face.picture, buffer, model=face.face.latent.model, operations=face.face.operations, from_photo=from_photo
+        )
     data = buffer.getvalue()
     name = "".join(letter if letter.isalnum() else "-" for letter in face.name).strip("-") or "face"
     return {
