@@ -35,8 +35,12 @@ def set_steps(page: object, *, steps: int, refine_steps: int) -> None:
         page.get_by_role("button", name="Advanced").last.click()
     for label, value in (("Steps", steps), ("Refinement steps", refine_steps)):
         box = page.get_by_label(f"number input for {label}", exact=True)
-        box.fill(str(value))
-        box.press("Tab")
+        for _ in range(20):  # the page may still be drawing its answer to the tab, and put the old value back
+            box.fill(str(value))
+            box.press("Tab")
+            page.wait_for_timeout(300)
+            if box.input_value() == str(value):
+                break
 
 
 def step_of(page: object) -> int:
