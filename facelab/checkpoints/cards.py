@@ -19,7 +19,8 @@ class Card:
     """What is known of a model.
 
     config: arguments of the family's networks. downsample: the discriminator's, "fir" or "average". sha256: of the
-    weight file. training: images seen, data split, and what is worth knowing about how it was made.
+    weight file. training: images seen, data split, and what is worth knowing about how it was made. companions: the
+    small networks and directions that belong to it, by the end of their file's name: sha256 and what was measured.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Card:
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
+    companions: dict[str, dict[str, Any]] = field(default_factory=dict)
     limits: str = ""
 
     @property
@@ -81,3 +83,14 @@ def find_card(name: str) -> Card:
     if name not in cards:
         raise UnknownModel(f"There is no model {name!r}. Known models: {', '.join(cards) or 'none'}.")
     return cards[name]
+
+
+def find_companion(name: str) -> tuple[Path, str]:
+    """The file and the SHA-256 of a model's companion, such as "faces128-judge". Raises UnknownModel."""
+    model, _, part = name.rpartition("-")
+    card = find_card(model)
+    if part not in card.companions:
+        raise UnknownModel(
+            f"{card.title} ships without {part}. It has: {', '.join(card.companions) or 'nothing more'}."
+        )
+    return checkpoint_folder() / f"{name}.safetensors", card.companions[part]["sha256"]

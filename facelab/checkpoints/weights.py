@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from facelab.checkpoints.cards import Card, find_card
+from facelab.checkpoints.cards import Card, find_card, find_companion
 from facelab.errors import BadWeights
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
@@ -66,6 +66,18 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors under `prefix`, without it, in float32."""
     return {name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def load_network(network: nn.Module, source: Path | str, *, device: torch.device | str = "cpu") -> nn.Module:
+    """Fill `network` from a file, or from one of a catalogued model's companions, such as "faces128-judge", and freeze
+    it for inference.
+
+    Raises BadWeights for a damaged file, or a companion that is not the one that the model's card describes.
+    """
+    path, sha256 = (source, None) if isinstance(source, Path) else find_companion(source)
+    tensors = read_weights(path, sha256=sha256)
+    fill(network, {name: value if value.dtype == torch.int64 else value.float() for name, value in tensors.items()})
+    return network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
 
 
 def build_networks(card: Card) -> tuple[StyleGAN2, Discriminator]:

@@ -38,6 +38,10 @@ class Pictures:
 
         Every epoch is a new permutation; a batch may span two epochs.
         """
+        return self.batch_with_indices(step, size=size, seed=seed, flip=flip)[0]
+
+    def batch_with_indices(self, step: int, *, size: int, seed: int, flip: bool = True) -> tuple[Tensor, Tensor]:
+        """`batch`, and which pictures it shows: int64 [size]."""
         positions = np.arange(step * size, (step + 1) * size)
         epochs, places = np.divmod(positions, len(self))
         indices = np.empty(size, np.int64)
@@ -48,7 +52,16 @@ class Pictures:
         if flip:
             mirrored = np.random.default_rng((seed, step, 1)).random(size) < 0.5
             pixels[mirrored] = pixels[mirrored, :, ::-1]
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)
+        return as_batch(pixels), torch.from_numpy(indices)
+
+    def tensor(self, chosen: slice | np.ndarray) -> Tensor:
+        """Some of the pictures as they are: float32 [N, 3, R, R] in [-1, 1]."""
+        return as_batch(np.array(self.images[chosen]))
+
+
+def as_batch(pixels: np.ndarray) -> Tensor:
+    """uint8 [N, R, R, 3] -> float32 [N, 3, R, R] in [-1, 1], channels last."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)
 
 
 def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | None = "train") -> Pictures:
@@ -57,7 +70,7 @@ def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | No
     split: where a labels.csv with the columns image and split is there, only this split's pictures; None takes all.
     Raises BadSetting when there is nothing to train on.
     """
-    names = _names_of_split(source, split)
+    names = names_of_split(source, split)
     key = hashlib.sha256(f"{source.resolve()} {source.stat().st_mtime_ns} {len(names)} {split}".encode()).hexdigest()[
         :12
     ]
@@ -68,11 +81,12 @@ def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | No
     return Pictures(np.load(path, mmap_mode="r"))
 
 
-def _names_of_split(source: Path, split: str | None) -> list[str]:
+def names_of_split(source: Path, split: str | None) -> list[str]:
+    """The pictures' names in a folder or a zip, sorted, of one split or all."""
     if not source.exists():
         raise BadSetting(f"There is no {source}. Give a folder or a zip of pictures.")
     names = sorted(name for name in _list(source) if Path(name).suffix.lower() in SUFFIXES)
-    labels = _read(source, "labels.csv")
+    labels = read_member(source, "labels.csv")
     if split is not None and labels is not None:
         rows = csv.DictReader(io.StringIO(labels.decode("utf-8")))
         chosen = {Path(row["image"]).stem for row in rows if row.get("split", split) == split}
@@ -89,7 +103,8 @@ def _list(source: Path) -> list[str]:
         return archive.namelist()
 
 
-def _read(source: Path, name: str) -> bytes | None:
+def read_member(source: Path, name: str) -> bytes | None:
+    """One file of a folder or a zip, or None."""
     if source.is_dir():
         path = source / name
         return path.read_bytes() if path.exists() else None

@@ -1,0 +1,78 @@
+"""A model's directions: one small safetensors file, what is known of each in its header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from facelab.checkpoints.cards import find_companion
+from facelab.checkpoints.weights import read_weights
+from facelab.edits.attributes import Direction, LatentClassifier
+from facelab.errors import BadWeights
+
+_TEXTS = ("id", "title", "low", "high", "group")
+
+
+def load_directions(model: str) -> dict[str, Direction]:
+    """The directions that ship with a model, by id, in the order in which they are shown.
+
+    Raises UnknownModel for a model without directions and BadWeights for a damaged file.
+    """
+    path, sha256 = find_companion(f"{model}-directions")
+    return read_directions(path, sha256=sha256)
+
+
+def read_directions(path: Path, *, sha256: str | None = None) -> dict[str, Direction]:
+    """Read what `write_directions` wrote. Raises BadWeights when it is damaged."""
+    tensors = {name: value.float() for name, value in read_weights(path, sha256=sha256).items()}
+    directions = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            entries = json.loads(file.metadata()["directions"])
+        for entry in entries:
+            name = entry["id"]
+            directions[name] = Direction(
+                **{key: str(entry[key]) for key in _TEXTS},
+                rows=(int(entry["rows"][0]), int(entry["rows"][1])),
+                held=tuple(entry["held"]),
+                strength=float(entry["strength"]),
+                difference=tensors[f"{name}.difference"],
+                normal=tensors[f"{name}.normal"],
+                classifier=_classifier(tensors, name),
+                quality=dict(entry["quality"]),
+            )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as cause:
+        raise BadWeights(f"{path.name} is not a file of directions. Restore it from the repository.") from cause
+    return directions
+
+
+def write_directions(directions: Iterable[Direction], path: Path) -> None:
+    """Write directions as float16 with their descriptions in the header."""
+    entries, tensors = [], {}
+    for direction in directions:
+        entries.append(
+            {key: getattr(direction, key) for key in (*_TEXTS, "rows", "held", "strength", "quality")},
+        )
+        tensors[f"{direction.id}.difference"] = direction.difference
+        tensors[f"{direction.id}.normal"] = direction.normal
+        if direction.classifier is not None:
+            for name, value in direction.classifier.state_dict().items():
+                tensors[f"{direction.id}.classifier.{name}"] = value
+    halves = {name: value.detach().to(torch.float16).contiguous() for name, value in tensors.items()}
+    save_file(halves, path, metadata={"directions": json.dumps(entries)})
+
+
+def _classifier(tensors: dict[str, torch.Tensor], name: str) -> LatentClassifier | None:
+    prefix = f"{name}.classifier."
+    state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    if not state:
+        return None
+    hidden, dim = state["layers.0.weight"].shape
+    classifier = LatentClassifier(dim, hidden=hidden)
+    classifier.load_state_dict(state)
+    return classifier.eval().requires_grad_(False)

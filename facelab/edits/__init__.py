@@ -1,0 +1,1 @@
+"""Edits: latent -> latent. Pure functions on tensors: no model, no file, no page."""

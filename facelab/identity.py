@@ -1,0 +1,79 @@
+"""Who a face is, where its landmarks lie and what is seen in it, by one small network: batched and differentiable.
+
+dlib's network gives identity vectors without gradients, one face at a time; this one was taught its raw vectors
+(distillation, Hinton et al. 2015). It serves as a loss, in batches and for live readouts. What is reported as identity
+distance is always dlib's own (recognition.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.trunk import Trunk
+
+WIDTHS = (24, 48, 96, 160, 224)
+HIDDEN = 256
+NUM_LANDMARKS = 68
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the network reads in N aligned faces.
+
+    vectors: [N, 128] on the scale of dlib's raw vectors (the same person below a distance of 0.6). landmarks:
+    [N, 68, 2] in [0, 1] of the picture. attributes: logits [N, 40] in the order of judge.ATTRIBUTES. pose: [N, 3] yaw,
+    pitch and roll in degrees.
+    """
+
+    vectors: Tensor
+    landmarks: Tensor
+    attributes: Tensor
+    pose: Tensor
+
+
+class FaceReader(nn.Module):
+    """Aligned faces [N, 3, R, R] in [-1, 1] -> Reading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = Trunk(WIDTHS)
+        self.hidden = nn.Linear(self.trunk.num_features, HIDDEN)
+        self.norm = nn.BatchNorm1d(HIDDEN)
+        self.vector = nn.Linear(HIDDEN, 128)
+        self.landmarks = nn.Linear(self.trunk.num_features, 2 * NUM_LANDMARKS)
+        self.attributes = nn.Linear(HIDDEN, len(ATTRIBUTES))
+        self.pose = nn.Linear(HIDDEN, 3)
+        self.register_buffer("mean_vector", torch.zeros(128))
+        self.register_buffer("mean_landmarks", torch.zeros(2 * NUM_LANDMARKS))
+
+    def forward(self, images: Tensor) -> Reading:
+        maps = self.trunk(images).flatten(1)
+        hidden = torch.relu(self.norm(self.hidden(maps)))
+        places = self.landmarks(maps).float() * 0.05 + self.mean_landmarks
+        return Reading(
+            self.vector(hidden).float() * 0.1 + self.mean_vector,
+            places.reshape(-1, NUM_LANDMARKS, 2),
+            self.attributes(hidden).float(),
+            self.pose(hidden).float() * 10,
+        )
+
+    @torch.inference_mode()
+    def read(self, images: Tensor, *, batch: int = 32) -> Reading:
+        """Readings of any number of pictures [N, 3, R, R] in [-1, 1], in batches, without gradients."""
+        with torch.autocast(images.device.type, fast_dtype(images.device), enabled=images.device.type != "mps"):
+            parts = [self(part) for part in images.split(batch)]
+        names = Reading.__dataclass_fields__
+        return Reading(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+def load_reader(path: Path | None = None, *, device: torch.device | str = "cpu") -> FaceReader:
+    """The reader that ships, frozen, or the one in `path`. Raises BadWeights for a damaged file."""
+    from facelab.checkpoints.weights import load_network
+
+    return load_network(FaceReader(), path or "faces128-identity", device=device)

@@ -1,0 +1,49 @@
+"""What labels.csv says of training pictures: CelebA's attributes and the head's pose, in the order of the pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facelab.errors import BadSetting
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.training.data import names_of_split, read_member
+
+POSE = ("yaw", "pitch", "roll")
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """attributes bool [N, 40] in the order of judge.ATTRIBUTES; pose float32 [N, 3]: yaw, pitch, roll in degrees."""
+
+    attributes: np.ndarray
+    pose: np.ndarray
+
+    def of(self, attribute: str) -> np.ndarray:
+        """bool [N]: who has a CelebA attribute."""
+        return self.attributes[:, ATTRIBUTES.index(attribute)]
+
+
+def read_labels(source: Path, *, split: str | None = "train") -> Labels:
+    """The labels of the pictures that `data.open_pictures` gives for the same source and split, in its order.
+
+    Raises BadSetting when there is no labels.csv or it lacks a column.
+    """
+    table = read_member(source, "labels.csv")
+    if table is None:
+        raise BadSetting(
+            f"{source} has no labels.csv with the columns image, {', '.join(POSE)} and CelebA's attributes."
+        )
+    rows = {Path(row["image"]).stem: row for row in csv.DictReader(io.StringIO(table.decode("utf-8")))}
+    chosen = [rows[Path(name).stem] for name in names_of_split(source, split)]
+    try:
+        return Labels(
+            np.array([[row[name] == "1" for name in ATTRIBUTES] for row in chosen]),
+            np.array([[float(row[name]) for name in POSE] for row in chosen], np.float32),
+        )
+    except KeyError as cause:
+        raise BadSetting(f"labels.csv in {source} has no column {cause}.") from cause
