@@ -21,7 +21,7 @@ import typer
 
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
-from facelab.training.command import train
+from facelab.training.command import app as train_app
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models FaceLab knows.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-app.command()(train)
+app.add_typer(train_app, name="train")
 app.command()(evaluate)
 
 _ClickException = typer.BadParameter.__mro__[2]  # BadParameter, UsageError, ClickException; only the first is exported

@@ -20,11 +20,19 @@ from facelab.training.augmentation import AdaptiveAugmentation, augment
 from facelab.training.data import Pictures, open_pictures
 from facelab.training.losses import path_lengths, r1_penalty
 from facelab.training.run import Run, train
-from facelab.training.settings import TrainSettings
+from facelab.training.settings import RunSettings, TrainSettings
 from facelab.training.stylegan2 import Trainer
 
 SETTINGS = TrainSettings(
-    batch=4, accumulate=2, r1_interval=4, path_interval=4, ada_target=0.1, ada_images=200, warmup_steps=5, seed=3
+    resolution=16,
+    batch=4,
+    accumulate=2,
+    r1_interval=4,
+    path_interval=4,
+    ada_target=0.1,
+    ada_images=200,
+    warmup_steps=5,
+    seed=3,
 )
 
 KILLED_RUN = """
@@ -193,15 +201,65 @@ def test_controller_raises_p_when_the_discriminator_is_sure_and_lowers_it_again(
         assert (controller.p - before) * direction > 0
 
 
-def test_train_command_makes_a_run_and_refuses_to_overwrite_it(tmp_path):
+def test_train_command_makes_a_run_refuses_to_overwrite_it_and_resumes_it_with_its_own_settings(tmp_path):
     data = tmp_path / "pictures"
     data.mkdir()
     for index in range(4):
         Image.new("RGB", (16, 16), (60 * index,) * 3).save(data / f"{index}.png")
-    options = ["--data", data, "--out", tmp_path / "run", "--resolution", "16", "--images", "8", "--batch", "4"]
+    options = ["--data", data, "--out", tmp_path / "run"]
     command = [sys.executable, "-m", "facelab", "train", "stylegan2", *map(str, options)]
-    first = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+
+    def run(*more: str) -> subprocess.CompletedProcess:
+        return subprocess.run([*command, *more], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+
+    first = run("--resolution", "16", "--images", "8", "--batch", "4", "--path-interval", "0", "--r1-interval", "1")
     assert first.returncode == 0, first.stderr
-    assert (tmp_path / "run" / "checkpoint.pt").exists()
-    again = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert first.stdout.strip() == str(tmp_path / "run" / "checkpoint.pt") and (tmp_path / "run/checkpoint.pt").exists()
+    again = run()
     assert again.returncode == 1 and "--resume" in again.stderr and len(again.stderr.splitlines()) == 1
+    resumed = run("--resume", "--images", "12")
+    assert resumed.returncode == 0, resumed.stderr
+    settings = Run(tmp_path / "run").read_settings()
+    kept = {"resolution": 16, "batch": 4, "path_interval": 0, "r1_interval": 1}
+    assert kept.items() <= settings.items() and settings["images"] == 12
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["images"] == 12
+
+
+def test_an_unknown_family_is_one_line_that_names_it():
+    command = [sys.executable, "-m", "facelab", "train", "nonsense", "--data", ".", "--out", "x"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert result.returncode == 2 and "nonsense" in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_another_family_plugs_into_the_run(tmp_path):
+    class Counter:
+        """The smallest trainer that keeps the protocol."""
+
+        columns = ("sum",)
+
+        def __init__(self) -> None:
+            self.settings, self.steps, self.images, self.sum = RunSettings(resolution=16, batch=4), 0, 0, 0.0
+
+        def step(self, batch):
+            self.steps, self.images, self.sum = self.steps + 1, self.images + 4, self.sum + batch.mean().item()
+            return {"sum": self.sum}
+
+        def state(self):
+            return {"steps": self.steps, "images": self.images, "sum": self.sum}
+
+        def load_state(self, state):
+            self.steps, self.images, self.sum = state["steps"], state["images"], state["sum"]
+
+        def sheet(self):
+            return None
+
+        def weights(self):
+            return None
+
+    whole, resumed, run = Counter(), Counter(), Run(tmp_path / "parts")
+    train(whole, make_pictures(), Run(tmp_path / "whole"), steps=40)
+    train(Counter(), make_pictures(), run, steps=20)
+    train(resumed, make_pictures(), run, seconds=run.resume(resumed), steps=20)
+    assert resumed.state() == whole.state()
+    assert [row["step"] for row in run.read_table()] == ["16", "32"]
+    assert float(run.read_table()[1]["sum"]) == pytest.approx(float(Run(tmp_path / "whole").read_table()[1]["sum"]))

@@ -1,118 +1,93 @@
-"""`python -m facelab train`: train a generator on a folder or a zip of pictures."""
+"""`python -m facelab train FAMILY`: a command for each family, with an option for each of its settings."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
-from enum import Enum
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from facelab.errors import BadSetting
+from facelab.training.families import FAMILIES, Family
 
 if TYPE_CHECKING:
-    from facelab.checkpoints.cards import Card
-    from facelab.training.stylegan2 import Trainer
+    from facelab.training.run import Run, Trainer
+
+app = typer.Typer(
+    help="Train a model on a folder or a zip of pictures. Ctrl-C stops after the step under way, with a checkpoint.",
+    no_args_is_help=True,
+)
+
+DataOption = Annotated[Path, typer.Option(help="Folder or zip of pictures; with a labels.csv, its train split.")]
+OutOption = Annotated[Path, typer.Option(help="Folder of the run: checkpoint, losses, sample sheets, weights.")]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on from the checkpoint in --out, with its settings where none are given.")
+]
 
 
-class Family(str, Enum):
-    """Families that can be trained."""
-
-    stylegan2 = "stylegan2"
-
-
-def train(
-    family: Annotated[Family, typer.Argument(help="The kind of generator.")],
-    data: Annotated[Path, typer.Option(help="Folder or zip of pictures; with a labels.csv, its train split.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, losses, sample sheets, weights.")],
-    start: Annotated[str | None, typer.Option(help="Go on from this model of the catalogue.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-    resolution: Annotated[int, typer.Option(help="Side of the pictures in pixels, a power of two.")] = 128,
-    images: Annotated[int, typer.Option(min=1, help="Pictures to see in all.")] = 1_000_000,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 32,
-    accumulate: Annotated[int, typer.Option(min=1, help="Parts of a batch, where memory is short.")] = 1,
-    learning_rate: Annotated[float, typer.Option(help="Step size of Adam for both networks.")] = 0.002,
-    r1_gamma: Annotated[float, typer.Option(min=0, help="Weight of the R1 penalty.")] = 0.2,
-    path_interval: Annotated[int, typer.Option(min=0, help="Steps between path-length penalties; 0 for none.")] = 0,
-    ada_target: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of positive real logits augmentation aims at; 0 for none.")
-    ] = 0.6,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is random.")] = 0,
-    minutes: Annotated[float, typer.Option(min=0, help="Minutes between checkpoints.")] = 5.0,
-) -> None:
-    """Train a generator. Ctrl-C stops after the step under way, with a checkpoint; --resume goes on from it."""
+def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings: dict[str, Any]) -> Path:
+    """Train a family into the folder `out`; returns the checkpoint's path."""
     from facelab.allocator import keep_freed_memory
-    from facelab.training.data import open_pictures
-    from facelab.training.run import Run
-    from facelab.training.run import train as train_run
-    from facelab.training.settings import TrainSettings
-    from facelab.training.stylegan2 import Trainer
+    from facelab.training.run import Run, train
 
     keep_freed_memory()
-    settings = TrainSettings(
-        images=images,
-        batch=batch,
-        accumulate=accumulate,
-        learning_rate=learning_rate,
-        r1_gamma=r1_gamma,
-        path_interval=path_interval,
-        ada_target=ada_target,
-        seed=seed,
-        checkpoint_minutes=minutes,
-    )
-    if (out / "checkpoint.pt").exists() and not resume:
-        raise BadSetting(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
-    card = _starting_card(start, resolution)
-    pictures = open_pictures(data, resolution=card.resolution, cache=out)
-    generator, discriminator = _starting_networks(card, filled=start is not None)
-    trainer = Trainer(generator, discriminator, settings)
-    trainer.images = int(card.training.get("images", 0))
     run = Run(out)
+    trainer = family.make_trainer(family.settings(**settings))
+    batches = family.open_batches(data, trainer.settings, out)
     seconds = run.resume(trainer) if resume else 0.0
     with _progress(trainer) as show:
-        train_run(trainer, pictures, run, seconds=seconds, report=show)
-    print(run.checkpoint)
+        train(trainer, batches, run, seconds=seconds, report=show)
+    return run.checkpoint
 
 
-def _starting_card(start: str | None, resolution: int) -> Card:
-    from facelab.checkpoints.cards import Card, find_card
+def _add_command(name: str, family: Family) -> None:
+    """Give `app` the command of a family: its options are the fields of its settings."""
+    known = fields(family.settings)
 
-    if start is not None:
-        return find_card(start)
-    if resolution < 8 or resolution & (resolution - 1):
-        raise BadSetting(f"The resolution must be a power of two from 8 up, not {resolution}.")
-    return Card(
-        name="run",
-        title="",
-        family="stylegan2",
-        resolution=resolution,
-        spaces=("z", "w", "w+"),
-        alignment="ffhq",
-        downsample="average",
-        data="",
-        licence="",
-        sha256="",
-        config={"z_dim": 256, "w_dim": 256, "mapping_layers": 4, "channel_base": 2048, "channel_max": 256},
+    def command(context: typer.Context, data: Path, out: Path, resume: bool, **given: Any) -> None:
+        if (out / "checkpoint.pt").exists() and not resume:
+            raise BadSetting(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
+        if resume:
+            from facelab.training.run import Run
+
+            given = _as_before(context, given, Run(out))
+        print(run_family(family, data=data, out=out, resume=resume, settings=given))
+
+    hints = get_type_hints(family.settings)
+    options = {field.name: _option(field, hints[field.name]) for field in known}
+    annotations = {"context": typer.Context, "data": DataOption, "out": OutOption, "resume": ResumeOption, **options}
+    defaults = {"resume": False} | {field.name: _command_default(field) for field in known}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    command.__signature__ = inspect.Signature(
+        [
+            inspect.Parameter(each, keyword, annotation=kind, default=defaults.get(each, inspect.Parameter.empty))
+            for each, kind in annotations.items()
+        ]
     )
+    command.__annotations__ = annotations
+    app.command(name, help=family.title)(command)
 
 
-def _starting_networks(card: Card, *, filled: bool) -> tuple[Any, Any]:
-    import torch
+def _option(field: Field, kind: type) -> Any:
+    limits = {name: value for name, value in field.metadata["limits"].items() if value is not None}
+    named = [f"--{field.metadata['name']}"] if field.metadata["name"] else []
+    return Annotated[kind, typer.Option(*named, help=field.metadata["help"], **limits)]
 
-    from facelab.checkpoints.weights import build_networks, fill, part, read_weights
-    from facelab.studio import best_device
 
-    networks = build_networks(card)
-    if filled:
-        tensors = read_weights(card.path, sha256=card.sha256)
-        for network, prefix in zip(networks, ("g.", "d."), strict=True):
-            fill(network, part(tensors, prefix))
-    for network in networks:
-        network.to(device=best_device(), memory_format=torch.channels_last)
-    return networks
+def _command_default(field: Field) -> Any:
+    return field.default if field.metadata["command"] is None else field.metadata["command"]
+
+
+def _as_before(context: typer.Context, given: dict[str, Any], run: Run) -> dict[str, Any]:
+    """What the command line gives, and where it is silent, what the run was trained with."""
+    before = run.read_settings()
+    silent = [name for name in given if context.get_parameter_source(name).name == "DEFAULT"]
+    return given | {name: before[name] for name in silent if name in before}
 
 
 @contextlib.contextmanager
@@ -124,7 +99,11 @@ def _progress(trainer: Trainer) -> Iterator[Callable[[Trainer, dict[str, float]]
     with tqdm(file=sys.stderr, unit="img", initial=trainer.images, total=total, dynamic_ncols=True) as bar:
 
         def show(trainer: Trainer, numbers: dict[str, float]) -> None:
-            bar.set_postfix({name: f"{numbers[name]:.2f}" for name in ("d_loss", "g_loss", "ada_p")}, refresh=False)
+            bar.set_postfix({name: f"{numbers[name]:.2f}" for name in trainer.columns[:3]}, refresh=False)
             bar.update(trainer.images - bar.n)
 
         yield show
+
+
+for _name, _family in FAMILIES.items():
+    _add_command(_name, _family)

@@ -1,4 +1,16 @@
-"""A training run: a folder with checkpoints, a loss table and plot, sample sheets and weight files."""
+"""A training run: a folder with checkpoints, a loss table and plot, sample sheets and weight files.
+
+Everything here serves every family. A family is a module of facelab.training with
+
+- settings, a dataclass derived from settings.RunSettings (in settings.py);
+- `make_trainer(settings) -> Trainer`, the protocol below: step, state, load_state, sheet, weights;
+- if it needs more than pictures, `open_batches(source, settings, cache) -> Batches`;
+
+and a line in families.FAMILIES, which gives it `python -m facelab train NAME` with an option for each setting,
+checkpoints, --resume, tables, plots and the progress bar. Its promise: every random number of a step comes from
+settings.seed and `steps`, and state() holds all else that the next step depends on; then a resumed run repeats the
+uninterrupted one bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +19,57 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save as save_safetensors
+from torch import Tensor
 
 from facelab.errors import BadSetting, BadWeights
-from facelab.generators.discriminator import Discriminator
-from facelab.generators.stylegan2 import StyleGAN2
-from facelab.training.data import Pictures
-from facelab.training.stylegan2 import Trainer
+from facelab.training.settings import RunSettings
 
-SHEET_SIDE = 8
-SHEET_SEED = 1
 LOG_EVERY = 16
-COLUMNS = ("step", "images", "seconds", "d_loss", "g_loss", "real_sign", "r1", "path", "ada_p")
+PROGRESS = ("step", "images", "seconds")  # the table's first columns; the trainer's follow
+
+
+class Batches(Protocol):
+    """What a trainer is fed, such as data.Pictures."""
+
+    def batch(self, step: int, *, size: int, seed: int, flip: bool = True) -> Any:
+        """What Trainer.step takes: a pure function of its arguments."""
+
+
+class Trainer(Protocol):
+    """A training under way: networks, optimisers and all that belongs to them.
+
+    settings: what it was told. steps: made so far. images: pictures seen so far. columns: the numbers that step() may
+    return, in the order of the loss table; the first ones also go beside the progress bar.
+    """
+
+    settings: RunSettings
+    steps: int
+    images: int
+    columns: Sequence[str]
+
+    def step(self, batch: Any) -> dict[str, float]:
+        """Train on one batch, count it in `steps` and `images`, and return numbers by name, from `columns`."""
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, as tensors, plain values, lists and dicts."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a `state()`; entries that older versions did not write have defaults."""
+
+    def sheet(self) -> np.ndarray | None:
+        """A look at the training so far, with the same seeds every time: uint8 [H, W, 3], or None."""
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """The tensors to publish, by name, or None while there is nothing worth publishing."""
 
 
 class Run:
@@ -35,8 +78,13 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.checkpoint = folder / "checkpoint.pt"
+        self.settings = folder / "settings.json"
         self.table = folder / "losses.csv"
         folder.mkdir(parents=True, exist_ok=True)
+
+    def read_settings(self) -> dict[str, Any]:
+        """The settings that the run was last trained with, by name; none for a new run."""
+        return json.loads(self.settings.read_text()) if self.settings.exists() else {}
 
     def save(self, trainer: Trainer, seconds: float) -> None:
         """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole."""
@@ -54,22 +102,26 @@ class Run:
         try:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             trainer.load_state(state)
-        except (RuntimeError, KeyError, EOFError) as cause:
+        except (RuntimeError, ValueError, KeyError, EOFError) as cause:
             raise BadWeights(f"{self.checkpoint} is damaged or of another architecture; start a new run.") from cause
         if self.table.exists():
-            with self.table.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= trainer.steps]
+            rows = [row for row in self.read_table() if int(row["step"]) <= trainer.steps]
             with self.table.open("w", newline="") as file:
-                writer = csv.DictWriter(file, COLUMNS)
+                writer = csv.DictWriter(file, (*PROGRESS, *trainer.columns), restval="", extrasaction="ignore")
                 writer.writeheader()
                 writer.writerows(rows)
         return float(state["seconds"])
 
-    def log(self, row: dict[str, float]) -> None:
-        """Append a row of COLUMNS to the loss table."""
+    def read_table(self) -> list[dict[str, str]]:
+        """The rows of the loss table, as text by column."""
+        with self.table.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def log(self, row: Mapping[str, float], columns: Sequence[str]) -> None:
+        """Append a row to the loss table."""
         new = not self.table.exists()
         with self.table.open("a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, (*PROGRESS, *columns))
             if new:
                 writer.writeheader()
             writer.writerow(
@@ -77,41 +129,38 @@ class Run:
             )
 
     def publish(self, trainer: Trainer) -> None:
-        """Write a sheet of fixed seeds and the averaged generator with its discriminator as float16 weights."""
+        """Write a sheet of fixed seeds and the weights as float16 safetensors, where the trainer has them."""
         stem = f"{trainer.images:08d}"
-        (self.folder / "sheets").mkdir(exist_ok=True)
-        (self.folder / "weights").mkdir(exist_ok=True)
-        Image.fromarray(sample_sheet(trainer.average)).save(self.folder / "sheets" / f"{stem}.png")
-        write_weights(
-            self.folder / "weights" / f"{stem}.safetensors", trainer.average, trainer.discriminator, trainer.images
-        )
+        sheet, weights = trainer.sheet(), trainer.weights()
+        if sheet is not None:
+            (self.folder / "sheets").mkdir(exist_ok=True)
+            Image.fromarray(sheet).save(self.folder / "sheets" / f"{stem}.png")
+        if weights is not None:
+            (self.folder / "weights").mkdir(exist_ok=True)
+            write_weights(self.folder / "weights" / f"{stem}.safetensors", weights, trainer.images)
 
 
-def write_weights(path: Path, generator: StyleGAN2, discriminator: Discriminator, images: int) -> None:
-    """Write both networks as float16 safetensors, named "g." and "d." and the published parameter name."""
-    tensors = {
-        f"{prefix}.{name}": value.to(dtype=torch.float16, memory_format=torch.contiguous_format).contiguous()
-        for prefix, network in (("g", generator), ("d", discriminator))
-        for name, value in network.state_dict().items()
+def write_weights(path: Path, tensors: Mapping[str, Tensor], images: int) -> None:
+    """Write tensors as float16 safetensors that say how many pictures were seen; constant filters stay out."""
+    kept = {
+        name: value.to(dtype=torch.float16, memory_format=torch.contiguous_format).contiguous()
+        for name, value in tensors.items()
         if not name.endswith("resample_filter")
     }
-    path.write_bytes(save_safetensors(tensors, metadata={"format": "pt", "images": str(images)}))
+    path.write_bytes(save_safetensors(kept, metadata={"format": "pt", "images": str(images)}))
 
 
-@torch.inference_mode()
-def sample_sheet(generator: StyleGAN2, *, truncation: float = 1.0) -> np.ndarray:
-    """An 8 x 8 sheet of the same latents every time: uint8 [8 R, 8 R, 3]."""
-    ws = generator.sample(SHEET_SIDE**2, seed=SHEET_SEED, truncation=truncation)
-    images = torch.cat([generator.synthesize(part) for part in ws.split(SHEET_SIDE)])
-    size = generator.resolution
+def picture_grid(images: Tensor, *, columns: int) -> np.ndarray:
+    """Pictures [N, 3, R, R] in [-1, 1] as one: uint8 [N / columns * R, columns * R, 3]."""
+    size = images.shape[-1]
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()
-    grid = pixels.reshape(SHEET_SIDE, SHEET_SIDE, 3, size, size).permute(0, 3, 1, 4, 2)
-    return grid.reshape(SHEET_SIDE * size, SHEET_SIDE * size, 3).numpy()
+    grid = pixels.reshape(-1, columns, 3, size, size).permute(0, 3, 1, 4, 2)
+    return grid.reshape(-1, columns * size, 3).numpy()
 
 
 def train(
     trainer: Trainer,
-    pictures: Pictures,
+    batches: Batches,
     run: Run,
     *,
     seconds: float = 0.0,
@@ -123,7 +172,7 @@ def train(
     Checkpoints go out every few minutes and at the end; `report` is called after every step.
     """
     settings = trainer.settings
-    (run.folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    run.settings.write_text(json.dumps(asdict(settings), indent=2) + "\n")
     stop = _stop_on_signal()
     begun, saved = time.monotonic(), time.monotonic()
     last = None if steps is None else trainer.steps + steps
@@ -131,13 +180,13 @@ def train(
     while trainer.images < settings.images and trainer.steps != last and not stop:
         before = trainer.images
         numbers = trainer.step(
-            pictures.batch(trainer.steps, size=settings.batch, seed=settings.seed, flip=settings.flip)
+            batches.batch(trainer.steps, size=settings.batch, seed=settings.seed, flip=settings.flip)
         )
         latest.update(numbers)
         report(trainer, numbers)
         elapsed = seconds + time.monotonic() - begun
         if trainer.steps % LOG_EVERY == 0:
-            run.log({"step": trainer.steps, "images": trainer.images, "seconds": elapsed, **latest})
+            run.log({"step": trainer.steps, "images": trainer.images, "seconds": elapsed, **latest}, trainer.columns)
         if trainer.images // settings.sheet_images > before // settings.sheet_images:
             run.publish(trainer)
         if time.monotonic() - saved > settings.checkpoint_minutes * 60:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,10 +14,47 @@ from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.training.augmentation import AdaptiveAugmentation
 from facelab.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
+from facelab.training.run import picture_grid
 from facelab.training.settings import TrainSettings
 
 PATH_LENGTH_DECAY = 0.01
 PATH_BATCH_SHRINK = 2
+SHEET_SIDE = 8
+SHEET_SEED = 1
+# The architecture of a new model; each resolution has channels min(channel_base / resolution, channel_max).
+NEW_MODEL = {"z_dim": 256, "w_dim": 256, "mapping_layers": 4, "channel_base": 2048, "channel_max": 256}
+
+
+def make_trainer(settings: TrainSettings) -> Trainer:
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
+    from facelab.checkpoints.cards import Card, find_card
+    from facelab.checkpoints.weights import build_networks, fill, part, read_weights
+    from facelab.studio import best_device
+
+    torch.manual_seed(settings.seed)
+    if not settings.start:
+        blank = dict.fromkeys(("name", "title", "data", "licence", "sha256"), "")
+        card = Card(
+            **blank,
+            family="stylegan2",
+            resolution=settings.resolution,
+            spaces=("z", "w", "w+"),
+            alignment="ffhq",
+            downsample="average",
+            config=NEW_MODEL,
+        )
+        networks = build_networks(card)
+    else:
+        card = find_card(settings.start)
+        settings = replace(settings, resolution=card.resolution)
+        tensors, networks = read_weights(card.path, sha256=card.sha256), build_networks(card)
+        for network, prefix in zip(networks, ("g.", "d."), strict=True):
+            fill(network, part(tensors, prefix))
+    for network in networks:
+        network.to(device=best_device(), memory_format=torch.channels_last)
+    trainer = Trainer(*networks, settings)
+    trainer.images = int(card.training.get("images", 0))
+    return trainer
 
 
 class Trainer:
@@ -24,6 +63,8 @@ class Trainer:
     Every random number of a step comes from settings.seed and the step's number: a resumed run repeats the
     uninterrupted one bit for bit (same device and thread count).
     """
+
+    columns = ("d_loss", "g_loss", "ada_p", "real_sign", "r1", "path")
 
     def __init__(self, generator: StyleGAN2, discriminator: Discriminator, settings: TrainSettings) -> None:
         self.settings = settings
@@ -81,6 +122,17 @@ class Trainer:
         self._average_generator(len(real))
         numbers["ada_p"] = self.augmentation.update(len(real))
         return numbers
+
+    @torch.inference_mode()
+    def sheet(self) -> np.ndarray:
+        """An 8 x 8 sheet of the averaged generator, the same latents every time: uint8 [8 R, 8 R, 3]."""
+        ws = self.average.sample(SHEET_SIDE**2, seed=SHEET_SEED)
+        return picture_grid(torch.cat([self.average.synthesize(part) for part in ws.split(8)]), columns=SHEET_SIDE)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged generator under "g." and the discriminator under "d.", with the published parameter names."""
+        networks = (("g.", self.average), ("d.", self.discriminator))
+        return {prefix + name: value for prefix, network in networks for name, value in network.state_dict().items()}
 
     def _latents(self, count: int) -> Tensor:
         """w+ [count, L, W]; with probability style_mixing a row on belongs to a second latent (Karras et al. 2019)."""

@@ -1,0 +1,41 @@
+"""The families that `python -m facelab train` can train; another is one line, and what run.py asks of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from facelab.training.settings import RunSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from facelab.training.run import Batches, Trainer
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family. title: for the help. settings: its dataclass. module: in facelab.training, imported when needed."""
+
+    title: str
+    settings: type[RunSettings]
+    module: str
+
+    def make_trainer(self, settings: RunSettings) -> Trainer:
+        """A trainer at its beginning, on the fastest device."""
+        return import_module(f"facelab.training.{self.module}").make_trainer(settings)
+
+    def open_batches(self, source: Path, settings: RunSettings, cache: Path) -> Batches:
+        """What it trains on, decoded into the folder `cache` once: its pictures, unless the module says otherwise."""
+        module = import_module(f"facelab.training.{self.module}")
+        if hasattr(module, "open_batches"):
+            return module.open_batches(source, settings, cache)
+        from facelab.training.data import open_pictures
+
+        return open_pictures(source, resolution=settings.resolution, cache=cache)
+
+
+FAMILIES = {
+    "stylegan2": Family("A StyleGAN2 generator with its discriminator.", TrainSettings, "stylegan2"),
+}
