@@ -6,19 +6,20 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from facelab.allocator import keep_freed_memory
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
+from facelab.detail import Change, Look, compose, find_change, resized
 from facelab.embedding import EmbedState, EmbedStep, as_pixels, as_rows, embed
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch, NoFaceFound
-from facelab.face import AlignedFace, Face, Latent
+from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
@@ -45,6 +46,7 @@ class Studio:
         self.device = best_device() if device == "auto" else torch.device(device)
         self._lock = threading.RLock()
         self._resident: dict[str, object] = {}
+        self._looks: WeakKeyDictionary[Face, Look] = WeakKeyDictionary()
 
     def models(self) -> list[Card]:
         """The cards of all known models."""
@@ -136,8 +138,7 @@ class Studio:
         Raises LatentMismatch for a face of another model or of another version of it, BadFaceFile for a delta that
         does not fit, and BadSetting for a size out of range.
         """
-        if size is not None and not 16 <= size <= MAX_SIDE:
-            raise BadSetting(f"The size of a picture must be between 16 and {MAX_SIDE} pixels, not {size}.")
+        _check_size(self.card.resolution if size is None else size)
         self.generator.check(face.latent)
         if face.model_sha256 not in ("", self.card.sha256):
             raise LatentMismatch(
@@ -150,7 +151,37 @@ class Studio:
         picture = as_pixels(self.generator.synthesize(rows, deltas, dtype=fast_dtype(self.device)))
         if size is None or size == len(picture):
             return picture
-        return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS))
+        return resized(picture, size)
+
+    def picture(
+        self, face: Face, edited: Face | None = None, *, detail: bool = True, size: int = CROP_SIZE
+    ) -> np.ndarray:
+        """What a face is shown as: the photo's crop with the edit made to it, uint8 [size, size, 3].
+
+        face: the embedded one. edited: what edits have made of it; without one, or where the two look the same, the
+        picture is the crop, untouched. detail: False shows the generator's own picture instead, enlarged, as it is for
+        a face that no photo is behind. Raises what `render` raises.
+        """
+        _check_size(size)
+        shown = edited or face
+        if not detail or face.crop is None:
+            return self.render(shown, size)
+        crop = face.crop.copy() if edited is None else compose(face.crop, self._change(face, edited))
+        return crop if size == len(crop) else resized(crop, size)
+
+    def _change(self, face: Face, edited: Face) -> Change | None:
+        return find_change(face.crop, self._look(face), self._look(edited))
+
+    def _look(self, face: Face) -> Look:
+        """A face's generated picture and its landmarks; remembered as long as somebody keeps the face itself."""
+        with self._lock:
+            known = self._looks.get(face)
+        if known is None:
+            picture = self.render(face)
+            known = Look(picture, self._finder.landmarks_in_place(picture))
+            with self._lock:
+                self._looks[face] = known
+        return known
 
     def sample(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[tuple[Face, np.ndarray]]:
         """`count` random faces with their pictures, uint8 [R, R, 3]; the same for the same seed.
@@ -205,3 +236,8 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _check_size(size: int) -> None:
+    if not 16 <= size <= MAX_SIDE:
+        raise BadSetting(f"The size of a picture must be between 16 and {MAX_SIDE} pixels, not {size}.")
