@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.generators.stylegan2 import fast_dtype
 from facelab.trunk import Trunk
 
 WIDTHS = (24, 48, 96, 160, 224)
@@ -55,19 +54,18 @@ class FaceReader(nn.Module):
     def forward(self, images: Tensor) -> Reading:
         maps = self.trunk(images).flatten(1)
         hidden = torch.relu(self.norm(self.hidden(maps)))
-        places = self.landmarks(maps).float() * 0.05 + self.mean_landmarks
+        places = self.landmarks(maps) * 0.05 + self.mean_landmarks
         return Reading(
-            self.vector(hidden).float() * 0.1 + self.mean_vector,
+            self.vector(hidden) * 0.1 + self.mean_vector,
             places.reshape(-1, NUM_LANDMARKS, 2),
-            self.attributes(hidden).float(),
-            self.pose(hidden).float() * 10,
+            self.attributes(hidden),
+            self.pose(hidden) * 10,
         )
 
     @torch.inference_mode()
     def read(self, images: Tensor, *, batch: int = 32) -> Reading:
         """Readings of any number of pictures [N, 3, R, R] in [-1, 1], in batches, without gradients."""
-        with torch.autocast(images.device.type, fast_dtype(images.device), enabled=images.device.type != "mps"):
-            parts = [self(part) for part in images.split(batch)]
+        parts = [self(part) for part in images.split(batch)]
         names = Reading.__dataclass_fields__
         return Reading(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 

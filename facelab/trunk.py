@@ -8,6 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from facelab.generators.stylegan2 import fast_dtype
+
 INPUT_SIDE = 128  # pixels
 OUTPUT_SIDE = 4  # pixels, after five halvings
 
@@ -44,12 +46,13 @@ class Trunk(nn.Module):
         self.num_features = widths[-1] * OUTPUT_SIDE**2
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """The feature maps at 64, 32, 16, 8 and 4 pixels."""
-        x = torch.relu(self.norm(self.stem(at_input_side(images))))
-        maps = [x]
-        for block in self.blocks:
-            maps.append(block(maps[-1]))
-        return maps
+        """The feature maps at 64, 32, 16, 8 and 4 pixels, float32; convolved in the dtype the device is fastest in."""
+        dtype = fast_dtype(images.device)
+        with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
+            maps = [torch.relu(self.norm(self.stem(at_input_side(images))))]
+            for block in self.blocks:
+                maps.append(block(maps[-1]))
+        return [each.float() for each in maps]
 
     def forward(self, images: Tensor) -> Tensor:
         return self.maps(images)[-1]

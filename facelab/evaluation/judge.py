@@ -37,7 +37,7 @@ class Judge(nn.Module):
         self.head = nn.Linear(self.trunk.num_features, len(ATTRIBUTES))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.drop(self.trunk(images).flatten(1))).float()
+        return self.head(self.drop(self.trunk(images).flatten(1)))
 
 
 def load_judge(path: Path | None = None) -> Judge:

@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facelab.generators.stylegan2 import fast_dtype
-
 HALF_LIFE = 300  # steps, of the moving average
 
 
@@ -59,14 +57,11 @@ def fit(
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         begin = state["step"]
-    device = next(network.parameters()).device
     saved = time.monotonic()
     for step in range(begin, settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * one_cycle(step / settings.steps, warm_up=settings.warm_up)
-        dtype = fast_dtype(device)
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            losses = loss_of(network, step)
+        losses = loss_of(network, step)
         optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)

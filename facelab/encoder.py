@@ -1,0 +1,61 @@
+"""Picture -> w+ in one pass: the instant embedding, and the start of the optimised one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from facelab.generators.base import Generator
+from facelab.identity import WIDTHS
+from facelab.trunk import Trunk
+
+HIDDEN = 176
+POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
+
+
+class Encoder(nn.Module):
+    """Aligned faces [N, 3, R, R] in [-1, 1] -> w+ [N, L, D] of one generator.
+
+    Its outputs are deviations from the mean latent in units of w's own spread (`mean`, `spread`, [D] each).
+    """
+
+    def __init__(self, num_layers: int, dim: int) -> None:
+        super().__init__()
+        self.num_layers, self.dim = num_layers, dim
+        self.trunk = Trunk(WIDTHS)
+        self.hidden = nn.Linear(self.trunk.num_features + sum(POOLED), HIDDEN)
+        self.norm = nn.BatchNorm1d(HIDDEN)
+        self.shared = nn.Linear(HIDDEN, dim)
+        self.rows = nn.Linear(HIDDEN, num_layers * dim)
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("spread", torch.ones(dim))
+        nn.init.zeros_(self.rows.weight)
+        nn.init.zeros_(self.rows.bias)
+
+    def deviations(self, images: Tensor) -> Tensor:
+        """How far each row lies from the mean latent, in units of w's spread: [N, L, D]."""
+        maps = self.trunk.maps(images)
+        pooled = [feature.mean(dim=(2, 3)) for feature in maps[1:4]]
+        hidden = torch.nn.functional.silu(self.norm(self.hidden(torch.cat([maps[-1].flatten(1), *pooled], dim=1))))
+        return self.shared(hidden)[:, None] + self.rows(hidden).unflatten(1, (self.num_layers, self.dim)).float()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.mean + self.spread * self.deviations(images)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """w+ [N, L, D] of pictures [N, 3, R, R] in [-1, 1], without gradients."""
+        return self(images)
+
+
+def load_encoder(generator: Generator, path: Path | None = None) -> Encoder:
+    """The encoder that ships with a generator, frozen, or the one in `path`, on the generator's device.
+
+    Raises UnknownModel when the model ships without one and BadWeights for a damaged file.
+    """
+    from facelab.checkpoints.weights import load_network
+
+    network = Encoder(*generator.latent_shape("w+"))
+    return load_network(network, path or f"{generator.name}-encoder", device=generator.mean_latent().device)

@@ -1,0 +1,52 @@
+"""Which directions a face model has, what the page calls them, and what each is learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PERSON = ("gender", "age", "skin")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A direction to be learned.
+
+    seen: the attribute of the judge's list that the reader sees, with a minus where the list has the opposite, or the
+    name of a measure of evaluation/geometry.py, "skin", "yaw" or "roll". held: kept by default.
+    """
+
+    id: str
+    title: str
+    low: str
+    high: str
+    group: str
+    seen: str
+    held: tuple[str, ...] = ()
+
+
+WANTED = (
+    Wanted("smile", "Smile", "serious", "smiling", "expression", "Smiling"),
+    Wanted("mouth_open", "Mouth", "closed", "open", "expression", "mouth_open"),
+    Wanted("yaw", "Turn", "to the left", "to the right", "expression", "yaw"),
+    Wanted("roll", "Tilt", "to one side", "to the other", "expression", "roll"),
+    Wanted("eyes", "Eyes", "narrower", "wider", "features", "eyes"),
+    Wanted("brows", "Brows", "finer", "bushier", "features", "Bushy_Eyebrows", ("gender",)),
+    Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size"),
+    Wanted("lips", "Lips", "thinner", "fuller", "features", "lips"),
+    Wanted("mouth_size", "Mouth width", "narrower", "wider", "features", "mouth_size", ("smile",)),
+    Wanted("chubby", "Cheeks", "slimmer", "rounder", "features", "Chubby", ("gender", "age")),
+    Wanted("gender", "Gender", "feminine", "masculine", "person", "Male"),
+    Wanted("age", "Age", "younger", "older", "person", "-Young", ("gender", "skin", "glasses")),
+    Wanted("attractive", "“Attractive”", "less", "more", "person", "Attractive", ("gender", "skin")),
+    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",)),
+    Wanted("glasses", "Glasses", "without", "with", "person", "Eyeglasses", ("gender", "age")),
+    Wanted("beard", "Beard", "shaved", "bearded", "hair", "-No_Beard", ("gender",)),
+    Wanted("mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",)),
+    Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",)),
+    Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",)),
+    Wanted("hair_blond", "Blond hair", "darker", "blonder", "hair", "Blond_Hair", ("gender", "skin")),
+    Wanted("hair_grey", "Grey hair", "without", "with", "hair", "Gray_Hair", ("gender",)),
+    Wanted("hair_wavy", "Waves", "straighter", "wavier", "hair", "Wavy_Hair", ("gender",)),
+    Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",)),
+    Wanted("skin", "Skin tone", "darker", "lighter", "person", "skin"),
+)
