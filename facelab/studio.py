@@ -16,24 +16,23 @@ from facelab.allocator import keep_freed_memory
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
 from facelab.detail import Change, Look, compose, find_change, resized
-from facelab.embedding import EmbedState, EmbedStep, as_pixels, as_rows, embed
+from facelab.editing import Editing, check_size
+from facelab.embedding import EmbedState, EmbedStep, embed
 from facelab.embedding_settings import PRESETS, EmbedSettings
-from facelab.errors import BadSetting, LatentMismatch, NoFaceFound
+from facelab.errors import NoFaceFound
 from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
-from facelab.refinement import check_delta
 
 if TYPE_CHECKING:
     from facelab.detection import FaceFinder, FoundFace
     from facelab.recognition import Recogniser
 
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
-MAX_SIDE = 4096  # of a rendered picture, in pixels
 
 
-class Studio:
+class Studio(Editing):
     """The models of one device, loaded at their first use and shared by every thread that calls.
 
     model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is.
@@ -131,27 +130,13 @@ class Studio:
             model_sha256=self.card.sha256,
         )
 
-    @torch.no_grad()
     def render(self, face: Face, size: int | None = None) -> np.ndarray:
         """The generator's picture of a face, its delta applied: uint8 [size, size, 3], by default at the model's size.
 
         Raises LatentMismatch for a face of another model or of another version of it, BadFaceFile for a delta that
         does not fit, and BadSetting for a size out of range.
         """
-        _check_size(self.card.resolution if size is None else size)
-        self.generator.check(face.latent)
-        if face.model_sha256 not in ("", self.card.sha256):
-            raise LatentMismatch(
-                f"This face was made with another version of {self.card.name}. Embed the photo again with this one."
-            )
-        if face.delta is not None:
-            check_delta(self.generator, face.delta)
-        rows = as_rows(self.generator, face.latent.values.to(self.device), face.latent.space)
-        deltas = None if face.delta is None else [face.delta]
-        picture = as_pixels(self.generator.synthesize(rows, deltas, dtype=fast_dtype(self.device)))
-        if size is None or size == len(picture):
-            return picture
-        return resized(picture, size)
+        return self.render_many([face], size)[0]
 
     def picture(
         self, face: Face, edited: Face | None = None, *, detail: bool = True, size: int = CROP_SIZE
@@ -162,7 +147,7 @@ class Studio:
         picture is the crop, untouched. detail: False shows the generator's own picture instead, enlarged, as it is for
         a face that no photo is behind. Raises what `render` raises.
         """
-        _check_size(size)
+        check_size(size)
         shown = edited or face
         if not detail or face.crop is None:
             return self.render(shown, size)
@@ -236,8 +221,3 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _check_size(size: int) -> None:
-    if not 16 <= size <= MAX_SIDE:
-        raise BadSetting(f"The size of a picture must be between 16 and {MAX_SIDE} pixels, not {size}.")

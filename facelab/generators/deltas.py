@@ -46,3 +46,12 @@ def dense_addition(delta: Delta | None, name: str) -> Tensor | None:
         inner = inner.reshape(len(inner), -1, 9).transpose(1, 2).flatten(1)
         return (outer @ inner).reshape(len(outer), 3, 3, -1).permute(0, 3, 1, 2)
     return delta.values.get(name)
+
+
+def style_row(name: str) -> int:
+    """The row of w+ that styles the layer of a synthesis parameter, such as "b32.conv1.weight" (see Synthesis): torgb
+    shares the next block's first row.
+    """
+    block, layer = name.split(".")[:2]
+    first = 2 * int(block.removeprefix("b")).bit_length() - 7  # row of the block's conv0; at 4 px there is none
+    return first + ("conv0", "conv1", "torgb").index(layer)

@@ -1,0 +1,276 @@
+"""The edits of a Studio: faces in, faces out; what is computed is in `edits`, what is drawn is drawn in one batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facelab.edits import arithmetic, interpolation
+from facelab.edits.crossover import checked_rows, crossover, crossover_delta
+from facelab.edits.expression import THRESHOLD, transfer
+from facelab.edits.mixing import mix_deltas
+from facelab.errors import BadSetting, LatentMismatch
+from facelab.face import Delta, Face, Latent, Recipe
+from facelab.generators.deltas import style_row
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.recipes import replay
+from facelab.refinement import check_delta
+
+if TYPE_CHECKING:
+    from facelab.checkpoints.cards import Card
+    from facelab.generators.stylegan2 import StyleGAN2
+
+MAX_SIDE = 4096  # of a picture, in pixels
+BATCH = 16  # pictures drawn at once; more are no faster and keep others waiting
+MAX_FRAMES = 600
+MAX_FACES = 1000  # of one average or one request for neighbours
+TYPICAL_FACES = 256  # random faces, whose median stands for the usual distance from the mean face
+
+
+class Editing:
+    """What a Studio does with faces that exist. The faces that come in are never changed."""
+
+    card: Card
+    generator: StyleGAN2
+    device: torch.device
+
+    @torch.inference_mode()
+    def render_many(self, faces: Sequence[Face], size: int | None = None) -> list[np.ndarray]:
+        """Pictures of several faces, drawn in batches, whatever deltas they have: uint8 [size, size, 3] each.
+
+        Raises what `render` raises.
+        """
+        check_size(self.card.resolution if size is None else size)
+        latents = [self._rows(face) for face in faces]
+        deltas = [face.delta for face in faces]
+        return [
+            picture
+            for first, stop in pairwise([*range(0, len(faces), BATCH), len(faces)])
+            for picture in self._draw(torch.stack(latents[first:stop]), deltas[first:stop], size)
+        ]
+
+    def morph(self, first: Face, second: Face, t: float, *, path: str = "linear", space: str = "w+") -> Face:
+        """A face between two, latent and delta; at t = 0 the first one's, at t = 1 the second one's, exactly.
+
+        path: "linear", or "spherical" where the space is a sphere (z). space: "w+" keeps each face's own style of every
+        layer; "w" takes both to the nearest latent of one style first (the mean of their rows); "z" needs faces that
+        were embedded in z. Raises BadSetting and LatentMismatch.
+        """
+        t = _number("t", t, 0, 1)
+        start, end = self._ends(first, second, path, space)
+        values = (interpolation.spherical if path == "spherical" else interpolation.linear)(start, end, t)
+        delta = mix_deltas([first.delta, second.delta], [1 - t, t])
+        return self._made(self._from_z(values) if space == "z" else values, delta)
+
+    def morph_frames(
+        self,
+        first: Face,
+        second: Face,
+        *,
+        frames: int = 60,
+        size: int = 256,
+        easing: str = "linear",
+        there_and_back: bool = False,
+        path: str = "linear",
+        space: str = "w+",
+    ) -> Iterator[np.ndarray]:
+        """The pictures of a morph one after the other, uint8 [size, size, 3]; each `next` is a short piece of work.
+
+        frames: 2 to 600. easing: "linear" or "smooth". there_and_back: to the second face and back, as a loop.
+        """
+        if frames > MAX_FRAMES:
+            raise BadSetting(f"A morph has at most {MAX_FRAMES} frames, not {frames}.")
+        places = interpolation.positions(frames, easing=easing, there_and_back=there_and_back)
+        self._ends(first, second, path, space)
+        for start in range(0, frames, BATCH):
+            faces = [self.morph(first, second, t, path=path, space=space) for t in places[start : start + BATCH]]
+            yield from self.render_many(faces, size)
+
+    def crossover(self, content: Face, style: Face, *, rows: slice | None = None, strength: float = 1.0) -> Face:
+        """The content face with the style face's latent rows, and with its delta on the layers that these style.
+
+        rows: of the w+ latent, by default the second half. strength: 0 keeps the content, 1 takes the style.
+        """
+        strength = _number("strength", strength, -3, 3)
+        rows = self._checked_rows(rows)
+        values = crossover(self._rows(content), self._rows(style), rows=rows, strength=strength)
+        delta = crossover_delta(content.delta, style.delta, rows=rows, row_of=style_row, strength=strength)
+        return self._made(values, delta, like=content)
+
+    def crossover_grid(
+        self,
+        contents: Sequence[Face],
+        styles: Sequence[Face],
+        *,
+        rows: slice | None = None,
+        strength: float = 1.0,
+        size: int | None = None,
+    ) -> list[list[np.ndarray]]:
+        """Every content with every style, a row of pictures for each content (Image2StyleGAN, figure 6)."""
+        if not contents or not styles or len(contents) * len(styles) > MAX_FACES:
+            raise BadSetting(f"A grid takes at least one content and one style, and at most {MAX_FACES} pictures.")
+        faces = [
+            self.crossover(content, style, rows=rows, strength=strength) for content in contents for style in styles
+        ]
+        pictures = self.render_many(faces, size)
+        return [pictures[first : first + len(styles)] for first in range(0, len(pictures), len(styles))]
+
+    def express(
+        self,
+        target: Face,
+        neutral: Face,
+        expressive: Face,
+        *,
+        strength: float = 1.0,
+        threshold: float = THRESHOLD,
+        normalise: bool = True,
+    ) -> Face:
+        """The target with what makes the expressive face differ from the neutral one (Image2StyleGAN, section 4.3).
+
+        strength: minus turns the expression around. threshold: rows of the difference shorter than this fraction of a
+        row's usual distance from the mean face are left out as noise. normalise: one intensity whatever the source.
+        """
+        values = transfer(
+            self._rows(target),
+            self._rows(neutral),
+            self._rows(expressive),
+            row_norm=self._row_norm,
+            strength=_number("strength", strength, -10, 10),
+            threshold=_number("threshold", threshold, 0, 100),
+            normalise=normalise,
+        )
+        return self._made(values, target.delta, like=target)
+
+    def average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> Face:
+        """The weighted mean of one or more faces, latents and deltas; weights of any positive sum."""
+        if not 1 <= len(faces) <= MAX_FACES:
+            raise BadSetting(f"An average takes between 1 and {MAX_FACES} faces, not {len(faces)}.")
+        shares = interpolation.shares(len(faces), weights).tolist()
+        values = interpolation.weighted_mean(torch.stack([self._rows(face) for face in faces]), shares)
+        return self._made(values, mix_deltas([face.delta for face in faces], shares))
+
+    def combine(self, first: Face, second: Face) -> Face:
+        """Two faces in one: their mean in w+, or normalise(z1 + z2) where both were embedded in z (PGGAN paper)."""
+        if first.latent.space == second.latent.space == "z":
+            self._rows(first), self._rows(second)
+            z = arithmetic.combine_on_sphere(first.latent.values, second.latent.values)
+            return self._made(self._from_z(z), mix_deltas([first.delta, second.delta], [0.5, 0.5]))
+        return self.average([first, second])
+
+    def mix(self, expression: str, faces: Mapping[str, Face]) -> Face:
+        """A weighted sum of faces by an expression such as "A + B - C" (see arithmetic.parse).
+
+        faces: the face of each letter. Summed are differences from the mean face, which is what no face at all gives.
+        """
+        weights = arithmetic.parse(expression)
+        latents = {name: self._rows(face) for name, face in faces.items()}
+        values = arithmetic.weighted_sum(latents, weights, origin=self.generator.mean_latent().cpu())
+        return self._made(values, mix_deltas([faces[name].delta for name in weights], list(weights.values())))
+
+    def neighbours(self, face: Face, count: int = 63, *, radius: float = 0.25, seed: int = 0) -> list[Face]:
+        """Faces that look much like one face: small noise of the kind by which random faces differ (ISTRC).
+
+        radius: 0 is the face itself, 1 as different as random faces are. The same for the same seed.
+        """
+        if not 1 <= count <= MAX_FACES:
+            raise BadSetting(f"Between 1 and {MAX_FACES} neighbours can be made, not {count}.")
+        radius = _number("radius", radius, 0, 2)
+        offsets = self.generator.sample(count, seed=seed) - self.generator.mean_latent()
+        values = arithmetic.neighbours(self._rows(face), offsets.cpu(), radius=radius)
+        return [self._made(rows, face.delta, like=face) for rows in values]
+
+    def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face] | None = None) -> Face:
+        """Do a recipe's steps to a face (see recipes.replay). others: the faces that the steps name."""
+        return replay(self, face, recipe, others or {})
+
+    def _rows(self, face: Face) -> Tensor:
+        """A face's latent as w+ rows, float32 [L, D] on the CPU, once the face has been checked against the model."""
+        self.generator.check(face.latent)
+        if face.model_sha256 not in ("", self.card.sha256):
+            raise LatentMismatch(
+                f"This face was made with another version of {self.card.name}. Embed the photo again with this one."
+            )
+        if face.delta is not None:
+            check_delta(self.generator, face.delta)
+        values = face.latent.values
+        return self._from_z(values) if face.latent.space == "z" else values.expand(self.generator.num_layers, -1)
+
+    @torch.no_grad()
+    def _from_z(self, z: Tensor) -> Tensor:
+        """z [1, Z] as w+ rows, on the CPU."""
+        return self.generator.map(z.to(self.device)).cpu().expand(self.generator.num_layers, -1)
+
+    def _ends(self, first: Face, second: Face, path: str, space: str) -> tuple[Tensor, Tensor]:
+        """Both faces' latents in the space that a morph goes through."""
+        if path not in ("linear", "spherical") or space not in self.generator.spaces:
+            raise BadSetting(
+                f"A morph's path is linear or spherical and its space one of {', '.join(self.generator.spaces)}, "
+                f"not {path!r} and {space!r}."
+            )
+        if path == "spherical" and space != "z":
+            raise BadSetting(
+                f"Only z is a sphere. Choose the linear path in {space}, or space z for faces embedded in z."
+            )
+        rows = self._rows(first), self._rows(second)
+        if space == "z":
+            if not first.latent.space == second.latent.space == "z":
+                raise LatentMismatch("A morph in z takes two faces that were embedded in z. Choose the space w+.")
+            return first.latent.values, second.latent.values
+        if space == "w":
+            return tuple(values.mean(dim=0, keepdim=True).expand_as(values) for values in rows)
+        return rows
+
+    def _checked_rows(self, rows: slice | None) -> slice:
+        count = self.generator.num_layers
+        return checked_rows(rows or slice(count // 2, count), count)
+
+    def _made(self, values: Tensor, delta: Delta | None, *, like: Face | None = None) -> Face:
+        """A face with w+ values: with the photo of `like`, or of no photo."""
+        latent = Latent(values.detach().float().contiguous(), "w+", self.card.name)
+        if like is not None:
+            return replace(like, latent=latent, delta=delta, model_sha256=self.card.sha256)
+        return Face(latent, delta, model_sha256=self.card.sha256)
+
+    def _draw(self, rows: Tensor, deltas: Sequence[Delta | None], size: int | None) -> list[np.ndarray]:
+        pictures = self.generator.synthesize(rows.to(self.device), deltas, dtype=fast_dtype(self.device))
+        return to_pixels(pictures, size)
+
+    @property
+    def _row_norm(self) -> float:
+        """How far a row of a typical face lies from the mean face."""
+
+        def measure() -> float:
+            offsets = self.generator.sample(TYPICAL_FACES, seed=0)[:, 0] - self.generator.mean_latent()
+            return float(offsets.norm(dim=1).median())
+
+        return self._keep("row norm", measure)
+
+
+def check_size(size: int) -> None:
+    """Raise BadSetting for a picture's side that is out of range."""
+    if not 16 <= size <= MAX_SIDE:
+        raise BadSetting(f"The size of a picture must be between 16 and {MAX_SIDE} pixels, not {size}.")
+
+
+def to_pixels(pictures: Tensor, size: int | None) -> list[np.ndarray]:
+    """float [N, 3, R, R] in [-1, 1] -> N pictures, uint8 [size, size, 3]."""
+    pixels = ((pictures + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+    if size in (None, pixels.shape[1]):
+        return list(pixels)
+    lanczos = Image.Resampling.LANCZOS
+    return [np.array(Image.fromarray(picture).resize((size, size), lanczos)) for picture in pixels]
+
+
+def _number(name: str, value: float, low: float, high: float) -> float:
+    value = float(value)
+    if not (math.isfinite(value) and low <= value <= high):
+        raise BadSetting(f"{name} must lie between {low:g} and {high:g}, not {value:g}.")
+    return value
