@@ -1,34 +1,39 @@
-"""The photo's own detail under an edit: a small generator changes a large photo without blurring it.
+"""What an edit changes in a photo, found in a small generator's pictures so that a large photo stays sharp.
 
 With P the photo, E and F the generator's pictures of the embedded and the edited face and m the way back along which
 the face has moved (from a place in F to its place in E), the edited photo is
 
-    k * P(m) + (1 - k) * S(m) + F - E(m)
+    (1 - k) P(m) + k S(m) + F - E(m)
 
-where k is 1 where the photo's detail still belongs and S is the photo without detail: E with the photo's broad
-colours. With k = 1 that is the warped photo plus what the generator changed; where the edit paints something new
-(teeth, glasses, a beard) k goes to 0 and F stands alone, in the photo's colours. Everything but P has the generator's
-size, so the same few lines serve a crop and a photo of many megapixels.
+where S is E in the photo's broad colours. Where k is 0 that is the photo, warped, plus what the generator changed.
+Where the edit paints something new (teeth, glasses, a beard) k is 1 and F stands alone, or the photo's own detail would
+shine through it. All but P has the generator's size: `pasting.paste` makes a change to a crop and to a photo of many
+megapixels alike.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn import functional
 
-FLOW_SIDE = 64  # points a side where the movement is computed
+FLOW_SIDE = 32  # points a side where the movement is computed
 _ANCHORS = 6  # a side of the crop, on its border: these do not move
-_STIFFNESS = 2e-3  # of the thin plate; dlib's landmarks are whole pixels of a 700 pixel copy, and shake
+_STIFFNESS = 2e-3  # of the thin plate: landmarks are whole pixels of an enlarged copy, and shake
 _MAX_MOVE = 0.15  # in sides of the crop
 _STILL, _MOVED = 0.008, 0.03  # mean visible change, of the range, below which nothing has moved and above which it has
 _OLD, _NEW = 0.05, 0.13  # new structure, of the range, from which the photo's detail fades and where it is gone
 _BROAD = 0.03  # sigma in sides: coarser differences are colours, finer ones structure
+_FOREHEAD = 0.45  # how far above the brows the forehead goes, of the way from chin to brows
+_FEATHER = 0.03  # sigma in sides of the mask's edge
+_HEAD, _BORDER = (0.7, 0.9), (0.85, 0.97)  # where hair's change, and all change, fade; the crop's border is at 1
+_MATCHING = 0.06  # sigma in sides of the zone along the mask's edge in which colours are matched
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,48 +46,67 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What an edit changes in a face's picture; all of it in the frame of the crop, at R, the generator's resolution.
+    """An edit's change, float32 [., R, R] in the frame of the crop, all zero where the photo stays as it is.
 
-    added: float32 [3, R, R] in [-1, 1], (1 - k) S(m) + F - E(m). kept: float32 [1, R, R] in 0 to 1, k. move: float32
-    [2, 64, 64], m minus identity, (x, y) in sides of the crop.
+    added: [3, R, R] in -1 to 1, k S(m) + F - E(m). faded: [1, R, R] in 0 to 1, k. move: [2, R, R], m minus identity as
+    (x, y) in sides of the crop.
     """
 
     added: Tensor
-    kept: Tensor
+    faded: Tensor
     move: Tensor
 
 
-def find_change(crop: np.ndarray, embedded: Look, edited: Look) -> Change | None:
-    """What an edit changes in a photo's crop, uint8 [512, 512, 3]; None where the generator draws the same."""
+def find_change(crop: np.ndarray, embedded: Look, edited: Look, *, whole: bool = True) -> Change | None:
+    """What an edit changes in a photo's crop, uint8 [S, S, 3]; None where the generator draws the same.
+
+    whole: whether the change may reach the crop's border; False fades it out before, for pasting into the photo.
+    """
     if np.array_equal(embedded.picture, edited.picture):
         return None
     side = len(embedded.picture)
-    old, new = _as_tensor(embedded.picture), _as_tensor(edited.picture)
-    small = _as_tensor(np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BOX)))
-    visible = blurred((new - old).abs().amax(dim=0, keepdim=True), _BROAD * side)
-    move = movement(embedded.landmarks / side, edited.landmarks / side) * _resized(
-        _ramp(visible, _STILL, _MOVED), FLOW_SIDE
-    )
-    broad = blurred(small - old, _BROAD * side)
-    moved_old, moved_broad = _moved(torch.cat([old, broad]), move).split(3)
-    added = new - moved_old
-    structure = (added - blurred(added, _BROAD * side)).square().mean(dim=0, keepdim=True)
-    kept = 1 - _ramp(blurred(structure, 0.01 * side).sqrt(), _OLD, _NEW)
-    return Change(added=added + (1 - kept) * (moved_old + moved_broad), kept=kept, move=move)
+    old, new = as_tensor(embedded.picture), as_tensor(edited.picture)
+    broad = _BROAD * side
+    visible = _ramp(blurred((new - old).abs().amax(dim=0, keepdim=True), broad), _STILL, _MOVED)
+    places = embedded.landmarks / side, edited.landmarks / side
+    mask = where(visible, *places, whole=whole)
+    move = enlarged(movement(*places), side) * visible * mask
+    small = as_tensor(np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BOX)))
+    moved_old, moved_broad = fetched(torch.cat([old, blurred(small - old, broad)]), move).split(3)
+    difference = new - moved_old
+    structure = (difference - blurred(difference, broad)).square().mean(dim=0, keepdim=True)
+    faded = _ramp(blurred(structure, 0.01 * side).sqrt(), _OLD, _NEW) * mask
+    difference = (difference - at_edge(difference, mask)) * mask
+    return Change(difference + faded * (moved_old + moved_broad), faded, move)
 
 
-def compose(crop: np.ndarray, change: Change | None) -> np.ndarray:
-    """A crop uint8 [S, S, 3] with a change made to it; without one, the crop itself, copied."""
-    if change is None:
-        return crop.copy()
-    size = len(crop)
-    picture = _resized(change.kept, size) * _moved(_as_tensor(crop), change.move) + _resized(change.added, size)
-    return (picture * 255).round_().clamp_(0, 255).byte().permute(1, 2, 0).numpy()
+def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool) -> Tensor:
+    """Where in the crop a change counts: the face, and around it as far as something changes.
+
+    visible: [1, R, R] in 0 to 1, how much changes. before, after: float [68, 2] in sides. whole: see `find_change`.
+    Returns [1, R, R] in 0 to 1, feathered, and exactly 0 outside.
+    """
+    side = visible.shape[-1]
+    face = Image.new("L", (side, side))
+    for points in (before, after):
+        brows, chin = points[17:27], points[8]
+        forehead = brows + _FOREHEAD * (brows.mean(axis=0) - chin)
+        outline = np.concatenate([points[:17], forehead[::-1]]) * side
+        ImageDraw.Draw(face).polygon([tuple(point) for point in outline], fill=255)
+    inside = torch.from_numpy(np.array(face)).float()[None] / 255
+    offsets = (torch.arange(side) + 0.5) / side * 2 - 1
+    radius = (offsets**4 + offsets[:, None] ** 4).sqrt().sqrt()  # of a square with round corners
+    mask = torch.maximum(inside, visible if whole else visible * (1 - _ramp(radius, *_HEAD)))
+    mask = blurred(mask, _FEATHER * side) * (1 if whole else 1 - _ramp(radius, *_BORDER))
+    return ((mask - 0.01) / 0.98).clamp(0, 1)
 
 
-def resized(picture: np.ndarray, size: int) -> np.ndarray:
-    """A picture uint8 [S, S, 3] at `size` pixels (Lanczos)."""
-    return np.array(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS))
+def at_edge(difference: Tensor, mask: Tensor) -> Tensor:
+    """What of a difference [3, R, R] would show as a step at the mask's edge: its mean there, fading to both sides."""
+    zone = 4 * mask * (1 - mask)
+    sigma = _MATCHING * mask.shape[-1]
+    total = blurred(torch.cat([difference * zone, zone]), sigma)
+    return total[:3] / total[3:].clamp(min=0.25)
 
 
 def movement(before: np.ndarray, after: np.ndarray, side: int = FLOW_SIDE) -> Tensor:
@@ -93,7 +117,7 @@ def movement(before: np.ndarray, after: np.ndarray, side: int = FLOW_SIDE) -> Te
     """
     line = np.linspace(0, 1, _ANCHORS)
     border = [(x, y) for x in line for y in line if x in (0, 1) or y in (0, 1)]
-    points = np.concatenate([after, border]).astype(np.float64)
+    points = np.concatenate([after, border])
     moves = np.concatenate([np.clip(before - after, -_MAX_MOVE, _MAX_MOVE), np.zeros((len(border), 2))])
     count = len(points)
     plate = np.zeros((count + 3, count + 3))
@@ -103,44 +127,62 @@ def movement(before: np.ndarray, after: np.ndarray, side: int = FLOW_SIDE) -> Te
     plate[count:, :count] = plate[:count, count:].T
     weights = np.linalg.solve(plate, np.concatenate([moves, np.zeros((3, 2))]))
     middles = (np.arange(side) + 0.5) / side
-    grid = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
-    field = _bend(grid, points) @ weights[:count] + np.column_stack([np.ones(len(grid)), grid]) @ weights[count:]
+    grid = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2).astype(np.float32)
+    field = (
+        _bend(grid, points.astype(np.float32)) @ weights[:count]
+        + np.column_stack([np.ones(len(grid)), grid]) @ weights[count:]
+    )
     return torch.from_numpy(field.astype(np.float32).T.reshape(2, side, side))
 
 
+def fetched(image: Tensor, move: Tensor) -> Tensor:
+    """An image [C, S, S] fetched from where a movement [2, S, S] says."""
+    size = image.shape[-1]
+    middles = (torch.arange(size) + 0.5) / size * 2 - 1
+    places = torch.stack([middles.expand(size, size), middles[:, None].expand(size, size)]) + 2 * move
+    return functional.grid_sample(
+        image[None], places.permute(1, 2, 0)[None], mode="bicubic", padding_mode="reflection", align_corners=False
+    )[0]
+
+
+def enlarged(images: Tensor, side: int) -> Tensor:
+    """Images [C, H, W] at side x side pixels, smoothly."""
+    return functional.interpolate(images[None], (side, side), mode="bicubic", align_corners=False)[0]
+
+
 def blurred(images: Tensor, sigma: float) -> Tensor:
-    """Images [C, H, W] under a Gaussian blur of `sigma` pixels, reflected at the border."""
-    reach = max(math.ceil(2.5 * sigma), 1)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    padded = F.pad(images[:, None], (reach, reach, reach, reach), mode="reflect")
-    return F.conv2d(F.conv2d(padded, kernel[None, None, None]), kernel[None, None, :, None])[:, 0]
+    """Square images [C, S, S] under a Gaussian blur of `sigma` pixels, reflected at the border."""
+    blur = _blur(images.shape[-1], sigma)
+    return blur @ images @ blur.T
+
+
+@lru_cache(maxsize=32)
+def _blur(side: int, sigma: float) -> Tensor:
+    """The blur of one line as a matrix [side, side]: for such small pictures faster than a convolution."""
+    reach = min(max(math.ceil(3 * sigma), 1), side - 1)
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    places = (torch.arange(side)[:, None] + offsets).abs()
+    places = torch.where(places > side - 1, 2 * (side - 1) - places, places)
+    return torch.zeros(side, side).scatter_add_(1, places, (weights / weights.sum()).expand(side, -1))
+
+
+def resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """A picture uint8 [S, S, 3] at `size` pixels (Lanczos)."""
+    return np.array(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS))
+
+
+def as_tensor(picture: np.ndarray) -> Tensor:
+    """uint8 [H, W, 3] -> float32 [3, H, W] in 0 to 1."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous().float() / 255
 
 
 def _bend(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     squared = np.square(first[:, None] - second).sum(axis=-1)
-    return 0.5 * squared * np.log(squared + 1e-12)  # r^2 log r
-
-
-def _moved(image: Tensor, move: Tensor) -> Tensor:
-    """An image [C, S, S] fetched from where the movement says."""
-    size = image.shape[-1]
-    middles = (torch.arange(size) + 0.5) / size * 2 - 1
-    places = torch.stack([middles.expand(size, size), middles[:, None].expand(size, size)])
-    places = (places + 2 * _resized(move, size)).permute(1, 2, 0)[None]
-    return F.grid_sample(image[None], places, mode="bicubic", padding_mode="reflection", align_corners=False)[0]
-
-
-def _resized(images: Tensor, side: int) -> Tensor:
-    return F.interpolate(images[None], (side, side), mode="bicubic", align_corners=False)[0]
+    return 0.5 * squared * np.log(squared + np.float32(1e-12))  # r^2 log r
 
 
 def _ramp(values: Tensor, low: float, high: float) -> Tensor:
     """0 up to `low`, 1 from `high` on, smooth between."""
     steps = ((values - low) / (high - low)).clamp(0, 1)
     return steps * steps * (3 - 2 * steps)
-
-
-def _as_tensor(picture: np.ndarray) -> Tensor:
-    """uint8 [H, W, 3] -> float32 [3, H, W] in 0 to 1."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -15,7 +15,7 @@ from torch import Tensor
 from facelab.allocator import keep_freed_memory
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
-from facelab.detail import Change, Look, compose, find_change, resized
+from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
 from facelab.embedding import EmbedState, EmbedStep, embed
 from facelab.embedding_settings import PRESETS, EmbedSettings
@@ -23,6 +23,7 @@ from facelab.errors import NoFaceFound
 from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
+from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
 
 if TYPE_CHECKING:
@@ -151,11 +152,24 @@ class Studio(Editing):
         shown = edited or face
         if not detail or face.crop is None:
             return self.render(shown, size)
-        crop = face.crop.copy() if edited is None else compose(face.crop, self._change(face, edited))
+        change = None if edited is None else find_change(face.crop, self._look(face), self._look(edited))
+        crop = paste(face.crop, [(QUAD_OF_CROP, change)] if change else [])
         return crop if size == len(crop) else resized(crop, size)
 
-    def _change(self, face: Face, edited: Face) -> Change | None:
-        return find_change(face.crop, self._look(face), self._look(edited))
+    def paste(self, photo: np.ndarray, pairs: Sequence[tuple[Face, Face]]) -> np.ndarray:
+        """The photo with its faces edited, uint8 [H, W, 3], at the photo's own resolution.
+
+        photo: uint8 [H, W, 3], the upright photo that the faces were cut out of. pairs: for each face the embedded one
+        and what edits have made of it. What no edit reaches keeps its pixels exactly.
+        Raises BadSetting for a face that was not cut out of a photo of this size, and what `render` raises.
+        """
+        changes = []
+        for face, edited in pairs:
+            check_place(photo, face)
+            change = find_change(face.crop, self._look(face), self._look(edited), whole=False)
+            if change is not None:
+                changes.append((face.quad, change))
+        return paste(photo, changes)
 
     def _look(self, face: Face) -> Look:
         """A face's generated picture and its landmarks; remembered as long as somebody keeps the face itself."""
