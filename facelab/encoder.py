@@ -11,7 +11,7 @@ from facelab.generators.base import Generator
 from facelab.identity import WIDTHS
 from facelab.trunk import Trunk
 
-HIDDEN = 176
+HIDDEN = 160
 POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
 
 

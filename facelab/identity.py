@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from facelab.evaluation.judge import ATTRIBUTES
+from facelab.template import TEMPLATE_LANDMARKS
 from facelab.trunk import Trunk
 
-WIDTHS = (24, 48, 96, 160, 224)
-HIDDEN = 256
+WIDTHS = (24, 48, 96, 144, 192)
+HIDDEN = 224
 NUM_LANDMARKS = 68
 
 
@@ -45,19 +46,17 @@ class FaceReader(nn.Module):
         self.hidden = nn.Linear(self.trunk.num_features, HIDDEN)
         self.norm = nn.BatchNorm1d(HIDDEN)
         self.vector = nn.Linear(HIDDEN, 128)
-        self.landmarks = nn.Linear(self.trunk.num_features, 2 * NUM_LANDMARKS)
+        self.landmarks = nn.Linear(HIDDEN, 2 * NUM_LANDMARKS)
         self.attributes = nn.Linear(HIDDEN, len(ATTRIBUTES))
         self.pose = nn.Linear(HIDDEN, 3)
-        self.register_buffer("mean_vector", torch.zeros(128))
-        self.register_buffer("mean_landmarks", torch.zeros(2 * NUM_LANDMARKS))
+        self.register_buffer("template", torch.tensor(TEMPLATE_LANDMARKS, dtype=torch.float32), persistent=False)
 
     def forward(self, images: Tensor) -> Reading:
         maps = self.trunk(images).flatten(1)
         hidden = torch.relu(self.norm(self.hidden(maps)))
-        places = self.landmarks(maps) * 0.05 + self.mean_landmarks
         return Reading(
-            self.vector(hidden) * 0.1 + self.mean_vector,
-            places.reshape(-1, NUM_LANDMARKS, 2),
+            self.vector(hidden) * 0.1,
+            self.template + 0.05 * self.landmarks(hidden).unflatten(1, (NUM_LANDMARKS, 2)),
             self.attributes(hidden),
             self.pose(hidden) * 10,
         )

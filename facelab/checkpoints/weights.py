@@ -17,7 +17,7 @@ from facelab.errors import BadWeights
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
 
-CONSTANTS = "resample_filter"  # buffers that never change and need not be in a file
+CONSTANTS = ("resample_filter", "num_batches_tracked")  # buffers that inference never needs, or that never change
 
 
 def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
@@ -76,7 +76,7 @@ def load_network(network: nn.Module, source: Path | str, *, device: torch.device
     """
     path, sha256 = (source, None) if isinstance(source, Path) else find_companion(source)
     tensors = read_weights(path, sha256=sha256)
-    fill(network, {name: value if value.dtype == torch.int64 else value.float() for name, value in tensors.items()})
+    fill(network, {name: value.float() for name, value in tensors.items()})
     return network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
 
 

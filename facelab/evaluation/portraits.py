@@ -17,6 +17,7 @@ from facelab.generators.base import Generator
 from facelab.recognition import Recogniser
 
 CHUNK = 16
+PART = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,25 @@ def describe(images: Sequence[np.ndarray], *, progress: Callable[[int], None] = 
             parts.append(part)
             progress(len(part[2]))
     return Portraits(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def describe_split(
+    images: Sequence[np.ndarray],
+    *,
+    cache: Path,
+    name: str,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Portraits:
+    """`describe`, kept in `cache` part by part, so that it can be broken off and is done once."""
+    cache.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for first in range(0, len(images), PART):
+        path = cache / f"{name}-{first:05d}.npz"
+        if not path.exists():
+            describe(list(images[first : first + PART]), progress=progress).save(path)
+        parts.append(Portraits.load(path))
+    columns = ("vectors", "landmarks", "found")
+    return Portraits(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
 
 
 @torch.inference_mode()

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from facelab.checkpoints.weights import fill, load_model, read_weights
 from facelab.encoder import Encoder
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
-from facelab.identity import FaceReader
+from facelab.identity import FaceReader, load_reader
 from facelab.perceptual import discriminator_distance
-from facelab.training.data import Pictures
-from facelab.training.fitting import FitSettings, fit
+from facelab.studio import best_device
+from facelab.training.fitting import Fitting
+from facelab.training.run import picture_grid
+from facelab.training.settings import EncoderSettings
 
-# Of a batch, so many pictures are photos; the others are generated and cost no pass back through the generator.
-PHOTO_SHARE = 0.5
 TRUNCATIONS = (0.6, 1.0)
 MIXED = 0.5  # share of generated pictures whose rows come from two latents
 
@@ -29,69 +30,82 @@ SPREAD_WEIGHT = 0.004  # of the rows around their mean: near w, edits work
 MEAN_WEIGHT = 0.002  # of the rows around the mean latent
 
 
-def train_encoder(
-    generator: StyleGAN2,
-    discriminator: Discriminator,
-    reader: FaceReader,
-    pictures: Pictures,
-    settings: FitSettings,
-    *,
-    start: Encoder | None = None,
-    checkpoint: Path | None = None,
-    report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
-) -> Encoder:
-    """Fit an encoder to a generator; all other networks stay as they are.
+class EncoderTrainer(Fitting):
+    """Inverts a frozen generator; discriminator and reader only look."""
 
-    start: an encoder to go on from, such as that of an earlier state of the generator; by default the trunk begins as
-    the reader's, which knows faces already.
-    """
-    torch.manual_seed(settings.seed)
-    network = start or _new_encoder(generator, reader)
-    photos = max(1, round(PHOTO_SHARE * settings.batch))
+    columns = ("latent", "pixel", "perceptual", "identity", "spread", "mean")
 
-    def loss_of(network: Encoder, step: int) -> dict[str, Tensor]:
-        draw = torch.Generator().manual_seed(step)
-        known = draw_latents(generator, settings.batch - photos, draw)
+    def __init__(
+        self,
+        encoder: Encoder,
+        settings: EncoderSettings,
+        *,
+        generator: StyleGAN2,
+        discriminator: Discriminator,
+        reader: FaceReader,
+        device: torch.device,
+    ) -> None:
+        super().__init__(encoder, settings, device=device)
+        self.generator, self.discriminator, self.reader = generator, discriminator, reader
+        self.shown: Tensor | None = None
+
+    def losses(self, batch: Tensor, draw: torch.Generator) -> dict[str, Tensor]:
+        photos = batch.to(self.device)
+        count = len(photos)
+        known = draw_latents(self.generator, count, draw)
         with torch.no_grad():
-            made = generator.synthesize(known).clamp(-1, 1)
-        photographed = pictures.batch(step, size=photos, seed=settings.seed)
-        deviations = network.deviations(torch.cat([made, photographed]))
-        ws = network.mean + network.spread * deviations
-        again = generator.synthesize(ws[-photos:], dtype=fast_dtype(ws.device))
-        with torch.no_grad():
-            goal = reader(photographed).vectors
-        found = deviations[-photos:]
+            made = self.generator.synthesize(known).clamp(-1, 1)
+            goal = self.reader(photos).vectors
+        deviations = self.network.deviations(torch.cat([made, photos]))
+        ws = self.network.mean + self.network.spread * deviations
+        again = self.generator.synthesize(ws[count:], dtype=fast_dtype(self.device))
+        self.shown = torch.cat([photos, again.detach()])
+        found = deviations[count:]
+        distance = discriminator_distance(self.discriminator, photos)
         return {
-            "latent": LATENT_WEIGHT * ((ws[:-photos] - known) / network.spread).square().mean(),
-            "pixel": PIXEL_WEIGHT * (again - photographed).square().mean(),
-            "perceptual": PERCEPTUAL_WEIGHT * discriminator_distance(discriminator, photographed)(again).mean(),
-            "identity": IDENTITY_WEIGHT * (reader(again.clamp(-1, 1)).vectors - goal).square().sum(dim=1).mean(),
+            "latent": LATENT_WEIGHT * ((ws[:count] - known) / self.network.spread).square().mean(),
+            "pixel": PIXEL_WEIGHT * (again - photos).square().mean(),
+            "perceptual": PERCEPTUAL_WEIGHT * distance(again).mean(),
+            "identity": IDENTITY_WEIGHT * (self.reader(again.clamp(-1, 1)).vectors - goal).square().sum(dim=1).mean(),
             "spread": SPREAD_WEIGHT * (found - found.mean(dim=1, keepdim=True)).square().mean(),
             "mean": MEAN_WEIGHT * found.square().mean(),
         }
 
-    return fit(network, loss_of, settings, checkpoint=checkpoint, report=report)
+    def sheet(self) -> np.ndarray | None:
+        """The last photos above what the encoder makes of them."""
+        return None if self.shown is None else picture_grid(self.shown, columns=len(self.shown) // 2)
+
+
+def make_trainer(settings: EncoderSettings) -> EncoderTrainer:
+    """An encoder at its beginning: its trunk is the reader's, which knows faces already, or all of `start`."""
+    torch.manual_seed(settings.seed)
+    device = best_device()
+    generator, discriminator = load_model(settings.model, device=device)
+    discriminator.compute_dtype = fast_dtype(device)
+    reader = load_reader(device=device)
+    encoder = Encoder(*generator.latent_shape("w+"))
+    if settings.start:
+        fill(encoder, {name: value.float() for name, value in read_weights(Path(settings.start)).items()})
+    else:
+        encoder.trunk.load_state_dict(reader.trunk.state_dict())
+    ws = generator.map(torch.randn(4096, generator.z_dim, generator=torch.Generator().manual_seed(0)).to(device))
+    encoder.mean.copy_(generator.mean_latent()[0])
+    encoder.spread.copy_(ws.std(dim=0))
+    return EncoderTrainer(
+        encoder, settings, generator=generator, discriminator=discriminator, reader=reader, device=device
+    )
 
 
 @torch.no_grad()
 def draw_latents(generator: StyleGAN2, count: int, draw: torch.Generator) -> Tensor:
     """Random w+ [count, L, D] of various truncations, some with rows from two latents."""
-    z = torch.randn(2, count, generator.z_dim, generator=draw)
+    device = generator.mean_latent().device
+    z = torch.randn(2, count, generator.z_dim, generator=draw).to(device)
     low, high = TRUNCATIONS
-    truncation = low + (high - low) * torch.rand(count, 1, generator=draw)
+    truncation = low + (high - low) * torch.rand(count, 1, generator=draw).to(device)
     first, second = (torch.lerp(generator.mean_latent(), generator.map(each), truncation) for each in z)
     layers = generator.num_layers
     crossover = torch.randint(1, layers, (count, 1), generator=draw)
     crossover[torch.rand(count, 1, generator=draw) >= MIXED] = layers
     taken = torch.arange(layers)[None] >= crossover
-    return torch.where(taken[..., None], second[:, None], first[:, None])
-
-
-@torch.no_grad()
-def _new_encoder(generator: StyleGAN2, reader: FaceReader) -> Encoder:
-    network = Encoder(*generator.latent_shape("w+"))
-    network.trunk.load_state_dict(reader.trunk.state_dict())
-    ws = generator.map(torch.randn(4096, generator.z_dim, generator=torch.Generator().manual_seed(0)))
-    network.mean.copy_(generator.mean_latent()[0])
-    network.spread.copy_(ws.std(dim=0))
-    return network
+    return torch.where(taken[..., None].to(device), second[:, None], first[:, None])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from facelab.training.settings import RunSettings, TrainSettings
+from facelab.training.settings import EncoderSettings, FitSettings, ReaderSettings, RunSettings, TrainSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,4 +38,9 @@ class Family:
 
 FAMILIES = {
     "stylegan2": Family("A StyleGAN2 generator with its discriminator.", TrainSettings, "stylegan2"),
+    "judge": Family("The judge of attributes, on pictures with a labels.csv.", FitSettings, "judge"),
+    "identity": Family(
+        "The reader: dlib's identity vectors and landmarks, differentiable.", ReaderSettings, "identity"
+    ),
+    "encoder": Family("An encoder into a generator's w+.", EncoderSettings, "encoder"),
 }

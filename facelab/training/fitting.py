@@ -1,79 +1,91 @@
-"""Training of the small networks that look at faces: AdamW with one cycle, the weights averaged, resumable."""
+"""Training of the small networks that look at faces: AdamW with one cycle, and a moving average of the weights."""
 
 from __future__ import annotations
 
 import copy
 import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facelab.training.settings import FitSettings
+
 HALF_LIFE = 300  # steps, of the moving average
+GRADIENT_LIMIT = 5.0
 
 
-@dataclass(frozen=True)
-class FitSettings:
-    """steps: in all. batch: pictures a step. learning_rate: the cycle's peak. weight_decay: AdamW's. seed: of all that
-    is random. minutes: between checkpoints.
-    """
+class Fitting(ABC):
+    """A supervised training as run.Trainer wants it; a family says what the loss of a batch is."""
 
-    steps: int
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warm_up: float = 0.1
-    seed: int = 0
-    minutes: float = 4.0
+    columns: Sequence[str] = ()
 
+    def __init__(self, network: nn.Module, settings: FitSettings, *, device: torch.device) -> None:
+        self.settings, self.device = settings, device
+        self.network = network.to(device=device, memory_format=torch.channels_last).train()
+        self.average = copy.deepcopy(network).requires_grad_(False)
+        parameters = list(network.parameters())
+        groups = [
+            {"params": [value for value in parameters if value.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [value for value in parameters if value.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, foreach=True)
+        self.steps = self.images = 0
 
-def fit(
-    network: nn.Module,
-    loss_of: Callable[[nn.Module, int], dict[str, Tensor]],
-    settings: FitSettings,
-    *,
-    checkpoint: Path | None = None,
-    report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
-) -> nn.Module:
-    """Train `network` for settings.steps steps and return its moving average, in eval mode.
+    @abstractmethod
+    def losses(self, batch: Any, draw: torch.Generator) -> dict[str, Tensor]:
+        """The terms of the loss, all to be summed; what is random is drawn from `draw`, seeded by the step."""
 
-    loss_of(network, step) makes the loss terms of one step, all to be summed, a pure function of the step and the
-    weights. checkpoint: written every few minutes, gone on from when it is there.
-    """
-    average = copy.deepcopy(network).requires_grad_(False)
-    decayed = [value for value in network.parameters() if value.ndim > 1 and value.requires_grad]
-    plain = [value for value in network.parameters() if value.ndim <= 1 and value.requires_grad]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, foreach=True)
-    network.to(memory_format=torch.channels_last).train()
-    begin = 0
-    if checkpoint is not None and checkpoint.exists():
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        begin = state["step"]
-    saved = time.monotonic()
-    for step in range(begin, settings.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * one_cycle(step / settings.steps, warm_up=settings.warm_up)
-        losses = loss_of(network, step)
-        optimizer.zero_grad(set_to_none=True)
+    def step(self, batch: Any) -> dict[str, float]:
+        """Train on one batch; returns the terms of the loss."""
+        settings = self.settings
+        torch.manual_seed(settings.seed + self.steps)  # dropout
+        rate = settings.learning_rate * one_cycle(self.images / settings.images, warm_up=settings.warm_up)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = self.losses(batch, torch.Generator().manual_seed(settings.seed + self.steps))
+        self.optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        _follow(average, network, step)
-        report(step + 1, {name: value.item() for name, value in losses.items()})
-        if checkpoint is not None and time.monotonic() - saved > 60 * settings.minutes:
-            _save(checkpoint, network, average, optimizer, step + 1)
-            saved = time.monotonic()
-    if checkpoint is not None:
-        _save(checkpoint, network, average, optimizer, settings.steps)
-    return average.eval()
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
+        self.optimizer.step()
+        self._follow()
+        self.steps += 1
+        self.images += settings.batch
+        return {name: value.item() for name, value in losses.items()}
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps,
+            "images": self.images,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a `state()`."""
+        for name in ("network", "average", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.steps, self.images = state["steps"], state["images"]
+
+    def sheet(self) -> np.ndarray | None:
+        """Nothing to look at, unless a family says otherwise."""
+        return None
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """The moving average's tensors; counters of batches stay out."""
+        return {name: value for name, value in self.average.state_dict().items() if value.is_floating_point()}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        keep = min(0.5 ** (1 / HALF_LIFE), self.steps / (self.steps + 10))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
+        for mine, theirs in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            mine.copy_(theirs)
 
 
 def one_cycle(progress: float, *, warm_up: float) -> float:
@@ -81,23 +93,3 @@ def one_cycle(progress: float, *, warm_up: float) -> float:
     if progress < warm_up:
         return progress / warm_up + 1e-3
     return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, step: int) -> None:
-    keep = min(0.5 ** (1 / HALF_LIFE), step / (step + 10))
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
-    for mine, theirs in zip(average.buffers(), network.buffers(), strict=True):
-        mine.copy_(theirs)
-
-
-def _save(path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    state: dict[str, Any] = {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)

@@ -2,96 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facelab.evaluation.portraits import Portraits
+from facelab.evaluation.portraits import Portraits, describe_split
 from facelab.identity import FaceReader
-from facelab.training.data import Pictures
-from facelab.training.fitting import FitSettings, fit
+from facelab.studio import best_device
+from facelab.training.data import Pictures, open_pictures
+from facelab.training.fitting import Fitting
 from facelab.training.jitter import jitter, move_landmarks
-from facelab.training.labels import Labels
+from facelab.training.labels import Labels, read_labels
+from facelab.training.settings import ReaderSettings
 
 # What each term weighs: brought to about one at the start of the training.
 VECTOR_WEIGHT = 1.0
 LANDMARK_WEIGHT = 400.0
 ATTRIBUTE_WEIGHT = 0.3
-POSE_WEIGHT = 0.05 / 10
+POSE_WEIGHT = 0.005
 
 
-def train_reader(
-    pictures: Pictures,
-    seen: Portraits,
-    labels: Labels,
-    settings: FitSettings,
-    *,
-    checkpoint: Path | None = None,
-    report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
-) -> FaceReader:
-    """Fit a reader to pictures [N], what dlib sees in them and their labels.
-
-    Pictures beyond the labels' (generated ones, say) teach vectors and landmarks only; faces that dlib does not find
-    teach neither. The squared distance to dlib's vector is the loss; mirrored pictures are not used, since dlib's
-    vector of a mirrored face is another one.
+class Seen(NamedTuple):
+    """A batch: images [N, 3, R, R], dlib's vectors [N, 128] and landmarks [N, 68, 2], found float32 [N], attributes
+    float32 [N, 40] and pose [N, 3] in degrees.
     """
-    torch.manual_seed(settings.seed)
-    vectors, landmarks = torch.from_numpy(seen.vectors), torch.from_numpy(seen.landmarks)
-    found = torch.from_numpy(seen.found).float()
-    labelled = torch.arange(len(pictures)) < len(labels.attributes)
-    attributes = _padded(labels.attributes.astype(np.float32), len(pictures))
-    pose = _padded(labels.pose, len(pictures))
-    network = FaceReader()
-    network.mean_vector.copy_(vectors[seen.found].mean(dim=0))
-    network.mean_landmarks.copy_(landmarks[seen.found].mean(dim=0).flatten())
 
-    def loss_of(network: FaceReader, step: int) -> dict[str, Tensor]:
-        images, chosen = pictures.batch_with_indices(step, size=settings.batch, seed=settings.seed, flip=False)
-        images, theta = jitter(images, generator=torch.Generator().manual_seed(step))
-        reading = network(images)
-        known, told = found[chosen], labelled[chosen].float()
-        places = move_landmarks(landmarks[chosen], theta)
-        apart = (reading.vectors - vectors[chosen]).square().sum(dim=1)
+    images: Tensor
+    vectors: Tensor
+    landmarks: Tensor
+    found: Tensor
+    attributes: Tensor
+    pose: Tensor
+
+
+class SeenPictures:
+    """Pictures, what dlib sees in them, and their labels."""
+
+    def __init__(self, pictures: Pictures, seen: Portraits, labels: Labels) -> None:
+        self.pictures = pictures
+        columns = (seen.vectors, seen.landmarks, seen.found, labels.attributes, labels.pose)
+        self.columns = [torch.from_numpy(np.asarray(column, np.float32)) for column in columns]
+
+    def batch(self, step: int, *, size: int, seed: int, flip: bool = False, share: tuple[int, int] = (0, 1)) -> Seen:
+        """The batch of one step."""
+        images, chosen = self.pictures.batch_with_indices(step, size=size, seed=seed, flip=flip, share=share)
+        return Seen(images, *(column[chosen] for column in self.columns))
+
+
+class ReaderTrainer(Fitting):
+    """Squared distances to dlib's vectors and landmarks, cross-entropy on attributes, and the pose's error. Faces that
+    dlib does not find teach no vector and no landmarks.
+    """
+
+    columns = ("vector", "landmarks", "attributes", "pose")
+
+    def losses(self, batch: Seen, draw: torch.Generator) -> dict[str, Tensor]:
+        images, theta = jitter(batch.images, generator=draw)
+        places = move_landmarks(batch.landmarks, theta).to(self.device)
+        reading = self.network(images.to(self.device))
+        vectors, found, attributes, pose = (
+            each.to(self.device) for each in (batch.vectors, batch.found, batch.attributes, batch.pose)
+        )
+        known = found / found.sum().clamp(min=1)
+        apart = (reading.vectors - vectors).square().sum(dim=1)
         astray = (reading.landmarks - places).square().mean(dim=(1, 2))
-        wrong = F.binary_cross_entropy_with_logits(reading.attributes, attributes[chosen], reduction="none").mean(dim=1)
-        turned = F.smooth_l1_loss(reading.pose, pose[chosen], reduction="none").mean(dim=1)
         return {
-            "vector": VECTOR_WEIGHT * _mean(apart, known),
-            "landmarks": LANDMARK_WEIGHT * _mean(astray, known),
-            "attributes": ATTRIBUTE_WEIGHT * _mean(wrong, told),
-            "pose": POSE_WEIGHT * _mean(turned, told),
+            "vector": VECTOR_WEIGHT * (apart * known).sum(),
+            "landmarks": LANDMARK_WEIGHT * (astray * known).sum(),
+            "attributes": ATTRIBUTE_WEIGHT * F.binary_cross_entropy_with_logits(reading.attributes, attributes),
+            "pose": POSE_WEIGHT * F.smooth_l1_loss(reading.pose, pose),
         }
 
-    return fit(network, loss_of, settings, checkpoint=checkpoint, report=report)
+
+def make_trainer(settings: ReaderSettings) -> ReaderTrainer:
+    """A reader at its beginning."""
+    torch.manual_seed(settings.seed)
+    return ReaderTrainer(FaceReader(), settings, device=best_device())
+
+
+def open_batches(source: Path, settings: ReaderSettings, cache: Path) -> SeenPictures:
+    """The train split with its labels and what dlib sees in it, which takes a while and is kept in `cache`."""
+    pictures = open_pictures(source, resolution=settings.resolution, cache=cache)
+    return SeenPictures(pictures, describe_split(pictures.images, cache=cache, name="train"), read_labels(source))
 
 
 def agreement(network: FaceReader, pictures: Pictures, seen: Portraits) -> dict[str, float]:
     """How well a reader agrees with dlib on pictures it was not taught.
 
-    distance: median distance of its vectors to dlib's of the same picture. correlation: Pearson's, of its pairwise
-    distances to dlib's. landmarks: median error in fractions of the side.
+    distance: median distance of its vectors to dlib's of the same picture. correlation: Pearson's, of the distances
+    between pairs of people to dlib's. landmarks: median error in fractions of the side.
     """
     parts = [network.read(pictures.tensor(slice(first, first + 256))) for first in range(0, len(pictures), 256)]
-    vectors = np.concatenate([part.vectors.float().numpy() for part in parts])[seen.found]
-    landmarks = np.concatenate([part.landmarks.float().numpy() for part in parts])[seen.found]
+    vectors = np.concatenate([part.vectors.numpy() for part in parts])[seen.found]
+    landmarks = np.concatenate([part.landmarks.numpy() for part in parts])[seen.found]
     truth = seen.vectors[seen.found]
-    pairs = np.random.default_rng(0).integers(0, len(truth), (2, 20_000))
-    mine, theirs = (np.linalg.norm(each[pairs[0]] - each[pairs[1]], axis=1) for each in (vectors, truth))
-    different = pairs[0] != pairs[1]
+    first, second = np.random.default_rng(0).integers(0, len(truth), (2, 20_000))
+    mine, theirs = (np.linalg.norm(each[first] - each[second], axis=1) for each in (vectors, truth))
     return {
         "distance": round(float(np.median(np.linalg.norm(vectors - truth, axis=1))), 4),
-        "correlation": round(float(np.corrcoef(mine[different], theirs[different])[0, 1]), 4),
+        "correlation": round(float(np.corrcoef(mine[first != second], theirs[first != second])[0, 1]), 4),
         "landmarks": round(float(np.median(np.linalg.norm(landmarks - seen.landmarks[seen.found], axis=2))), 5),
     }
-
-
-def _padded(values: np.ndarray, count: int) -> Tensor:
-    return torch.cat([torch.from_numpy(values), torch.zeros(count - len(values), values.shape[1])])
-
-
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    return (values * weights).sum() / weights.sum().clamp(min=1)

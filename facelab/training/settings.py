@@ -11,6 +11,8 @@ from typing import Any
 
 from facelab.errors import BadSetting
 
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
 
 def option(
     default: Any,
@@ -73,3 +75,48 @@ class TrainSettings(RunSettings):
     )
     ada_images: int = option(100_000, "Pictures in which augmentation can go from never to always.", minimum=1)
     warmup_steps: int = option(200, "Steps over which the learning rate rises.", minimum=0)
+    grow_from: int = option(0, "Begin at this resolution and grow by doubling; 0 for the whole at once.", minimum=0)
+    grow_images: int = option(300_000, "Pictures to see at each resolution before it doubles.", minimum=1)
+    fade_images: int = option(100_000, "Pictures over which a doubling fades in.", minimum=1)
+    precision: str = option("auto", f"Of the convolutions: {', '.join(PRECISIONS)}. auto: the device's fastest.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.precision not in PRECISIONS:
+            raise BadSetting(f"The precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}.")
+        if self.grow_from and not (8 <= self.grow_from < self.resolution and self.grow_from.bit_count() == 1):
+            raise BadSetting(
+                f"Growing must begin at a power of two from 8 up to below {self.resolution}, not at {self.grow_from}."
+            )
+        if self.grow_from and self.start:
+            raise BadSetting(f"{self.start} is fully grown. Leave out --grow-from, or --start.")
+
+
+@dataclass(frozen=True)
+class FitSettings(RunSettings):
+    """Those of the small networks that look at faces."""
+
+    images: int = option(300_000, "Pictures to see in all.", minimum=1)
+    batch: int = option(64, "Pictures a step.", minimum=2)
+    weight_decay: float = option(0.05, "AdamW's decay of the weights.", minimum=0)
+    warm_up: float = option(0.1, "Share of the training over which the learning rate rises.", minimum=0, maximum=0.9)
+    sheet_images: int = option(100_000, "Pictures between weight files.", minimum=1)
+
+
+@dataclass(frozen=True)
+class ReaderSettings(FitSettings):
+    """The reader's: mirrored faces have other vectors, so none are shown."""
+
+    flip: bool = option(False, "Mirror half of the pictures; dlib's vector of a mirrored face is another one.")
+
+
+@dataclass(frozen=True)
+class EncoderSettings(FitSettings):
+    """The encoder's. images counts photos; as many generated faces are seen beside them."""
+
+    model: str = option("faces128", "The generator to invert, of the catalogue.")
+    start: str = option("", "Go on from this weight file, such as an earlier generator's encoder.")
+    images: int = option(40_000, "Photos to see in all.", minimum=1)
+    batch: int = option(8, "Photos a step.", minimum=2)
+    learning_rate: float = option(0.001, "Step size of AdamW.", minimum=0)
+    sheet_images: int = option(10_000, "Photos between sheets and weight files.", minimum=1)
