@@ -1,11 +1,9 @@
 """Training: what is resumed is what would have been, and the losses and the data are what they say."""
 
-import os
 import signal
 import subprocess
 import sys
 from copy import deepcopy
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,30 +12,16 @@ from PIL import Image
 from torch import nn
 
 from facelab.errors import BadSetting
-from facelab.generators.discriminator import Discriminator
-from facelab.generators.stylegan2 import StyleGAN2
 from facelab.training.augmentation import AdaptiveAugmentation, augment
 from facelab.training.data import Pictures, open_pictures
 from facelab.training.losses import path_lengths, r1_penalty
 from facelab.training.run import Run, train
-from facelab.training.settings import RunSettings, TrainSettings
-from facelab.training.stylegan2 import Trainer
-
-SETTINGS = TrainSettings(
-    resolution=16,
-    batch=4,
-    accumulate=2,
-    r1_interval=4,
-    path_interval=4,
-    ada_target=0.1,
-    ada_images=200,
-    warmup_steps=5,
-    seed=3,
-)
+from facelab.training.settings import RunSettings
+from tests.tiny_training import ROOT, assert_same, flatten, make_pictures, make_trainer
 
 KILLED_RUN = """
 import sys, pathlib
-from tests.test_training import make_trainer, make_pictures, SETTINGS
+from tests.tiny_training import make_trainer, make_pictures
 from facelab.training.run import Run, train
 trainer, run = make_trainer(), Run(pathlib.Path(sys.argv[1]))
 train(trainer, make_pictures(), run, steps=10)
@@ -45,28 +29,6 @@ def report(trainer, numbers):
     print(trainer.steps, flush=True)
 train(trainer, make_pictures(), run, steps=1000, report=report)
 """
-
-
-def make_pictures() -> Pictures:
-    return Pictures(np.random.default_rng(0).integers(0, 256, (13, 16, 16, 3), np.uint8))
-
-
-def make_trainer(settings: TrainSettings = SETTINGS) -> Trainer:
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    generator = StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=16)
-    discriminator = Discriminator(16, channel_base=128, channel_max=16, downsample="average")
-    return Trainer(generator, discriminator, settings)
-
-
-def flatten(state: dict, prefix: str = "") -> dict:
-    flat = {}
-    for name, value in state.items() if isinstance(state, dict) else enumerate(state):
-        if isinstance(value, (dict, list)):
-            flat.update(flatten(value, f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +45,7 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     train(whole, make_pictures(), Run(tmp_path / "whole"), steps=20)
 
     command = [sys.executable, "-c", KILLED_RUN, str(tmp_path / "killed")]
-    root = Path(__file__).parents[1]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     while int(process.stdout.readline()) < 13:  # three steps beyond the checkpoint
         pass
     process.send_signal(signal.SIGKILL)
@@ -94,11 +55,7 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     seconds = run.resume(resumed)
     assert resumed.steps == 10
     train(resumed, make_pictures(), run, seconds=seconds, steps=10)
-    expected, reached = flatten(whole.state()), flatten(resumed.state())
-    assert expected.keys() == reached.keys()
-    for name, value in expected.items():
-        same = torch.equal(value, reached[name]) if isinstance(value, torch.Tensor) else value == reached[name]
-        assert same, name
+    assert_same(whole.state(), resumed.state())
     assert whole.augmentation.p > 0  # or augmentation was not part of the test
 
 
@@ -119,7 +76,7 @@ def test_sigterm_saves_the_step_under_way(tmp_path):
         [sys.executable, "-c", KILLED_RUN, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     while int(process.stdout.readline()) < 12:
         pass
@@ -168,8 +125,8 @@ def test_r1_is_half_the_squared_gradient():
     weight = torch.randn(1, 3 * 4 * 4)
     critic = nn.Sequential(nn.Flatten(), nn.Linear(48, 1))
     critic[1].weight.data = weight
-    penalty = r1_penalty(critic, torch.randn(5, 3, 4, 4))
-    torch.testing.assert_close(penalty, weight.square().sum() / 2)
+    real = torch.randn(5, 3, 4, 4, requires_grad=True)
+    torch.testing.assert_close(r1_penalty(critic(real), real), weight.square().sum() / 2)
 
 
 def test_path_length_of_a_linear_generator_is_the_norm_of_its_projected_rows():
@@ -196,7 +153,7 @@ def test_controller_raises_p_when_the_discriminator_is_sure_and_lowers_it_again(
     for logit, direction in ((1.0, 1), (-1.0, -1)):
         before = controller.p
         for _ in range(8):
-            controller.observe(torch.full((4, 1), logit))
+            controller.observe(logit)
             controller.update(4)
         assert (controller.p - before) * direction > 0
 
@@ -210,7 +167,7 @@ def test_train_command_makes_a_run_refuses_to_overwrite_it_and_resumes_it_with_i
     command = [sys.executable, "-m", "facelab", "train", "stylegan2", *map(str, options)]
 
     def run(*more: str) -> subprocess.CompletedProcess:
-        return subprocess.run([*command, *more], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+        return subprocess.run([*command, *more], capture_output=True, text=True, cwd=ROOT)
 
     first = run("--resolution", "16", "--images", "8", "--batch", "4", "--path-interval", "0", "--r1-interval", "1")
     assert first.returncode == 0, first.stderr
@@ -227,7 +184,7 @@ def test_train_command_makes_a_run_refuses_to_overwrite_it_and_resumes_it_with_i
 
 def test_an_unknown_family_is_one_line_that_names_it():
     command = [sys.executable, "-m", "facelab", "train", "nonsense", "--data", ".", "--out", "x"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 2 and "nonsense" in result.stderr and len(result.stderr.splitlines()) == 1
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facelab.generators.layers import Conv2d, FullyConnected, fir_filter
@@ -75,7 +76,8 @@ class Discriminator(nn.Module):
     """How real a picture looks: images [N, 3, R, R] in [-1, 1] -> logits [N, 1].
 
     downsample: "fir" as published, or "average", 2 x 2 pixels before the convolution. compute_dtype: that of the
-    convolutions (bfloat16 where the processor has it); the last 4 x 4 block is always float32.
+    convolutions (bfloat16 where the processor has it); the last 4 x 4 block is always float32. grow_from: pictures of
+    this resolution and its doublings are taken, too, by a `fromrgb` each (progressive growing); 0 for none.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Discriminator(nn.Module):
         downsample: str = "fir",
         clamp: float | None = None,
         group_size: int = 4,
+        grow_from: int = 0,
     ) -> None:
         if downsample not in DOWNSAMPLING:
             raise ValueError(f"downsample must be one of {', '.join(DOWNSAMPLING)}, not {downsample!r}")
@@ -105,22 +108,29 @@ class Discriminator(nn.Module):
                 DiscriminatorBlock(
                     channels[size],
                     channels[size // 2],
-                    image_channels=image_channels if size == resolution else 0,
+                    image_channels=image_channels if size >= (grow_from or resolution) else 0,
                     downsample=downsample,
                     clamp=clamp,
                 ),
             )
         self.b4 = DiscriminatorEpilogue(channels[4], out_features=1, clamp=clamp, group_size=group_size)
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        """The output of every block, finest first: [N, C, R / 2, R / 2], ..., [N, C, 4, 4], in the compute dtype."""
+    def features(self, images: Tensor, alpha: float = 1.0) -> list[Tensor]:
+        """The output of every block, finest first: [N, C, R / 2, R / 2], ..., [N, C, 4, 4], in the compute dtype.
+
+        alpha: below 1, the newest block fades in: the next one gets the rest from the picture at half the resolution.
+        """
+        entrance = images.shape[-1]
         x = images.to(dtype=self.compute_dtype, memory_format=torch.channels_last)
-        x = getattr(self, f"b{self.resolution}").fromrgb(x)
+        coarse = F.avg_pool2d(x, 2) if alpha < 1 else None
+        x = getattr(self, f"b{entrance}").fromrgb(x)
         features = []
-        for size in self.block_resolutions:
+        for size in self.block_resolutions[self.block_resolutions.index(entrance) :]:
             x = getattr(self, f"b{size}")(x)
+            if coarse is not None:
+                x, coarse = torch.lerp(getattr(self, f"b{size // 2}").fromrgb(coarse), x, alpha), None
             features.append(x)
         return features
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.b4(self.features(images)[-1])
+    def forward(self, images: Tensor, alpha: float = 1.0) -> Tensor:
+        return self.b4(self.features(images, alpha)[-1])

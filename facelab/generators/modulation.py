@@ -6,6 +6,8 @@ weight serves the whole batch. What depends on frozen weights only is computed o
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,6 +43,9 @@ def modulated_conv2d(
         biases = bias.expand(len(x), -1)
         parts = zip(x.split(1), weight, styles.split(1), biases, strict=True)
         return torch.cat([modulated_conv2d(*part, up=up, fir=fir, gain=gain) for part in parts])
+    if x.dtype == torch.float16:
+        weight, styles = _bounded(weight, styles)
+        prepared = Prepared()
     energy = prepared("energy", weight, lambda w: w.square().sum(dim=(2, 3)).t())
     factor = (torch.addmm(styles.new_full((), EPSILON), styles.square(), energy)).rsqrt() * gain
     if not torch.is_grad_enabled() and _folding_is_cheaper(x, weight, up):
@@ -61,6 +66,14 @@ def modulated_conv2d(
         x = filter_2d(x, fir, padding=1, gain=4)
     offset = bias.to(x.dtype).reshape(-1, bias.shape[-1], 1, 1)
     return torch.addcmul(offset, x, factor.to(x.dtype)[:, :, None, None])
+
+
+def _bounded(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """The same modulation in numbers that float16 can hold: demodulation undoes both scales (Karras et al. 2020,
+    "Limited Data", appendix D.1).
+    """
+    largest = weight.detach().abs().amax(dim=(1, 2, 3), keepdim=True) * math.sqrt(weight[0].numel())
+    return weight / largest, styles / styles.detach().abs().amax(dim=1, keepdim=True)
 
 
 def _folding_is_cheaper(x: Tensor, weight: Tensor, up: int) -> bool:

@@ -168,14 +168,20 @@ class SynthesisBlock(nn.Module):
         noise: str,
         dtype: torch.dtype,
         deltas: dict[str, LayerDelta],
+        alpha: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """x [N, I, H, W], picture [N, 3, H, W], rows of w [N, 2 or 3, W] -> both at this block's resolution."""
+        """x [N, I, H, W], picture [N, 3, H, W], rows of w [N, 2 or 3, W] -> both at this block's resolution.
+
+        alpha: the share of what this block adds to the picture, below 1 while it fades in.
+        """
         if x is None:
             x = self.const.to(dtype).expand(rows.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         for name, w in zip(self.layers, rows.unbind(1), strict=True):
             if name != "torgb":
                 x = getattr(self, name)(x, w, noise=noise, delta=deltas.get(name))
         added_picture = self.torgb(x, rows[:, -1], delta=deltas.get("torgb"))
+        if alpha < 1:
+            added_picture = added_picture * alpha
         if picture is not None:
             added_picture = added_picture + upsample_2d(picture, self.resample_filter)
         return x, added_picture
@@ -215,15 +221,20 @@ class Synthesis(nn.Module):
         noise: str = "constant",
         dtype: torch.dtype = torch.float32,
         deltas: Sequence[Delta | None] | None = None,
+        resolution: int | None = None,
+        alpha: float = 1.0,
     ) -> Tensor:
+        """resolution: stop at this block, whose part of the picture counts `alpha`: a generator that still grows."""
         x = picture = None
         first = 0
-        for size in self.block_resolutions:
+        last = resolution or self.block_resolutions[-1]
+        for size in self.block_resolutions[: self.block_resolutions.index(last) + 1]:
             block = getattr(self, f"b{size}")
             rows = ws[:, first : first + len(block.layers)]
             first += len(block.layers) - 1
             additions = {} if deltas is None else block_additions(deltas, f"b{size}", block.layers)
-            x, picture = block(x, picture, rows, noise=noise, dtype=dtype, deltas=additions)
+            share = alpha if size == last else 1.0
+            x, picture = block(x, picture, rows, noise=noise, dtype=dtype, deltas=additions, alpha=share)
         return picture
 
 

@@ -35,9 +35,9 @@ class AdaptiveAugmentation:
         """Augment images [N, 3, R, R] in [-1, 1], differentiably with respect to them."""
         return augment(images, self.p) if self.p > 0 else images
 
-    def observe(self, real_logits: Tensor) -> None:
-        """Note the discriminator's opinion of real pictures, logits [N, 1]."""
-        self._signs.append(real_logits.detach().sign().mean().item())
+    def observe(self, real_sign: float) -> None:
+        """Note a step's mean sign of the discriminator's logits for real pictures."""
+        self._signs.append(real_sign)
 
     def update(self, seen: int) -> float:
         """Correct p after a step of `seen` pictures; returns p."""

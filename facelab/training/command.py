@@ -33,15 +33,18 @@ ResumeOption = Annotated[
 def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings: dict[str, Any]) -> Path:
     """Train a family into the folder `out`; returns the checkpoint's path."""
     from facelab.allocator import keep_freed_memory
+    from facelab.training.distributed import first_alone, joined
     from facelab.training.run import Run, train
 
     keep_freed_memory()
     run = Run(out)
-    trainer = family.make_trainer(family.settings(**settings))
-    batches = family.open_batches(data, trainer.settings, out)
-    seconds = run.resume(trainer) if resume else 0.0
-    with _progress(trainer) as show:
-        train(trainer, batches, run, seconds=seconds, report=show)
+    with joined():
+        trainer = family.make_trainer(family.settings(**settings))
+        with first_alone():  # it decodes the pictures, the others find them
+            batches = family.open_batches(data, trainer.settings, out)
+        seconds = run.resume(trainer) if resume else 0.0
+        with _progress(trainer) as show:
+            train(trainer, batches, run, seconds=seconds, report=show)
     return run.checkpoint
 
 
@@ -95,8 +98,10 @@ def _progress(trainer: Trainer) -> Iterator[Callable[[Trainer, dict[str, float]]
     """A bar on stderr with images a second, time left and the latest losses."""
     from tqdm import tqdm
 
-    total = trainer.settings.images
-    with tqdm(file=sys.stderr, unit="img", initial=trainer.images, total=total, dynamic_ncols=True) as bar:
+    from facelab.training.distributed import rank
+
+    bounds = {"initial": trainer.images, "total": trainer.settings.images}
+    with tqdm(file=sys.stderr, unit="img", dynamic_ncols=True, disable=rank() > 0, **bounds) as bar:
 
         def show(trainer: Trainer, numbers: dict[str, float]) -> None:
             bar.set_postfix({name: f"{numbers[name]:.2f}" for name in trainer.columns[:3]}, refresh=False)

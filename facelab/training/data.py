@@ -9,6 +9,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,30 +34,38 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, step: int, *, size: int, seed: int, flip: bool = True) -> Tensor:
+    def batch(self, step: int, *, size: int, seed: int, flip: bool = True, share: tuple[int, int] = (0, 1)) -> Tensor:
         """The batch of one step: float32 [size, 3, R, R] in [-1, 1], channels last; half of it mirrored.
 
-        Every epoch is a new permutation; a batch may span two epochs.
+        Every epoch is a new permutation; a batch may span two epochs. share: (k, n) gives the k-th of n equal parts,
+        for the k-th of n processes.
         """
-        return self.batch_with_indices(step, size=size, seed=seed, flip=flip)[0]
+        return self.batch_with_indices(step, size=size, seed=seed, flip=flip, share=share)[0]
 
-    def batch_with_indices(self, step: int, *, size: int, seed: int, flip: bool = True) -> tuple[Tensor, Tensor]:
+    def batch_with_indices(
+        self, step: int, *, size: int, seed: int, flip: bool = True, share: tuple[int, int] = (0, 1)
+    ) -> tuple[Tensor, Tensor]:
         """`batch`, and which pictures it shows: int64 [size]."""
-        positions = np.arange(step * size, (step + 1) * size)
-        epochs, places = np.divmod(positions, len(self))
-        indices = np.empty(size, np.int64)
+        mine = slice(size * share[0] // share[1], size * (share[0] + 1) // share[1])
+        epochs, places = np.divmod(np.arange(step * size, (step + 1) * size)[mine], len(self))
+        indices = np.empty(len(places), np.int64)
         for epoch in np.unique(epochs):
-            order = np.random.default_rng((seed, int(epoch))).permutation(len(self))
-            indices[epochs == epoch] = order[places[epochs == epoch]]
+            indices[epochs == epoch] = _order(len(self), seed, int(epoch))[places[epochs == epoch]]
         pixels = self.images[indices]
         if flip:
-            mirrored = np.random.default_rng((seed, step, 1)).random(size) < 0.5
+            mirrored = np.random.default_rng((seed, step, 1)).random(size)[mine] < 0.5
             pixels[mirrored] = pixels[mirrored, :, ::-1]
         return as_batch(pixels), torch.from_numpy(indices)
 
     def tensor(self, chosen: slice | np.ndarray) -> Tensor:
         """Some of the pictures as they are: float32 [N, 3, R, R] in [-1, 1]."""
         return as_batch(np.array(self.images[chosen]))
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The permutation of one epoch, which many steps ask for."""
+    return np.random.default_rng((seed, epoch)).permutation(count)
 
 
 def as_batch(pixels: np.ndarray) -> Tensor:

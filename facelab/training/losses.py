@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
@@ -19,10 +19,12 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
-def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
-    """Half the squared gradient of D at real images [N, 3, R, R], batch mean (Mescheder et al. 2018, eq. 9)."""
-    real = real.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+def r1_penalty(logits: Tensor, real: Tensor) -> Tensor:
+    """Half the squared gradient of D at real images, batch mean (Mescheder et al. 2018, equation 9).
+
+    logits: [N, 1], made from real images [N, 3, R, R] that require a gradient.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
 
 

@@ -20,6 +20,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +32,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from facelab.errors import BadSetting, BadWeights
+from facelab.training import distributed
 from facelab.training.settings import RunSettings
 
 LOG_EVERY = 16
@@ -40,8 +42,11 @@ PROGRESS = ("step", "images", "seconds")  # the table's first columns; the train
 class Batches(Protocol):
     """What a trainer is fed, such as data.Pictures."""
 
-    def batch(self, step: int, *, size: int, seed: int, flip: bool = True) -> Any:
-        """What Trainer.step takes: a pure function of its arguments."""
+    def batch(self, step: int, *, size: int, seed: int, flip: bool = True, share: tuple[int, int] = (0, 1)) -> Any:
+        """What Trainer.step takes, or the k-th of n equal parts of it for share = (k, n).
+
+        A pure function of its arguments, which another thread calls one step ahead.
+        """
 
 
 class Trainer(Protocol):
@@ -104,7 +109,7 @@ class Run:
             trainer.load_state(state)
         except (RuntimeError, ValueError, KeyError, EOFError) as cause:
             raise BadWeights(f"{self.checkpoint} is damaged or of another architecture; start a new run.") from cause
-        if self.table.exists():
+        if self.table.exists() and distributed.rank() == 0:
             rows = [row for row in self.read_table() if int(row["step"]) <= trainer.steps]
             with self.table.open("w", newline="") as file:
                 writer = csv.DictWriter(file, (*PROGRESS, *trainer.columns), restval="", extrasaction="ignore")
@@ -171,29 +176,43 @@ def train(
 
     Checkpoints go out every few minutes and at the end; `report` is called after every step.
     """
-    settings = trainer.settings
-    run.settings.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    settings, first = trainer.settings, distributed.rank() == 0
+    if first:
+        run.settings.write_text(json.dumps(asdict(settings), indent=2) + "\n")
     stop = _stop_on_signal()
     begun, saved = time.monotonic(), time.monotonic()
     last = None if steps is None else trainer.steps + steps
     latest: dict[str, float] = {}
-    while trainer.images < settings.images and trainer.steps != last and not stop:
-        before = trainer.images
-        numbers = trainer.step(
-            batches.batch(trainer.steps, size=settings.batch, seed=settings.seed, flip=settings.flip)
-        )
-        latest.update(numbers)
-        report(trainer, numbers)
-        elapsed = seconds + time.monotonic() - begun
-        if trainer.steps % LOG_EVERY == 0:
-            run.log({"step": trainer.steps, "images": trainer.images, "seconds": elapsed, **latest}, trainer.columns)
-        if trainer.images // settings.sheet_images > before // settings.sheet_images:
-            run.publish(trainer)
-        if time.monotonic() - saved > settings.checkpoint_minutes * 60:
-            run.save(trainer, elapsed)
-            saved = time.monotonic()
-    run.save(trainer, seconds + time.monotonic() - begun)
-    run.publish(trainer)
+    share = distributed.rank(), distributed.world()
+    with ThreadPoolExecutor(1) as loader:
+
+        def load(step: int) -> Future:
+            return loader.submit(
+                batches.batch, step, size=settings.batch, seed=settings.seed, flip=settings.flip, share=share
+            )
+
+        loading = load(trainer.steps)
+        while trainer.images < settings.images and trainer.steps != last and not distributed.any_of(bool(stop)):
+            before, batch = trainer.images, loading.result()
+            loading = load(trainer.steps + 1)
+            numbers = trainer.step(batch)
+            latest.update(numbers)
+            if not first:
+                continue
+            report(trainer, numbers)
+            elapsed = seconds + time.monotonic() - begun
+            if trainer.steps % LOG_EVERY == 0:
+                run.log(
+                    {"step": trainer.steps, "images": trainer.images, "seconds": elapsed, **latest}, trainer.columns
+                )
+            if trainer.images // settings.sheet_images > before // settings.sheet_images:
+                run.publish(trainer)
+            if time.monotonic() - saved > settings.checkpoint_minutes * 60:
+                run.save(trainer, elapsed)
+                saved = time.monotonic()
+    if first:
+        run.save(trainer, seconds + time.monotonic() - begun)
+        run.publish(trainer)
 
 
 def _stop_on_signal() -> list[int]:

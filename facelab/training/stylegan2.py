@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -10,152 +11,205 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facelab.errors import BadSetting
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
+from facelab.training import distributed
 from facelab.training.augmentation import AdaptiveAugmentation
+from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
+from facelab.training.optimisation import bound_activations, lazy_adam, set_lazy_rates, training_dtype, warm_up
 from facelab.training.run import picture_grid
 from facelab.training.settings import TrainSettings
 
 PATH_LENGTH_DECAY = 0.01
 PATH_BATCH_SHRINK = 2
+FIRST_SCALE = 2.0**10  # of losses in float16; it adapts
+PURPOSES = ("fakes", "discriminator", "generator", "paths")  # each has random numbers of its own in a step
 SHEET_SIDE = 8
 SHEET_SEED = 1
-# The architecture of a new model; each resolution has channels min(channel_base / resolution, channel_max).
-NEW_MODEL = {"z_dim": 256, "w_dim": 256, "mapping_layers": 4, "channel_base": 2048, "channel_max": 256}
+# What a new model is made of; each resolution has min(channel_base / resolution, channel_max) channels.
+NEW_CHANNELS = {"channel_base": 2048, "channel_max": 256}
+NEW_GENERATOR = {"z_dim": 256, "w_dim": 256, "mapping_layers": 4, **NEW_CHANNELS}
+NEW_DISCRIMINATOR = {"downsample": "average", **NEW_CHANNELS}
 
 
 def make_trainer(settings: TrainSettings) -> Trainer:
     """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
-    from facelab.checkpoints.cards import Card, find_card
+    from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.weights import build_networks, fill, part, read_weights
     from facelab.studio import best_device
 
     torch.manual_seed(settings.seed)
-    if not settings.start:
-        blank = dict.fromkeys(("name", "title", "data", "licence", "sha256"), "")
-        card = Card(
-            **blank,
-            family="stylegan2",
-            resolution=settings.resolution,
-            spaces=("z", "w", "w+"),
-            alignment="ffhq",
-            downsample="average",
-            config=NEW_MODEL,
-        )
-        networks = build_networks(card)
-    else:
+    seen = 0
+    if settings.start:
         card = find_card(settings.start)
         settings = replace(settings, resolution=card.resolution)
-        tensors, networks = read_weights(card.path, sha256=card.sha256), build_networks(card)
+        networks, seen = build_networks(card), int(card.training.get("images", 0))
+        tensors = read_weights(card.path, sha256=card.sha256)
         for network, prefix in zip(networks, ("g.", "d."), strict=True):
             fill(network, part(tensors, prefix))
+    else:
+        discriminator = Discriminator(settings.resolution, grow_from=settings.grow_from, **NEW_DISCRIMINATOR)
+        networks = StyleGAN2(settings.resolution, **NEW_GENERATOR), discriminator
     for network in networks:
         network.to(device=best_device(), memory_format=torch.channels_last)
     trainer = Trainer(*networks, settings)
-    trainer.images = int(card.training.get("images", 0))
+    trainer.images = seen
     return trainer
 
 
 class Trainer:
     """Generator, discriminator, their moving average and optimisers. step() moves all of them by one batch.
 
-    Every random number of a step comes from settings.seed and the step's number: a resumed run repeats the
-    uninterrupted one bit for bit (same device and thread count).
+    Every random number of a step comes from settings.seed, the step's number and the part of the batch that it is for:
+    a resumed run repeats the uninterrupted one bit for bit (same device and thread count), and a batch in parts, or
+    over several processes, means the same whichever way it was cut.
     """
 
     columns = ("d_loss", "g_loss", "ada_p", "real_sign", "r1", "path")
 
     def __init__(self, generator: StyleGAN2, discriminator: Discriminator, settings: TrainSettings) -> None:
+        if settings.batch % (settings.accumulate * distributed.world()):
+            raise BadSetting(
+                f"The batch ({settings.batch}) must be a multiple of the processes ({distributed.world()}) times the "
+                f"accumulation ({settings.accumulate})."
+            )
         self.settings = settings
         self.device = next(generator.parameters()).device
-        self.dtype = fast_dtype(self.device)
+        self.dtype = training_dtype(self.device, settings.precision)
         self.generator = generator.train().requires_grad_(True)
         self.discriminator = discriminator.train().requires_grad_(True)
         self.discriminator.compute_dtype = self.dtype
+        if self.dtype == torch.float16:
+            bound_activations(generator)
+            bound_activations(discriminator)
         self.average = deepcopy(generator).eval().requires_grad_(False)
-        self.generator_optimizer = _adam(self.generator, settings, settings.path_interval)
-        self.discriminator_optimizer = _adam(self.discriminator, settings, settings.r1_interval)
+        rate = settings.learning_rate
+        self.generator_optimizer = lazy_adam(generator, learning_rate=rate, interval=settings.path_interval)
+        self.discriminator_optimizer = lazy_adam(discriminator, learning_rate=rate, interval=settings.r1_interval)
+        self.scaler = torch.amp.GradScaler(self.device.type, FIRST_SCALE, enabled=self.dtype == torch.float16)
         self.augmentation = AdaptiveAugmentation(target=settings.ada_target, images=settings.ada_images)
         self.path_mean = torch.zeros([], device=self.device)
         self.steps = 0
         self.images = 0
+        self._noted: defaultdict[str, list[Tensor]] = defaultdict(list)
+
+    @property
+    def stage(self) -> Stage:
+        """How far the networks have grown: a function of the pictures seen."""
+        settings = self.settings
+        return stage_after(
+            self.images,
+            resolution=settings.resolution,
+            grow_from=settings.grow_from,
+            grow_images=settings.grow_images,
+            fade_images=settings.fade_images,
+        )
 
     def step(self, real: Tensor) -> dict[str, float]:
-        """Train on real images [B, 3, R, R] in [-1, 1]; returns the losses and signs, by name."""
-        settings = self.settings
-        torch.manual_seed((settings.seed << 32) + self.steps)
-        self._set_learning_rate()
-        parts = real.to(self.device).chunk(settings.accumulate)
-        numbers: dict[str, float] = {}
+        """Train on this process's share of a batch, [N, 3, R, R] in [-1, 1]; returns the mean losses, by name."""
+        self._noted.clear()
+        optimizers = self.generator_optimizer, self.discriminator_optimizer
+        warm_up(optimizers, step=self.steps, steps=self.settings.warmup_steps)
+        stage = self.stage
+        parts = show_at(real.to(self.device), stage).chunk(self.settings.accumulate)
+        fakes = self._train_discriminator(parts, stage)
+        self._train_generator(fakes, [len(part) for part in parts], stage)
+        self.scaler.update()
 
-        # The same fakes serve both networks: the discriminator learns from them first, then judges them once more.
-        fakes = [self.generator.synthesis(self._latents(len(part)), noise="random", dtype=self.dtype) for part in parts]
+        means = {name: torch.stack(values).mean(dim=0) for name, values in self._noted.items()}
+        distributed.average(list(means.values()))
+        self.generator.mapping.track_mean(means.pop("w")[None])
+        self.path_mean = means.pop("path_mean", self.path_mean)
+        numbers = {name: value.item() for name, value in means.items()}
+        seen = len(real) * distributed.world()
+        self.steps += 1
+        self.images += seen
+        self._average_generator(seen)
+        self.augmentation.observe(numbers["real_sign"])
+        return numbers | {"ada_p": self.augmentation.update(seen)}
+
+    def _train_discriminator(self, parts: tuple[Tensor, ...], stage: Stage) -> list[Tensor]:
+        """Move the discriminator; returns the fakes of a batch in one part, from which the generator learns as well."""
+        settings, fakes = self.settings, []
+        penalised = bool(settings.r1_interval) and self.steps % settings.r1_interval == 0
         self.discriminator_optimizer.zero_grad(set_to_none=True)
-        for part, fake in zip(parts, fakes, strict=True):
-            real_logits = self.discriminator(self.augmentation(part))
-            loss = discriminator_loss(real_logits, self.discriminator(self.augmentation(fake.detach())))
-            (loss / settings.accumulate).backward()
-            numbers["d_loss"] = loss.item()
-            numbers["real_sign"] = real_logits.detach().sign().mean().item()
-            self.augmentation.observe(real_logits)
-        if settings.r1_interval and self.steps % settings.r1_interval == 0:
-            for part in parts:
-                penalty = r1_penalty(self.discriminator, self.augmentation(part))
-                (penalty * settings.r1_gamma * settings.r1_interval / settings.accumulate).backward()
-                numbers["r1"] = penalty.item()
-        self.discriminator_optimizer.step()
+        for index, real in enumerate(parts):
+            with torch.set_grad_enabled(len(parts) == 1):  # a graph a part would take the memory that parts save
+                fake = self._generate(index, len(real), stage, note=True)
+            self._seed("discriminator", index)
+            real = self.augmentation(real).detach().requires_grad_(penalised)
+            real_logits = self.discriminator(real, stage.alpha)
+            fake_logits = self.discriminator(self.augmentation(fake.detach()), stage.alpha)
+            loss = discriminator_loss(real_logits, fake_logits)
+            self._note(d_loss=loss, real_sign=real_logits.sign().mean())
+            if penalised:
+                penalty = r1_penalty(real_logits, real)
+                loss = loss + penalty * settings.r1_gamma * settings.r1_interval
+                self._note(r1=penalty)
+            self.scaler.scale(loss / len(parts)).backward()
+            fakes.append(fake)
+        distributed.average_gradients(self.discriminator)
+        self.scaler.step(self.discriminator_optimizer)
+        return fakes if len(parts) == 1 else []
 
+    def _train_generator(self, fakes: list[Tensor], counts: list[int], stage: Stage) -> None:
+        settings = self.settings
+        penalised = bool(settings.path_interval) and self.steps % settings.path_interval == 0
         self.generator_optimizer.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)
-        for fake in fakes:
-            loss = generator_loss(self.discriminator(self.augmentation(fake)))
-            (loss / settings.accumulate).backward()
-            numbers["g_loss"] = loss.item()
+        for index, count in enumerate(counts):
+            fake = fakes[index] if fakes else self._generate(index, count, stage)
+            self._seed("generator", index)
+            loss = generator_loss(self.discriminator(self.augmentation(fake), stage.alpha))
+            self._note(g_loss=loss)
+            self.scaler.scale(loss / len(counts)).backward()
+            if penalised:
+                penalty = self._path_penalty(index, max(1, count // PATH_BATCH_SHRINK), stage)
+                weight = settings.path_weight * settings.path_interval
+                self.scaler.scale(penalty * weight / len(counts)).backward()
         self.discriminator.requires_grad_(True)
-        if settings.path_interval and self.steps % settings.path_interval == 0:
-            numbers["path"] = self._penalise_paths(max(1, len(parts[0]) // PATH_BATCH_SHRINK))
-        self.generator_optimizer.step()
+        distributed.average_gradients(self.generator)
+        self.scaler.step(self.generator_optimizer)
 
-        self.steps += 1
-        self.images += len(real)
-        self._average_generator(len(real))
-        numbers["ada_p"] = self.augmentation.update(len(real))
-        return numbers
+    def _generate(self, part: int, count: int, stage: Stage, *, note: bool = False) -> Tensor:
+        """The fakes of one part of the batch: the same ones however often they are made in a step."""
+        self._seed("fakes", part)
+        ws, w = self._latents(count, stage.rows)
+        if note:
+            self._note(w=w.mean(dim=0))
+        return self._draw(ws, stage)
 
-    @torch.inference_mode()
-    def sheet(self) -> np.ndarray:
-        """An 8 x 8 sheet of the averaged generator, the same latents every time: uint8 [8 R, 8 R, 3]."""
-        ws = self.average.sample(SHEET_SIDE**2, seed=SHEET_SEED)
-        return picture_grid(torch.cat([self.average.synthesize(part) for part in ws.split(8)]), columns=SHEET_SIDE)
+    def _draw(self, ws: Tensor, stage: Stage) -> Tensor:
+        return self.generator.synthesis(
+            ws, noise="random", dtype=self.dtype, resolution=stage.resolution, alpha=stage.alpha
+        )
 
-    def weights(self) -> dict[str, Tensor]:
-        """The averaged generator under "g." and the discriminator under "d.", with the published parameter names."""
-        networks = (("g.", self.average), ("d.", self.discriminator))
-        return {prefix + name: value for prefix, network in networks for name, value in network.state_dict().items()}
-
-    def _latents(self, count: int) -> Tensor:
-        """w+ [count, L, W]; with probability style_mixing a row on belongs to a second latent (Karras et al. 2019)."""
-        settings, layers = self.settings, self.generator.num_layers
+    def _latents(self, count: int, rows: int) -> tuple[Tensor, Tensor]:
+        """w+ [count, rows, W] and its w [count, W]; with probability style_mixing a row on belongs to a second latent
+        (Karras et al. 2019, section 3.1).
+        """
+        mixing = self.settings.style_mixing
         w = self.generator.map(torch.randn(count, self.generator.z_dim, device=self.device))
-        self.generator.mapping.track_mean(w.detach())
-        ws = w[:, None].expand(-1, layers, -1)
-        if settings.style_mixing:
+        ws = w[:, None].expand(-1, rows, -1)
+        if mixing:
             second = self.generator.map(torch.randn(count, self.generator.z_dim, device=self.device))
-            crossover = torch.randint(1, layers, (count, 1), device=self.device)
-            crossover[torch.rand(count, 1, device=self.device) >= settings.style_mixing] = layers
-            taken = torch.arange(layers, device=self.device)[None] >= crossover
+            crossover = torch.randint(1, rows, (count, 1), device=self.device)
+            crossover[torch.rand(count, 1, device=self.device) >= mixing] = rows
+            taken = torch.arange(rows, device=self.device)[None] >= crossover
             ws = torch.where(taken[..., None], second[:, None], ws)
-        return ws
+        return ws, w
 
-    def _penalise_paths(self, count: int) -> float:
-        ws = self._latents(count)
-        images = self.generator.synthesis(ws, noise="random", dtype=self.dtype)
+    def _path_penalty(self, part: int, count: int, stage: Stage) -> Tensor:
+        self._seed("paths", part)
+        ws, _ = self._latents(count, stage.rows)
+        images = self._draw(ws, stage)
         lengths = path_lengths(images, ws, torch.randn_like(images))
-        self.path_mean = torch.lerp(self.path_mean, lengths.mean().detach(), PATH_LENGTH_DECAY)
-        penalty = (lengths - self.path_mean).square().mean()
-        (penalty * self.settings.path_weight * self.settings.path_interval).backward()
-        return penalty.item()
+        mean = torch.lerp(self.path_mean, lengths.mean().detach(), PATH_LENGTH_DECAY)
+        penalty = (lengths - mean).square().mean()
+        self._note(path=penalty, path_mean=mean)
+        return penalty
 
     @torch.no_grad()
     def _average_generator(self, seen: int) -> None:
@@ -166,11 +220,39 @@ class Trainer:
         for mine, theirs in zip(self.average.buffers(), self.generator.buffers(), strict=True):
             mine.copy_(theirs)
 
-    def _set_learning_rate(self) -> None:
-        factor = min(1.0, (self.steps + 1) / max(self.settings.warmup_steps, 1))
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] = group["full_lr"] * factor
+    def _seed(self, purpose: str, part: int) -> None:
+        number = distributed.rank() * self.settings.accumulate + part
+        entropy = (self.settings.seed, self.steps, PURPOSES.index(purpose), number)
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
+
+    def _note(self, **numbers: Tensor) -> None:
+        """Remember numbers of this part of the batch, to be averaged at the end of the step."""
+        for name, value in numbers.items():
+            self._noted[name].append(value.detach().float())
+
+    @torch.inference_mode()
+    def sheet(self) -> np.ndarray:
+        """An 8 x 8 sheet of the averaged generator, the same latents every time: uint8 [8 R, 8 R, 3]."""
+        stage = self.stage
+        ws = self.average.sample(SHEET_SIDE**2, seed=SHEET_SEED)[:, : stage.rows]
+        draw = {"dtype": fast_dtype(self.device), "resolution": stage.resolution, "alpha": stage.alpha}
+        return picture_grid(
+            torch.cat([self.average.synthesis(part, **draw) for part in ws.split(8)]), columns=SHEET_SIDE
+        )
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """The averaged generator under "g." and the discriminator under "d.", with the published parameter names.
+
+        Networks that have not grown up yet are published as those of their present resolution; none amid a fade.
+        """
+        if self.stage.alpha < 1:
+            return None
+        return {
+            prefix + name: value
+            for prefix, network in (("g.", self.average), ("d.", self.discriminator))
+            for name, value in network.state_dict().items()
+            if _belongs(name, self.stage.resolution)
+        }
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as tensors and plain values."""
@@ -181,6 +263,7 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
             "augmentation": self.augmentation.state(),
+            "scaler": self.scaler.state_dict(),
             "path_mean": self.path_mean,
             "steps": self.steps,
             "images": self.images,
@@ -196,21 +279,15 @@ class Trainer:
         ):
             optimizer = getattr(self, name)
             optimizer.load_state_dict(state[name])
-            _set_lazy_rates(optimizer, self.settings, interval)
+            set_lazy_rates(optimizer, learning_rate=self.settings.learning_rate, interval=interval)
+        if state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
         self.augmentation.load_state(state["augmentation"])
         self.path_mean = state["path_mean"].to(self.device)
         self.steps, self.images = state["steps"], state["images"]
 
 
-def _adam(network: torch.nn.Module, settings: TrainSettings, interval: int) -> torch.optim.Adam:
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, eps=1e-8, foreach=True)
-    _set_lazy_rates(optimizer, settings, interval)
-    return optimizer
-
-
-def _set_lazy_rates(optimizer: torch.optim.Optimizer, settings: TrainSettings, interval: int) -> None:
-    """Rates for lazy regularisation: c = k / (k + 1) scales the rate, betas are raised to c (Karras et al. 2020, B)."""
-    ratio = interval / (interval + 1) if interval else 1.0
-    for group in optimizer.param_groups:
-        group["full_lr"] = settings.learning_rate * ratio
-        group["betas"] = (0.0, 0.99**ratio)
+def _belongs(name: str, resolution: int) -> bool:
+    """Whether a parameter is one of a network of this resolution, not of a block above it or an entrance below it."""
+    blocks = [int(each[1:]) for each in name.split(".") if each[0] == "b" and each[1:].isdigit()]
+    return not blocks or (blocks[0] <= resolution and ("fromrgb" not in name or blocks[0] == resolution))
