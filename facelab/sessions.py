@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from facelab.embedding import EmbedStep
 from facelab.embedding_settings import EmbedSettings
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face
+from facelab.history import History, Result
 
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
 IDLE = 24 * 3600.0  # seconds without any action, for a page whose closing was never noticed
 MAX_SESSIONS = 64
+MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
 NAME_LENGTH = 40
 
 
@@ -45,12 +48,13 @@ class Embedding:
 
     step: the last step made. image: the last picture, uint8 [R, R, 3]. identity: the last identity distance measured.
     history: (step, total loss, PSNR) of every step. seconds: spent so far. stopping: set to make it stop. running:
-    whether steps are being made.
+    whether steps are being made. photo: where the crop is from.
     """
 
     aligned: AlignedFace
     settings: EmbedSettings
     name: str
+    photo: Photo | None = None
     step: EmbedStep | None = None
     image: np.ndarray | None = None
     identity: float | None = None
@@ -71,40 +75,71 @@ class Embedding:
 
 @dataclass
 class LibraryFace:
-    """A face in a visitor's library.
+    """A face in a visitor's library, with everything that was done to it.
 
-    picture: the generator's, uint8 [R, R, 3]. embedding: what it came from, if it was made here. saved: as a file.
+    history: its versions. embedding: what it came from, if it was made here. photo: the one that it was cut out of, to
+    paste it back. saved: as a file.
     """
 
     id: str
     name: str
-    face: Face
-    picture: np.ndarray
+    history: History
     embedding: Embedding | None = None
+    photo: Photo | None = None
     saved: bool = False
+
+    @property
+    def face(self) -> Face:
+        """The face as it is now, edits and all."""
+        return self.history.now.face
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The generator's picture of it, uint8 [R, R, 3]."""
+        return self.history.now.picture
 
 
 class Session:
-    """One visitor's things. Several events of one page may be under way at once: `lock` guards the library."""
+    """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
+
+    results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). detail: whether main
+    pictures have the photo's detail.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.photo: Photo | None = None
         self.embedding: Embedding | None = None
         self.faces: dict[str, LibraryFace] = {}
+        self.results: dict[str, Result] = {}
+        self.clips: dict[str, Any] = {}
+        self.sheets: dict[str, Any] = {}
+        self.detail = True
+        self._jobs: dict[str, threading.Event] = {}
 
     def add_face(
         self, face: Face, picture: np.ndarray, *, name: str, embedding: Embedding | None = None, saved: bool = False
     ) -> LibraryFace:
-        """Put a face into the library, or update the one that this embedding made before."""
+        """Put a face into the library, or update the one that this embedding made before unless it was edited."""
         with self.lock:
             for kept in self.faces.values():
-                if embedding is not None and kept.embedding is embedding:
-                    kept.face, kept.picture, kept.saved = face, picture, saved
+                if embedding is not None and kept.embedding is embedding and len(kept.history.versions) == 1:
+                    kept.history, kept.saved = History.begin(face, picture), saved
                     return kept
-            new = LibraryFace(secrets.token_hex(6), self._free_name(name), face, picture, embedding, saved)
-            self.faces[new.id] = new
-            return new
+            photo = None if embedding is None else embedding.photo
+            return self._add(name, History.begin(face, picture), embedding=embedding, photo=photo, saved=saved)
+
+    def add_history(self, history: History, *, name: str, photo: Photo | None = None) -> LibraryFace:
+        """Put a face with its history into the library. Raises Busy when the library is full."""
+        with self.lock:
+            return self._add(name, history, photo=photo)
+
+    def _add(self, name: str, history: History, **options: Any) -> LibraryFace:
+        if len(self.faces) >= MAX_FACES:
+            raise Busy(f"The library holds {MAX_FACES} faces, which is all it can. Save some and delete them here.")
+        new = LibraryFace(secrets.token_hex(6), self._free_name(name), history, **options)
+        self.faces[new.id] = new
+        return new
 
     def rename_face(self, face_id: str, name: str) -> None:
         """Give a face another name; an empty one is ignored, and a taken one gets a number."""
@@ -129,6 +164,25 @@ class Session:
         """Ask the embedding under way to stop after its step."""
         if self.embedding is not None:
             self.embedding.stopping.set()
+
+    def begin_job(self, tab: str) -> threading.Event:
+        """A tab begins something that takes a while; the event says when to stop. What it had under way stops."""
+        with self.lock:
+            self.stop_job(tab)
+            self._jobs[tab] = threading.Event()
+            return self._jobs[tab]
+
+    def stop_job(self, tab: str) -> None:
+        """Ask what a tab has under way to stop."""
+        with self.lock:
+            if tab in self._jobs:
+                self._jobs[tab].set()
+
+    def stop_everything(self) -> None:
+        """The visitor has left."""
+        self.stop()
+        for tab in list(self._jobs):
+            self.stop_job(tab)
 
     def _free_name(self, name: str) -> str:
         name = " ".join(name.split())[:NAME_LENGTH] or "Face"
@@ -182,7 +236,7 @@ class Sessions:
             over = [visitor for visitor, (_, until) in self._sessions.items() if until <= now]
             gone = [self._sessions.pop(visitor)[0] for visitor in over]
         for session in gone:
-            session.stop()
+            session.stop_everything()
 
     def _begin(self) -> Session:
         if len(self._sessions) >= self._limit:

@@ -105,8 +105,10 @@ def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_
         aligned = target(session)
         if aligned is None:
             raise BadSetting("Choose a face first: open a photo in Upload & align.")
-        name = session.photo.name if session.photo is not None else session.embedding.name
-        yield from run(session, Embedding(aligned, read_controls(values), name))
+        on_desk = session.photo is not None and session.photo.aligned is aligned
+        photo = session.photo if on_desk else session.embedding.photo
+        name = session.embedding.name if photo is None else photo.name
+        yield from run(session, Embedding(aligned, read_controls(values), name, photo))
 
     @friendly
     def on_continue(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:

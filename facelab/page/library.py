@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import secrets
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -15,14 +13,17 @@ from facelab.face import Face
 from facelab.media import save_png
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.page.examples import load_examples
+from facelab.page.parcels import parcel
 from facelab.page.parts import part
-from facelab.page.pictures import png_uri
+from facelab.page.pictures import THUMB_SIDE, jpeg_uri
 from facelab.sessions import LibraryFace, Session
 
 
 @dataclass(frozen=True)
 class Library:
-    """The rail in the page. Its `opened` event tells the tabs which face was clicked, by `event.id`."""
+    """The rail in the page. Its `open` event says which face was clicked beside Upload and Embed, by `event.id`; the
+    editing tabs' pickers hear of it in the browser.
+    """
 
     rail: gr.HTML
 
@@ -70,9 +71,9 @@ def build_library(backstage: Backstage) -> Library:
         face = session.faces.get(event.id)
         if face is None:
             raise gr.Error("This face is not in the library any more.", print_exception=False)
-        parcel = _parcel(face, event.kind)
+        file = _parcel(face, event.kind)
         face.saved = True
-        return gr.update(value=library.show(session), parcel=parcel)
+        return gr.update(value=library.show(session), parcel=file)
 
     quiet = {"outputs": rail, "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     rail.rename(on_rename, **quiet)
@@ -85,26 +86,21 @@ def build_library(backstage: Backstage) -> Library:
 
 def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
     opened = face.embedding is not None and face.embedding is session.embedding
-    return {"id": face.id, "name": face.name, "picture": png_uri(face.picture), "saved": face.saved, "open": opened}
+    picture = jpeg_uri(face.picture, side=THUMB_SIDE * 2, quality=88)
+    edits = face.history.at
+    return {"id": face.id, "name": face.name, "picture": picture, "saved": face.saved, "open": opened, "edits": edits}
 
 
 def _parcel(face: LibraryFace, kind: str) -> dict[str, str]:
-    """A file inside the page's own message, so that it never lies in a served folder."""
     buffer = io.BytesIO()
     if kind == "npz":
-        mime = "application/octet-stream"
         face.face.save(buffer)
     else:
-        mime = "image/png"
-        from_photo = face.face.crop is not None
         save_png(
-            face.picture, buffer, model=face.face.latent.model, operations=face.face.operations, from_photo=from_photo
+            face.picture,
+            buffer,
+            model=face.face.latent.model,
+            operations=face.history.operations,
+            from_photo=face.history.from_photo,
         )
-    data = buffer.getvalue()
-    name = "".join(letter if letter.isalnum() else "-" for letter in face.name).strip("-") or "face"
-    return {
-        "number": secrets.token_hex(4),
-        "name": f"{name}.{kind}",
-        "mime": mime,
-        "data": base64.b64encode(data).decode("ascii"),
-    }
+    return parcel(buffer.getvalue(), face.name, "npz" if kind == "npz" else "png")

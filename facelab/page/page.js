@@ -11,6 +11,9 @@
     face: "M12 21c4 0 6.5-3.6 6.5-9S16 3 12 3 5.500 6.600 5.500 12 8 21 12 21zM9.500 11v.5M14.500 11v.5M9.500 15.500c1.500 1.200 3.500 1.200 5 0",
     trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13", image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9.500v.01",
     file: "M6 3h8l4 4v14H6zM14 3v4h4M9 14l3 3 3-3M12 11v6", sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.400 1.400M17.600 17.600 19 19M5 19l1.400-1.400M17.600 6.400 19 5",
+    compare: "M12 3v18M4 6h5v12H4zM15 6h5v12h-5", hold: "M9 11V5.500a1.500 1.500 0 0 1 3 0V11m0-1V9a1.500 1.500 0 0 1 3 0v2m0-1a1.500 1.500 0 0 1 3 0v4.500c0 3.600-2.300 6-5.800 6-2.700 0-4.100-1.100-5.300-3.200L5 13.500a1.500 1.500 0 0 1 2.500-1.600L9 14",
+    copy: "M9 9h11v11H9zM15 9V4H4v11h5", save: "M12 4v11m0 0 5-5m-5 5-5-5M4 19h16", share: "M17 8a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5zM7 14.500a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5zM17 21a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5zM9.200 10.800l5.600-4M9.200 13.200l5.600 4",
+    undo: "M4 9h10a6 6 0 0 1 0 12h-3M4 9l4-4M4 9l4 4", redo: "M20 9H10a6 6 0 0 0 0 12h3M20 9l-4-4M20 9l-4 4", film: "M4 5h16v14H4zM8 5v14M16 5v14M4 9.700h4M4 14.300h4M16 9.700h4M16 14.300h4", grid: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
     moon: "M20 14.500A8.500 8.500 0 1 1 9.500 4a7 7 0 0 0 10.500 10.500z", check: "M5 12.500 10 17.500 19.500 7",
   };
 
@@ -48,7 +51,18 @@
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   };
 
-  window.facelab = { el, svg, icon, button, save, unsaved: 0 };
+  // A data URI as a file, for the clipboard and for sharing.
+  const blobOf = (uri) => {
+    const [head, data] = uri.split(",");
+    return new Blob([Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))], { type: head.slice(5).split(";")[0] });
+  };
+
+  const tabs = () => [...document.querySelectorAll("#fl-tabs > .tab-wrapper [role=tab]")];
+  const openTab = () => tabs().find((tab) => tab.getAttribute("aria-selected") === "true")?.dataset.tabId;
+  const goTo = (id) => tabs().find((tab) => tab.dataset.tabId === id)?.click();
+
+  // faces: the library, as its rail shows it. subject: the id of the face that is open.
+  window.facelab = { el, svg, icon, button, save, blobOf, openTab, goTo, unsaved: 0, faces: [], subject: null };
 
   // Light or dark: what was chosen here before, else what the system prefers.
   const stored = (() => { try { return localStorage.getItem("facelab-theme"); } catch { return null; } })();
@@ -71,6 +85,11 @@
   addEventListener("focusin", ({ target }) => {
     const group = target.type === "radio" ? target.closest("fieldset") : null;
     group?.querySelectorAll("input[type=radio]").forEach((each, _, all) => { each.name = all[0].name; });
+  });
+
+  // Tabs: one row that scrolls where it must, the open one in sight, arrow keys between them.
+  addEventListener("click", ({ target }) => {
+    target.closest?.("#fl-tabs > .tab-wrapper [role=tab]")?.scrollIntoView({ block: "nearest", inline: "center", behavior: "smooth" });
   });
 
   // Faces that were made and never saved go with the page: ask before it closes.

@@ -11,6 +11,8 @@ from facelab.page.api import build_api
 from facelab.page.backstage import Backstage
 from facelab.page.embed import build_embed_tab
 from facelab.page.library import build_library
+from facelab.page.mix import build_mix_tab
+from facelab.page.morph import build_morph_tab
 from facelab.page.theme import build_theme
 from facelab.page.upload import build_upload_tab
 from facelab.photo import MAX_BYTES
@@ -20,7 +22,7 @@ from facelab.worker import Worker
 
 FOLDER = Path(__file__).parent
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-PROMISE = "Carry a portrait into the latent space of a face generator."
+PROMISE = "Edit a portrait in the latent space of a face generator, and put it back into the photo."
 CACHE_SECONDS = 600  # how long the files of API answers lie in Gradio's cache
 
 
@@ -40,10 +42,12 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
             library = build_library(backstage)
             with (
                 gr.Column(scale=5, min_width=0, elem_id="fl-work"),
-                gr.Tabs(selected="upload", elem_id="fl-tabs") as tabs,
+                gr.Tabs(selected="upload", elem_id="fl-tabs", overflow_behavior="wrap") as tabs,
             ):
                 lead_on = build_upload_tab(backstage)
                 build_embed_tab(backstage, library, tabs, lead_on)
+                build_morph_tab(backstage, library)
+                build_mix_tab(backstage, library)
             with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
                 library.rail.render()
         build_api(backstage)

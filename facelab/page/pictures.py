@@ -19,6 +19,16 @@ def png_uri(pixels: np.ndarray) -> str:
     return _uri(buffer.getvalue(), "image/png")
 
 
+def png_file_uri(data: bytes) -> str:
+    """A finished PNG file, metadata and all, as a data URI."""
+    return _uri(data, "image/png")
+
+
+def gif_file_uri(data: bytes) -> str:
+    """A finished GIF file as a data URI."""
+    return _uri(data, "image/gif")
+
+
 def jpeg_uri(pixels: np.ndarray, *, side: int | None = None, quality: int = 90) -> str:
     """uint8 [H, W, 3] as a data URI, with a longest side of at most `side` pixels."""
     image = Image.fromarray(pixels)

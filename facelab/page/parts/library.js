@@ -35,28 +35,43 @@ const card = (face) => {
     keep.focus();
   };
   usual();
-  return el("li", { class: face.open ? "fl-face open" : "fl-face", "data-id": face.id },
-    button(`Show ${face.name}`, { class: "fl-face-picture", "aria-pressed": String(Boolean(face.open)), onclick: () => trigger("open", { id: face.id }) },
+  const open = face.id === facelab.subject;
+  return el("li", { class: open ? "fl-face open" : "fl-face", "data-id": face.id },
+    button(`Show ${face.name}`, { class: "fl-face-picture", "aria-pressed": String(open), onclick: () => show(face.id) },
       el("img", { src: face.picture, alt: "" })),
     el("div", { class: "fl-face-side" }, name, tools));
 };
 
-let parcel = null, known = new Set();
+// Where a face is edited, a click makes it the tab's face; beside Upload and Embed it shows the face there.
+const editing = () => !["upload", "embed"].includes(facelab.openTab());
+const show = (id) => {
+  facelab.subject = id;
+  if (!editing()) trigger("open", { id });
+  draw();
+};
+
+let parcel = null, known = new Set(), opened = null;
 const draw = () => {
   const faces = props.value?.faces || [];
   count.textContent = faces.length ? String(faces.length) : "";
   const typing = document.activeElement?.closest?.(".fl-face")?.dataset.id;  // a name being typed survives a redraw
   const draft = typing && document.activeElement.matches(".fl-name") ? document.activeElement : null;
   facelab.unsaved = faces.filter((face) => !face.saved).length;
+  const now = faces.find((face) => face.open)?.id, fresh = faces.find((face) => known.size && !known.has(face.id));
+  if (now && now !== opened) facelab.subject = now;
+  else if (fresh && (!facelab.subject || !editing())) facelab.subject = fresh.id;
+  opened = now;
   list.replaceChildren(...(faces.length ? faces.map(card) : [el("li", { class: "fl-empty" },
     el("p", {}, "Faces that you embed are kept here until you close the page."),
     el("button", { type: "button", class: "fl-button", onclick: () => trigger("examples", {}) }, icon("plus"), "Add the examples"))]));
-  const fresh = faces.find((face) => known.size && !known.has(face.id));
   if (fresh) { status.textContent = `${fresh.name} is in the library.`; list.querySelector(`[data-id="${fresh.id}"]`)?.classList.add("fresh"); }
   const again = draft && list.querySelector(`[data-id="${typing}"] .fl-name`);
   if (again) { again.value = draft.value; again.focus(); again.setSelectionRange(draft.selectionStart, draft.selectionEnd); }
   known = new Set(["", ...faces.map((face) => face.id)]);
+  facelab.faces = faces;
+  document.dispatchEvent(new Event("facelab:faces"));
 };
+facelab.addExamples = () => trigger("examples", {});
 
 draw();
 watch("value", draw);

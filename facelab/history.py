@@ -1,0 +1,154 @@
+"""What was done to one face, step by step: every state has a name, none is lost, and any can be gone back to.
+
+An edit is a step of the recipe on the latent, never on the last picture: the tenth edit is as sharp as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from facelab.face import Face, Recipe
+
+MAX_VERSIONS = 100  # of one face; the oldest edits are forgotten first, the original never
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """One state of a face.
+
+    title: what was done last, such as "Smile +1.5". steps: the recipe from the face's origin up to here. face: the
+    result. picture: the generator's, uint8 [R, R, 3]. others: the faces that the steps name, by the name they use.
+    """
+
+    title: str
+    steps: tuple[dict[str, Any], ...]
+    face: Face
+    picture: np.ndarray
+    others: Mapping[str, Face] = field(default_factory=dict)
+
+
+class History:
+    """The versions of one face: the original first, then one for each edit, and where the visitor stands among them."""
+
+    def __init__(self, versions: Sequence[Version]) -> None:
+        """versions: at least the original. The last one is where the history stands."""
+        self.versions = list(versions)
+        self.at = len(self.versions) - 1
+
+    @classmethod
+    def begin(cls, face: Face, picture: np.ndarray, *, title: str = "Original") -> History:
+        """The history of a face that nothing was done to yet."""
+        return cls([Version(title, (), face, picture)])
+
+    @property
+    def now(self) -> Version:
+        """The version that is shown and saved."""
+        return self.versions[self.at]
+
+    @property
+    def base(self) -> Face:
+        """The face that the recipe's steps start from."""
+        return self.versions[0].face
+
+    @property
+    def recipe(self) -> Recipe:
+        """The steps from the base to the version that is shown."""
+        return Recipe(self.base.latent.model, self.now.steps)
+
+    @property
+    def operations(self) -> list[str]:
+        """How the version that is shown was made, for the metadata of its pictures: no name of anyone in it."""
+        return [*self.base.operations, *(describe_step(step) for step in self.now.steps)]
+
+    @property
+    def from_photo(self) -> bool:
+        """Whether a photo is behind the version that is shown."""
+        return any(face.crop is not None for face in (self.base, self.now.face, *self.now.others.values()))
+
+    def record(self, version: Version) -> None:
+        """Add an edit after the version that is shown; what had been undone is forgotten."""
+        del self.versions[self.at + 1 :]
+        self.versions.append(version)
+        if len(self.versions) > MAX_VERSIONS:
+            del self.versions[1]
+        self.at = len(self.versions) - 1
+
+    def go(self, index: int) -> Version:
+        """Stand at another version, 0 for the original; an index beyond the ends is the nearest end."""
+        self.at = min(max(index, 0), len(self.versions) - 1)
+        return self.now
+
+    def undo(self) -> Version:
+        """One version back."""
+        return self.go(self.at - 1)
+
+    def redo(self) -> Version:
+        """One version on again."""
+        return self.go(self.at + 1)
+
+    def branch(self) -> History:
+        """A history of its own with everything up to here, for a face that goes another way."""
+        return History(self.versions[: self.at + 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a tab has made and shows, before it is kept.
+
+    name: the one that it would get in the library. title: of its last step. face: the new face. source: the history
+    that it goes on from, or None for a face that begins here. step: what was done, as a recipe says it; others: the
+    faces that the step names.
+    """
+
+    name: str
+    title: str
+    face: Face
+    source: History | None = None
+    step: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Face] = field(default_factory=dict)
+
+    @property
+    def before(self) -> Face | None:
+        """The face without any edit, which its picture is compared with; None where nothing of its photo is left."""
+        if self.source is None or (self.face.crop is None and self.source.base.crop is not None):
+            return None
+        return self.source.base
+
+    @property
+    def steps(self) -> tuple[dict[str, Any], ...]:
+        """The whole recipe, this step the last."""
+        before = () if self.source is None else self.source.now.steps
+        return (*before, dict(self.step)) if self.step else before
+
+    @property
+    def operations(self) -> list[str]:
+        """How the face was made, for the metadata of its pictures: no name of anyone in it."""
+        origin = self.face if self.source is None else self.source.base
+        return [*origin.operations, *(describe_step(step) for step in self.steps)]
+
+    @property
+    def from_photo(self) -> bool:
+        """Whether a photo is behind the face."""
+        origin = self.face if self.source is None else self.source.base
+        return any(each.crop is not None for each in (self.face, origin, *self.others.values()))
+
+    def history(self, picture: np.ndarray) -> History:
+        """The history of this result as a face of its own. picture: the generator's, uint8 [R, R, 3]."""
+        if self.source is None:
+            return History.begin(self.face, picture, title=self.title)
+        history = self.source.branch()
+        if self.step:
+            others = {**history.now.others, **self.others}
+            history.record(Version(self.title, self.steps, self.face, picture, others))
+        return history
+
+
+def describe_step(step: Mapping[str, Any]) -> str:
+    """A step in a few words without anybody's name: "attribute smile 1.5", "morph 0.5", "crossover"."""
+    words = [str(step.get("op", "edit")), str(step.get("id", ""))]
+    amount = next((step[key] for key in ("strength", "t") if isinstance(step.get(key), (int, float))), None)
+    return " ".join(word for word in (*words, "" if amount is None else f"{amount:g}") if word)

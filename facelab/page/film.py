@@ -1,0 +1,124 @@
+"""Films and strips of frames: made frame by frame with progress, stopped at will, saved in several formats."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facelab import media
+from facelab.errors import BadSetting
+from facelab.media import contact_sheet, save_png
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.parcels import parcel
+from facelab.page.parts import part
+from facelab.page.pictures import gif_file_uri, jpeg_uri
+from facelab.page.viewer import QUIET
+from facelab.sessions import Session
+
+KINDS = [("gif", "GIF"), ("mp4", "MP4"), ("webp", "WebP"), ("png", "PNG strip")]
+STRIP_FRAMES = 12  # of a long film that are shown side by side in its strip
+TOLD_SECONDS = 0.15  # at most so often goes progress to the browser
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A film that a tab has made: frames uint8 [S, S, 3], frames a second, and what its files say and are called."""
+
+    frames: list[np.ndarray]
+    fps: float
+    name: str
+    model: str
+    operations: list[str]
+    from_photo: bool
+
+
+@dataclass(frozen=True)
+class Film:
+    """A tab's film, drawn by parts/film.js."""
+
+    view: gr.HTML
+    backstage: Backstage
+    tab: str
+
+    def make(
+        self,
+        session: Session,
+        frames: Callable[[], Iterator[np.ndarray]],
+        *,
+        total: int,
+        fps: float,
+        name: str,
+        operations: list[str],
+        from_photo: bool,
+        strip: bool = False,
+    ) -> Iterator[dict[str, Any]]:
+        """Make the frames on the device, one slice each, and tell how far it is: updates of the view.
+
+        strip: show the frames side by side instead of a film.
+        """
+        stopping, made, told = session.begin_job(self.tab), [], time.monotonic()
+        yield self._running("Waiting for the device …", 0)
+        with closing(self.backstage.worker.iterate(frames)) as steps:
+            for frame in steps:
+                made.append(frame)
+                if stopping.is_set():
+                    break
+                if time.monotonic() - told > TOLD_SECONDS:
+                    told = time.monotonic()
+                    yield self._running(f"Frame {len(made)} of {total}", 0.9 * len(made) / max(total, 1))
+        if stopping.is_set():
+            yield {"state": "done", "text": f"Stopped at frame {len(made)} of {total}.", "kinds": []}
+            return
+        yield self._running("Putting the frames together …", 0.95)
+        clip = Clip(made, fps, name, self.backstage.studio.card.name, operations, from_photo)
+        session.clips[self.tab] = clip
+        picture = jpeg_uri(_strip(clip)) if strip else gif_file_uri(encode(clip, "gif"))
+        text = f"{total} frames" + ("" if strip else f", {total / fps:.1f} s")
+        yield {"state": "done", "text": text, "picture": picture, "kinds": KINDS, "wide": strip}
+
+    def _running(self, text: str, fraction: float) -> dict[str, Any]:
+        return {"state": "running", "text": text, "fraction": fraction}
+
+
+def build_film(backstage: Backstage, tab: str) -> Film:
+    """Make a tab's film where it is called, and wire its buttons."""
+    view = part("film", {"state": "idle"}, tag=tab, parcel=None)
+
+    @friendly
+    def on_save(event: gr.EventData, request: gr.Request) -> Any:
+        clip = backstage.visitor(request).clips.get(tab)
+        if clip is None or event.kind not in dict(KINDS):
+            raise BadSetting("This film is not there any more. Make it again.")
+        return gr.update(parcel=parcel(encode(clip, event.kind), clip.name, event.kind))
+
+    @friendly
+    def on_stop(request: gr.Request) -> None:
+        backstage.visitor(request).stop_job(tab)
+
+    view.save(on_save, None, view, **QUIET)
+    view.stop(on_stop, None, None, queue=False, **QUIET)
+    return Film(view, backstage, tab)
+
+
+def encode(clip: Clip, kind: str) -> bytes:
+    """The film as a file of a kind: "gif", "mp4", "webp", or its strip as a "png"."""
+    buffer = io.BytesIO()
+    said = {"model": clip.model, "operations": clip.operations, "from_photo": clip.from_photo}
+    if kind == "png":
+        save_png(_strip(clip), buffer, **said)
+    else:
+        getattr(media, f"save_{kind}")(clip.frames, buffer, fps=clip.fps, **said)
+    return buffer.getvalue()
+
+
+def _strip(clip: Clip) -> np.ndarray:
+    count = min(len(clip.frames), STRIP_FRAMES)
+    places = np.linspace(0, len(clip.frames) - 1, count).round().astype(int)
+    return contact_sheet([clip.frames[place] for place in places], columns=count)

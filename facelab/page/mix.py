@@ -1,0 +1,161 @@
+"""The tab Mix: averages, arithmetic, neighbours, random faces, and two faces in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from facelab.errors import BadSetting
+from facelab.face import Face
+from facelab.history import Result
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.library import Library
+from facelab.page.picker import picked, picked_faces, picker
+from facelab.page.sheet import Sheet, build_sheet
+from facelab.page.viewer import QUIET, build_viewer
+from facelab.sessions import LibraryFace, Session
+
+WAYS = {
+    "average": ("Average", "Average them", "The mean of all chosen faces."),
+    "arithmetic": ("Arithmetic", "Calculate", "Add what one face has and take away what another has."),
+    "combine": ("Combine two", "Combine them", "One face out of two, half of each."),
+    "neighbours": ("Neighbours", "Draw the neighbours", "Faces that lie close to one face."),
+    "random": ("Random", "Draw faces", "New faces, drawn from the generator."),
+}
+COLUMNS = 9
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def build_mix_tab(backstage: Backstage, library: Library) -> None:
+    """Build the tab."""
+    studio, worker = backstage.studio, backstage.worker
+    with gr.Tab("Mix", id="mix"):
+        with gr.Row(elem_classes="fl-split"):
+            with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
+                viewer = build_viewer(backstage, library, "mix", hint="Many faces in, one face out")
+            with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
+                way = gr.Radio(
+                    [(words[0], name) for name, words in WAYS.items()],
+                    value="average",
+                    label="What to do",
+                    info=WAYS["average"][2],
+                    elem_classes=["fl-segmented", "fl-wrap"],
+                )
+                several = picker("Faces", "mix-several", several=True, letters=True)
+                with gr.Column(visible=False, min_width=0) as for_arithmetic:
+                    expression = gr.Textbox(
+                        "A + B - C",
+                        label="Expression",
+                        max_lines=1,
+                        info="The letters are the chosen faces; numbers weigh them, as in A + 0.5 B - 0.5 C.",
+                    )
+                with gr.Column(visible=False, min_width=0) as for_neighbours:
+                    centre = picker("Face", "mix-centre")
+                    radius = gr.Slider(
+                        0.05,
+                        1,
+                        0.25,
+                        step=0.05,
+                        label="Distance",
+                        info="How far from the face; at 1 they are strangers.",
+                    )
+                with gr.Column(visible=False, min_width=0) as for_random:
+                    truncation = gr.Slider(
+                        0, 1, 0.7, step=0.05, label="Truncation", info="0 is the mean face, 1 the full variety."
+                    )
+                    count = gr.Slider(9, 63, 27, step=9, label="How many", info="Faces on the sheet.")
+                with gr.Column(visible=False, min_width=0) as for_seed:
+                    seed = gr.Number(
+                        1, label="Seed", precision=0, minimum=0, info="The same seed draws the same faces."
+                    )
+                with gr.Row(elem_classes="fl-actions"):
+                    act = gr.Button(WAYS["average"][1], variant="primary", size="lg")
+        sheet = build_sheet(backstage, "mix", viewer)
+
+    def on_way(name: str) -> list[Any]:
+        sheets, words = name in ("neighbours", "random"), WAYS[name]
+        return [
+            gr.Radio(info=words[2]),
+            gr.HTML(visible=not sheets),
+            gr.Column(visible=name == "arithmetic"),
+            gr.Column(visible=name == "neighbours"),
+            gr.Column(visible=name == "random"),
+            gr.Column(visible=sheets),
+            gr.Button(words[1]),
+        ]
+
+    def mixed(session: Session, values: dict[Any, Any]) -> Result:
+        name, faces = values[way], picked_faces(session, values[several])
+        if name == "combine":
+            if len(faces) != 2:
+                raise BadSetting(f"Choose exactly two faces to combine; {len(faces)} are chosen.")
+            return made(faces, studio.combine(faces[0].face, faces[1].face), {"op": "combine", "with": faces[1].name})
+        if name == "arithmetic":
+            if not 1 <= len(faces) <= len(LETTERS):
+                raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
+            named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
+            text = str(values[expression])[:200]
+            step = {"op": "mix", "face": "A", "expression": text}
+            return made(faces, studio.mix(text, named), step, title=text, others=named)
+        if len(faces) < 2:
+            raise BadSetting("Choose two or more faces to average.")
+        step = {"op": "average", "with": [each.name for each in faces[1:]]}
+        return made(faces, studio.average([each.face for each in faces]), step)
+
+    def made(
+        faces: list[LibraryFace], face: Face, step: dict[str, Any], *, title: str = "", others: Any = None
+    ) -> Result:
+        names = [each.name for each in faces]
+        short = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{len(names)} faces"
+        said = {"average": f"Average of {short}", "combine": f"{short}, combined"}.get(step["op"], title)
+        others = {each.name: each.face for each in faces[1:]} if others is None else others
+        return Result(short if len(names) > 1 else names[0], said, face, faces[0].history, step, others)
+
+    def draw(session: Session, values: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+        stopping = session.begin_job("mix")
+        name = values[way]
+        title = "Neighbours" if name == "neighbours" else "Random faces"
+        yield {"title": title, "running": True, "text": "Drawing …"}
+        drawing, seeded = [], int(values[seed] or 0)
+        if name == "neighbours":
+            centre_face = picked(session, values[centre], "Face")
+            title = f"Neighbours of {centre_face.name}"
+            faces = studio.neighbours(centre_face.face, 63, radius=float(values[radius]), seed=seeded)
+            source = centre_face.history
+        else:
+            options = {"seed": seeded, "truncation": float(values[truncation])}
+            faces, source = [face for face, _ in worker.run(studio.sample, int(values[count]), **options)], None
+        for first in range(0, len(faces), COLUMNS):
+            drawing += worker.run(studio.render_many, faces[first : first + COLUMNS])
+            if stopping.is_set():
+                break
+            yield {"title": title, "running": True, "text": f"{len(drawing)} of {len(faces)}"}
+
+        def take(index: int) -> Result:
+            if source is None:
+                name = f"Random face {seeded}.{index + 1}"
+                return Result(name, f"Random face {index + 1} of seed {seeded}", faces[index])
+            step = {"op": "neighbour", "number": index, "radius": float(values[radius]), "seed": seeded}
+            return Result(f"{centre_face.name} {index + 1}", f"Neighbour {index + 1}", faces[index], source, step)
+
+        labels = [f"Take {title.lower().rstrip('s')} {number + 1}" for number in range(len(drawing))]
+        made_sheet = Sheet(title, COLUMNS, drawing, labels, take)
+        session.sheets["mix"] = made_sheet
+        yield made_sheet.view()
+
+    @friendly
+    def on_act(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        session = backstage.visitor(request)
+        if values[way] in ("neighbours", "random"):
+            for update in draw(session, values):
+                yield {sheet: update}
+        else:
+            yield {viewer.view: viewer.show(session, mixed(session, values))}
+
+    inputs = {way, several, expression, centre, radius, truncation, count, seed}
+    shown = [way, several, for_arithmetic, for_neighbours, for_random, for_seed, act]
+    way.input(on_way, way, shown, **QUIET)
+    act.click(on_act, inputs, [viewer.view, sheet], **QUIET)
+    expression.submit(on_act, inputs, [viewer.view, sheet], **QUIET)

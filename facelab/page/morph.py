@@ -1,0 +1,114 @@
+"""The tab Morph: a face between two, anywhere on the way, and the film of the whole way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from facelab.history import Result
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.film import build_film
+from facelab.page.library import Library
+from facelab.page.picker import picked, picker
+from facelab.page.viewer import LIVE, QUIET, build_viewer
+from facelab.sessions import LibraryFace, Session
+
+PATHS = {
+    "w+": ("linear", "w+"),
+    "w": ("linear", "w"),
+    "z": ("spherical", "z"),
+}
+
+
+def build_morph_tab(backstage: Backstage, library: Library) -> None:
+    """Build the tab."""
+    studio = backstage.studio
+    with gr.Tab("Morph", id="morph"), gr.Row(elem_classes="fl-split"):
+        with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
+            viewer = build_viewer(backstage, library, "morph", hint="Two faces, and every face between them")
+        with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
+            first = picker("From", "morph-first")
+            second = picker("To", "morph-second", place=1)
+            position = gr.Slider(
+                0, 1, 0.5, step=0.01, label="Position", info="0 is the first face, 1 the second; drag to scrub."
+            )
+            with gr.Row(elem_classes="fl-actions"):
+                make = gr.Button("Make the film", variant="primary", size="lg")
+            film = build_film(backstage, "morph")
+            with gr.Accordion("Film settings", open=False):
+                with gr.Row(elem_classes="fl-pairs"):
+                    frames = gr.Slider(10, 180, 60, step=2, label="Frames", info="More make it longer and smoother.")
+                    fps = gr.Slider(5, 50, 25, step=1, label="Frames a second", info="How fast they follow.")
+                easing = gr.Radio(
+                    [("Even", "linear"), ("Slow at the ends", "smooth")],
+                    value="smooth",
+                    label="Easing",
+                    info="Whether it moves evenly, or starts and ends gently.",
+                    elem_classes="fl-segmented",
+                )
+                back = gr.Checkbox(True, label="There and back", info="Returns to the first face, so that it can loop.")
+            with gr.Accordion("Advanced", open=False):
+                path = gr.Radio(
+                    [("Every layer (w+)", "w+"), ("One style (w)", "w"), ("On the sphere (z)", "z")],
+                    value="w+",
+                    label="Way",
+                    info="w+ goes straight for each layer and starts and ends at the faces themselves; w goes between "
+                    "their nearest plain styles; z goes round the sphere that random faces come from, and needs faces "
+                    "that were embedded in z.",
+                )
+
+    def between(session: Session, values: dict[Any, Any]) -> Result:
+        one, other = both(session, values)
+        t, (way, space) = float(values[position]), PATHS[values[path]]
+        step = {"op": "morph", "with": other.name, "t": t, "path": way, "space": space}
+        return Result(
+            name=f"{one.name} and {other.name}",
+            title=f"Morph, {100 * t:.0f}% {other.name}",
+            face=studio.morph(one.face, other.face, t, path=way, space=space),
+            source=one.history,
+            step=step,
+            others={other.name: other.face},
+        )
+
+    def both(session: Session, values: dict[Any, Any]) -> tuple[LibraryFace, LibraryFace]:
+        return picked(session, values[first], "From"), picked(session, values[second], "To")
+
+    @friendly
+    def on_move(values: dict[Any, Any], request: gr.Request) -> Any:
+        session = backstage.visitor(request)
+        return {viewer.view: viewer.show(session, between(session, values), moving=True)}
+
+    @friendly
+    def on_pick(values: dict[Any, Any], request: gr.Request) -> Any:
+        session = backstage.visitor(request)
+        if not all((values[each] or {}).get("chosen") for each in (first, second)):
+            return {viewer.view: viewer.empty("Choose two faces")}
+        return {viewer.view: viewer.show(session, between(session, values))}
+
+    @friendly
+    def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        session = backstage.visitor(request)
+        one, other = both(session, values)
+        way, space = PATHS[values[path]]
+        options = {"easing": values[easing], "there_and_back": bool(values[back]), "path": way, "space": space}
+        total = int(values[frames])
+        updates = film.make(
+            session,
+            lambda: studio.morph_frames(one.face, other.face, frames=total, **options),
+            total=total,
+            fps=float(values[fps]),
+            name=f"{one.name} to {other.name}",
+            operations=[*one.history.operations, "morph"],
+            from_photo=one.history.from_photo or other.history.from_photo,
+        )
+        for update in updates:
+            yield {film.view: update}
+
+    inputs = {first, second, position, path}
+    for event in (first.pick, second.pick):
+        event(on_pick, inputs, [viewer.view], **QUIET, trigger_mode="always_last")
+    path.input(on_pick, inputs, [viewer.view], **QUIET)
+    position.input(on_move, inputs, [viewer.view], **LIVE)
+    make.click(on_make, {*inputs, frames, fps, easing, back}, [film.view], **QUIET)

@@ -1,0 +1,67 @@
+// Faces of the library to choose from. value: {chosen: [ids]}; props title, info, place, several, letters.
+const { el, icon } = facelab;
+const root = element.querySelector(".fl-picker");
+const { title, info, place, several, letters } = props;
+
+const list = el("div", { class: "fl-picker-faces", role: several ? "group" : "radiogroup", "aria-label": title });
+const tally = el("span", { class: "fl-count" });
+const clear = el("button", { type: "button", class: "fl-link", hidden: true, onclick: () => choose([]) }, "Clear");
+const empty = el("div", { class: "fl-picker-empty" }, el("span", {}, "Faces from your library appear here."),
+  place === 0 || several ? el("button", { type: "button", class: "fl-mini", onclick: () => facelab.addExamples() }, "Add the examples") : "");
+root.append(el("div", { class: "fl-picker-head" }, el("b", {}, title), several ? tally : "", several ? clear : ""),
+  info ? el("p", { class: "fl-small fl-muted" }, info) : "", list, empty);
+
+let subject = null;
+const chosen = () => props.value?.chosen || [];
+const choose = (ids) => {
+  props.value = { chosen: ids };
+  draw();
+  setTimeout(() => trigger("pick", {}));
+};
+const pick = (id) => choose(several ? (chosen().includes(id) ? chosen().filter((each) => each !== id) : [...chosen(), id]) : [id]);
+
+// What is chosen before anybody chooses: the open face, or the ones after it. Deleted faces are let go of.
+const settle = () => {
+  if (root.offsetParent === null) return;
+  const ids = (facelab.faces || []).map((face) => face.id);
+  const still = chosen().filter((id) => ids.includes(id));
+  if (!several && place === 0 && facelab.subject && facelab.subject !== subject && ids.includes(facelab.subject)) {
+    subject = facelab.subject;
+    if (still[0] !== subject) { choose([subject]); return; }
+  }
+  if (!several && place >= 0 && !still.length && ids.length) {
+    const from = Math.max(ids.indexOf(facelab.subject), 0);
+    choose([ids[(from + place) % ids.length]]);
+    return;
+  }
+  if (still.length !== chosen().length) choose(still);
+  else draw();
+};
+
+const draw = () => {
+  const faces = facelab.faces || [], now = chosen();
+  const focused = [...list.children].indexOf(document.activeElement);
+  empty.hidden = faces.length > 0;
+  list.hidden = !faces.length;
+  tally.textContent = now.length ? String(now.length) : "";
+  clear.hidden = !now.length;
+  const stop = Math.max(faces.findIndex((face) => now.includes(face.id)), 0);
+  list.replaceChildren(...faces.map((face, index) => el("button", {
+    type: "button", class: "fl-pick", role: several ? "checkbox" : "radio", "aria-checked": String(now.includes(face.id)),
+    "aria-label": letters && now.includes(face.id) ? `${face.name}, ${String.fromCharCode(65 + now.indexOf(face.id))}` : face.name, title: face.name, tabindex: several || index === stop ? "0" : "-1", onclick: () => pick(face.id),
+    onkeydown: (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const next = (index + step + faces.length) % faces.length;
+      list.children[next].focus();
+      if (!several) pick(faces[next].id);
+    },
+  }, el("img", { src: face.picture, alt: "" }), several && now.includes(face.id) ? el("span", { "aria-hidden": "true" }, letters ? String.fromCharCode(65 + now.indexOf(face.id)) : icon("check")) : "")));
+  if (focused >= 0) list.children[Math.min(focused, list.children.length - 1)]?.focus({ preventScroll: true });
+};
+
+draw();
+watch("value", draw);
+document.addEventListener("facelab:faces", settle);
+new ResizeObserver(settle).observe(root);

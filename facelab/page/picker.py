@@ -1,0 +1,43 @@
+"""Face pickers: thumbnails of the library, one or several of them chosen. The browser fills them from the rail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from facelab.errors import BadSetting
+from facelab.page.parts import part
+from facelab.sessions import LibraryFace, Session
+
+MAX_CHOSEN = 63
+
+
+def picker(
+    title: str, tag: str, *, info: str = "", place: int = 0, several: bool = False, letters: bool = False
+) -> gr.HTML:
+    """A picker whose value is {"chosen": [ids]}; its `pick` event says that it changed.
+
+    tag: its own name in the page. info: one sentence of help. place: which face is chosen at first, 0 for the one that
+    is open in the library, 1 for the next, -1 for none. several: whether more than one can be chosen.
+    letters: mark them A, B, C in the order of choosing.
+    """
+    return part(
+        "picker", {"chosen": []}, tag=tag, title=title, info=info, place=place, several=several, letters=letters
+    )
+
+
+def picked(session: Session, value: Any, title: str) -> LibraryFace:
+    """The face that a picker has chosen. Raises BadSetting where there is none."""
+    faces = picked_faces(session, value)
+    if not faces:
+        raise BadSetting(f"Choose a face under “{title}”. The library's button adds the examples.")
+    return faces[0]
+
+
+def picked_faces(session: Session, value: Any) -> list[LibraryFace]:
+    """The faces that a picker has chosen, in the order of choosing; what was deleted meanwhile is left out."""
+    chosen = value.get("chosen") if isinstance(value, dict) else None
+    names = [each for each in chosen[:MAX_CHOSEN] if isinstance(each, str)] if isinstance(chosen, list) else []
+    with session.lock:
+        return [session.faces[name] for name in dict.fromkeys(names) if name in session.faces]

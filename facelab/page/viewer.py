@@ -1,0 +1,154 @@
+"""The main picture of an editing tab: before and after, photo or generator, and what to do with it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facelab.errors import BadSetting
+from facelab.history import Result
+from facelab.media import save_png
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.library import Library
+from facelab.page.parcels import file_name
+from facelab.page.parts import part
+from facelab.page.pictures import jpeg_uri, png_file_uri
+from facelab.sessions import LibraryFace, Photo, Session
+
+PICTURE_SIDE = 512
+MOVING_QUALITY = 85
+QUIET = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+LIVE = QUIET | {"queue": False, "trigger_mode": "always_last"}  # while a slider moves: the last place counts
+# Tabs that a result can be carried to, by their ids.
+USES = {
+    "attributes": "Attributes",
+    "morph": "Morph",
+    "crossover": "Style crossover",
+    "expression": "Expression",
+    "mix": "Mix",
+    "paste": "Back into the photo",
+}
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """One tab's main picture. `show` makes its update; what its buttons do is wired by `build_viewer`."""
+
+    view: gr.HTML
+    backstage: Backstage
+    library: Library
+    tab: str
+
+    def show(self, session: Session, result: Result, *, moving: bool = False, **more: Any) -> dict[str, Any]:
+        """Draw a result and remember it as what this tab shows.
+
+        moving: while a slider moves, for a light JPEG; at rest it is a PNG with its metadata. more: further props,
+        at rest.
+        """
+        session.results[self.tab] = result
+        pixels = self.draw(session, result)
+        value = {
+            "number": token_hex(4),
+            "name": file_name(result.name),
+            "caption": result.title,
+            "moving": moving,
+            "picture": jpeg_uri(pixels, quality=MOVING_QUALITY) if moving else self._png(pixels, result),
+            "photo": self._has_photo(result),
+            "detail": session.detail,
+        }
+        return value if moving else gr.update(value=value, before=self._before(session, result), **more)
+
+    def empty(self, hint: str) -> dict[str, Any]:
+        """No picture yet, and why."""
+        return {"hint": hint}
+
+    def draw(self, session: Session, result: Result) -> np.ndarray:
+        """The picture of a result, uint8 [512, 512, 3]."""
+        return self._picture(result.before, result.face, detail=session.detail)
+
+    def _before(self, session: Session, result: Result) -> str:
+        if result.before is None:
+            return ""
+        return jpeg_uri(self._picture(result.before, None, detail=session.detail), quality=92)
+
+    def _picture(self, before: Any, face: Any, *, detail: bool) -> np.ndarray:
+        run, picture = self.backstage.worker.run, self.backstage.studio.picture
+        if before is None:
+            return run(picture, face, detail=detail, size=PICTURE_SIDE)
+        return run(picture, before, face, detail=detail, size=PICTURE_SIDE)
+
+    def _has_photo(self, result: Result) -> bool:
+        return result.before is not None and result.before.crop is not None
+
+    def _png(self, pixels: np.ndarray, result: Result) -> str:
+        buffer = io.BytesIO()
+        model, operations = result.face.latent.model, result.operations
+        save_png(pixels, buffer, model=model, operations=operations, from_photo=result.from_photo)
+        return png_file_uri(buffer.getvalue())
+
+
+def build_viewer(
+    backstage: Backstage, library: Library, tab: str, *, hint: str, keep: str = "Keep in library"
+) -> Viewer:
+    """Make a tab's main picture where it is called, and wire its buttons.
+
+    hint: what an empty one says. keep: the words on the button that puts the result into the library.
+    """
+    uses = [{"tab": id, "title": title} for id, title in USES.items() if id != tab]
+    view = part("viewer", {"hint": hint}, tag=tab, before="", uses=uses, keep=keep, goto=None)
+    viewer = Viewer(view, backstage, library, tab)
+
+    def result_of(session: Session) -> Result:
+        if tab not in session.results:
+            raise BadSetting("There is no picture here yet. Choose a face first.")
+        return session.results[tab]
+
+    def keep_result(session: Session) -> LibraryFace:
+        result = result_of(session)
+        picture = backstage.worker.run(backstage.studio.render, result.face)
+        return session.add_history(result.history(picture), name=result.name, photo=photo_of(session, result))
+
+    @friendly
+    def on_detail(event: gr.EventData, request: gr.Request) -> Any:
+        session = backstage.visitor(request)
+        session.detail = bool(event.on)
+        result = result_of(session)
+        return viewer.show(session, result)
+
+    @friendly
+    def on_settle(request: gr.Request) -> Any:
+        session = backstage.visitor(request)
+        return viewer.show(session, result_of(session))
+
+    @friendly
+    def on_keep(request: gr.Request) -> Mapping[Any, Any]:
+        session = backstage.visitor(request)
+        keep_result(session)
+        return {library.rail: library.show(session)}
+
+    @friendly
+    def on_use(event: gr.EventData, request: gr.Request) -> Mapping[Any, Any]:
+        session = backstage.visitor(request)
+        kept = keep_result(session)
+        goto = {"number": token_hex(4), "id": kept.id, "tab": str(event.tab)}
+        return {library.rail: library.show(session), view: gr.update(goto=goto)}
+
+    view.detail(on_detail, None, view, **QUIET)
+    view.settle(on_settle, None, view, **QUIET)
+    view.keep(on_keep, None, [library.rail], **QUIET)
+    view.use(on_use, None, [library.rail, view], **QUIET)
+    return viewer
+
+
+def photo_of(session: Session, result: Result) -> Photo | None:
+    """The photo that a result can be pasted back into: that of the face it was made from."""
+    if result.face.crop is None or result.source is None:
+        return None
+    with session.lock:
+        return next((kept.photo for kept in session.faces.values() if kept.history.base is result.before), None)

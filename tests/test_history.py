@@ -1,0 +1,73 @@
+"""History: every state of a face has a name, none is lost, and an edit is a step on the latent."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from facelab.face import Face, Latent
+from facelab.history import MAX_VERSIONS, History, Result, Version, describe_step
+
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+SMILE = {"op": "attribute", "id": "smile", "strength": 1.5}
+
+
+def make_face(value: float = 0.0, *, crop: bool = False) -> Face:
+    return Face(Latent(torch.full((2, 4), value), "w+", "test"), crop=PICTURE if crop else None)
+
+
+def make_version(number: int) -> Version:
+    return Version(f"Edit {number}", ({**SMILE, "strength": number},), make_face(number), PICTURE)
+
+
+def test_undo_and_redo_walk_through_named_versions() -> None:
+    history = History.begin(make_face(), PICTURE)
+    history.record(make_version(1))
+    history.record(make_version(2))
+    assert [each.title for each in history.versions] == ["Original", "Edit 1", "Edit 2"]
+    assert history.undo().title == "Edit 1" and history.undo().title == "Original"
+    assert history.undo().title == "Original", "nothing lies before the original"
+    assert history.redo().title == "Edit 1" and history.go(99).title == "Edit 2"
+    assert history.recipe.steps == ({**SMILE, "strength": 2},)
+
+
+def test_an_edit_after_undo_forgets_what_was_undone() -> None:
+    history = History.begin(make_face(), PICTURE)
+    history.record(make_version(1))
+    history.record(make_version(2))
+    history.undo()
+    history.record(make_version(3))
+    assert [each.title for each in history.versions] == ["Original", "Edit 1", "Edit 3"]
+
+
+def test_a_long_history_keeps_the_original() -> None:
+    history = History.begin(base := make_face(), PICTURE)
+    for number in range(MAX_VERSIONS + 20):
+        history.record(make_version(number))
+    assert len(history.versions) == MAX_VERSIONS and history.base is base
+    assert history.now.title == f"Edit {MAX_VERSIONS + 19}"
+
+
+def test_a_result_goes_on_from_its_source_and_leaves_it_alone() -> None:
+    source = History.begin(make_face(crop=True), PICTURE)
+    source.record(Version("Smile +1.5", (SMILE,), make_face(1, crop=True), PICTURE))
+    style, step = make_face(2), {"op": "crossover", "with": "Ben", "strength": 1.0}
+    result = Result("Ann", "Style of Ben", make_face(3, crop=True), source, step, {"Ben": style})
+    history = result.history(PICTURE)
+    assert [each.title for each in history.versions] == ["Original", "Smile +1.5", "Style of Ben"]
+    assert history.now.steps == (SMILE, step) and history.now.others["Ben"] is style
+    assert len(source.versions) == 2 and result.before is source.base and result.from_photo
+
+
+def test_a_face_that_no_photo_is_left_of_is_compared_with_nothing() -> None:
+    source = History.begin(make_face(crop=True), PICTURE)
+    morph = Result("Both", "Morph", make_face(1), source, {"op": "morph", "with": "Ben", "t": 0.5})
+    assert morph.before is None
+    assert morph.from_photo, "a photo is behind it all the same, and its metadata says so"
+
+
+def test_what_is_said_of_a_picture_names_no_one() -> None:
+    assert describe_step(SMILE) == "attribute smile 1.5"
+    assert describe_step({"op": "morph", "with": "Ann from work", "t": 0.25}) == "morph 0.25"
+    result = Result("Ann", "x", make_face(crop=True), None, {"op": "express", "neutral": "Ann", "strength": -1})
+    assert result.operations == ["embed", "express -1"]
