@@ -111,19 +111,23 @@ def embed(
     settings: EmbedSettings = PRESETS["fast"],
     *,
     perceptual: Callable[[Tensor], Distance] | None = None,
+    encode: Callable[[Tensor], Tensor] | None = None,
     resume: EmbedState | None = None,
 ) -> Iterator[EmbedStep]:
     """Find the latent, and with `settings.refine` the delta, whose picture is `target`.
 
     target: uint8 [R, R, 3] RGB at the generator's resolution. perceptual: makes the distance to a target
-    [1, 3, R, R] in [-1, 1]; may be None only where perceptual_weight is 0. resume: the state of the last step of an
-    earlier run, which may have had other settings (more steps, or refine now on).
+    [1, 3, R, R] in [-1, 1]; may be None only where perceptual_weight is 0. encode: carries such a target to w+
+    [1, L, D], for settings.start "encoder". resume: the state of the last step of an earlier run, which may have had
+    other settings (more steps, or refine now on).
     Raises BadSetting for a target of another size, LatentMismatch for a state of another model or space.
     """
     if settings.perceptual_weight and perceptual is None:
         raise BadSetting("perceptual_weight is not 0, but embed was given no perceptual distance.")
+    if settings.start == "encoder" and encode is None and resume is None:
+        raise BadSetting(f"{generator.name} ships without an encoder. Start from the mean face.")
     task = _Task(generator, as_picture(target, generator), settings, perceptual)
-    state = resume or task.start()
+    state = resume or task.start(encode)
     if (state.model, state.space) != (generator.name, settings.space):
         raise LatentMismatch(
             f"This embedding was begun in {state.space} of {state.model}; it cannot go on in {settings.space} of "
@@ -196,11 +200,14 @@ class _Task:
         self.distance = perceptual(goal) if settings.perceptual_weight else None
         self.dtype = fast_dtype(goal.device)
 
-    def start(self) -> EmbedState:
+    def start(self, encode: Callable[[Tensor], Tensor] | None) -> EmbedState:
         settings, generator = self.settings, self.generator
         shape = generator.latent_shape(settings.space)
         random = torch.Generator().manual_seed(settings.seed)
-        if settings.start == "random":
+        if settings.start == "encoder" and settings.space != "z":
+            rows = encode(self.goal)[0]
+            values = rows if settings.space == "w+" else rows.mean(dim=0, keepdim=True)
+        elif settings.start == "random":
             values = (torch.rand(shape, generator=random) * 2 - 1).to(self.goal.device)
         elif settings.space == "z":
             draws = torch.randn(MEAN_CANDIDATES, shape[1], generator=random).to(self.goal.device)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from facelab.errors import BadSetting
 
 SPACES = ("z", "w", "w+")
-STARTS = ("mean", "random")
+STARTS = ("mean", "random", "encoder")
 SCHEDULES = ("constant", "cosine")
 PERCEPTUALS = ("discriminator", "vgg16")
 NOISES = ("constant", "resampled")
@@ -17,16 +17,17 @@ NOISES = ("constant", "resampled")
 class EmbedSettings:
     """How to embed. The defaults are Image2StyleGAN's (section 5) but for the perceptual network.
 
-    space: "w+" has a row a layer, "w" and "z" one row. start: "mean" (faces) or "random", uniform in [-1, 1] (anything
-    else; section 5.1). schedule: of the learning rate: "constant", or "cosine" after a warm-up over the first
-    `warm_up` of the steps. pixel_weight: of the mean squared difference of pixels in [-1, 1] (lambda_mse).
-    perceptual_weight: of the distance in features (lambda_percept), and perceptual: whose, "discriminator" or
-    "vgg16"; losses of the two are not on one scale. mean_weight: of the mean squared difference of w from its mean,
-    which keeps the latent where edits look natural. noise: "constant" or, visibly worse (figure 16), "resampled" at
-    each step. refine: whether to go on with pivotal tuning, for refine_steps at refine_learning_rate with
-    convolutions of rank refine_rank (lowered where the delta would take more than 500 kB). preview_every: steps
-    between pictures, 0 for none but the phases' last. patience: steps without getting better after which a phase ends
-    early, 0 for never. seed: of a random start and of the refinement's factors.
+    space: "w+" has a row a layer, "w" and "z" one row. start: "mean" (faces), "random", uniform in [-1, 1] (anything
+    else; section 5.1), or "encoder", what the model's encoder sees in the picture. schedule: of the learning rate:
+    "constant", or "cosine" after a warm-up over the first `warm_up` of the steps. pixel_weight: of the mean squared
+    difference of pixels in [-1, 1] (lambda_mse). perceptual_weight: of the distance in features (lambda_percept), and
+    perceptual: whose, "discriminator" or "vgg16"; losses of the two are not on one scale. mean_weight: of the mean
+    squared difference of w from its mean, which keeps the latent where edits look natural. noise: "constant" or,
+    visibly worse (figure 16), "resampled" at each step. refine: whether to go on with pivotal tuning, for
+    refine_steps at refine_learning_rate with convolutions of rank refine_rank (lowered where the delta would take
+    more than 500 kB). preview_every: steps between pictures, 0 for none but the phases' last. patience: steps without
+    getting better after which a phase ends early, 0 for never. seed: of a random start and of the refinement's
+    factors.
     Raises BadSetting for a value outside its range.
     """
 

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from facelab.allocator import keep_freed_memory
+from facelab.attribute_editing import AttributeEditing
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
 from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
-from facelab.embedding import EmbedState, EmbedStep, embed
+from facelab.embedding import EmbedState, EmbedStep, as_picture, embed
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import NoFaceFound
 from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
@@ -28,12 +29,13 @@ from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg
 
 if TYPE_CHECKING:
     from facelab.detection import FaceFinder, FoundFace
+    from facelab.encoder import Encoder
     from facelab.recognition import Recogniser
 
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
 
-class Studio(Editing):
+class Studio(AttributeEditing, Editing):
     """The models of one device, loaded at their first use and shared by every thread that calls.
 
     model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is.
@@ -95,9 +97,33 @@ class Studio(Editing):
         picture is the best one's, and on some previews in between. Closing the iterator stops.
         """
         steps = embed(
-            self.generator, aligned.image, settings, perceptual=self._perceptual(settings.perceptual), resume=resume
+            self.generator,
+            aligned.image,
+            settings,
+            perceptual=self._perceptual(settings.perceptual),
+            encode=self._encoder.encode if settings.start == "encoder" else None,
+            resume=resume,
         )
         return self._with_identity(steps, aligned)
+
+    def encode(self, aligned: AlignedFace) -> Face:
+        """Embed a face in one pass of the model's encoder: near at once, a likeness rather than the person.
+
+        Raises UnknownModel for a model that ships without an encoder.
+        """
+        rows = self._encoder.encode(as_picture(aligned.image, self.generator))[0]
+        return Face(
+            latent=Latent(rows.cpu(), "w+", self.card.name),
+            crop=aligned.crop,
+            quad=aligned.quad,
+            photo_size=aligned.photo_size,
+            model_sha256=self.card.sha256,
+        )
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the model ships with an encoder."""
+        return "encoder" in self.card.companions
 
     def _with_identity(self, steps: Iterator[EmbedStep], aligned: AlignedFace) -> Iterator[EmbedStep]:
         target = self._recogniser.vector(aligned.crop)
@@ -204,6 +230,12 @@ class Studio(Editing):
             return generator, discriminator
 
         return self._keep("networks", load)
+
+    @property
+    def _encoder(self) -> Encoder:
+        from facelab.encoder import load_encoder
+
+        return self._keep("encoder", lambda: load_encoder(self.generator))
 
     @property
     def _finder(self) -> FaceFinder:

@@ -44,8 +44,9 @@ class Direction:
 
     id, title, low, high, group: its name, and what the page calls it and its two ends. rows: (start, stop), the rows of
     w+ that it moves. held: ids of the attributes that a conditional edit keeps, by default. strength: what changes most
-    faces that lack it. difference: float32 [D], mean of w with it minus mean without. normal: float32 [D], unit length,
-    the linear direction. classifier: its logit on w, for gradient walks. quality: what was measured.
+    faces that lack it. difference: float32 [D], or [L, D] row by row: the mean latent with it minus that without it.
+    normal: of the same shape, the linear direction. classifier: its logit on w, for gradient walks. quality: what was
+    measured.
     """
 
     id: str
@@ -62,11 +63,15 @@ class Direction:
     quality: dict[str, Any] = field(default_factory=dict)
 
 
-def unit_vector(direction: Direction, *, method: str = "mean", held: Sequence[Direction] = ()) -> Tensor:
-    """The unit vector [D] that an edit goes along, orthogonal to the vectors of the attributes that are held."""
-    vector = direction.difference if method == "mean" else direction.normal
-    others = [other.difference if method == "mean" else other.normal for other in held if other.id != direction.id]
-    return nn.functional.normalize(orthogonal_to(vector, others), dim=0)
+def way_of(direction: Direction, *, method: str, held: Sequence[Direction], rows: slice, num_rows: int) -> Tensor:
+    """What strength 1 adds to the chosen rows, [R, D]: along the direction, orthogonal to those that are held."""
+    difference = _on_rows(direction.difference, rows, num_rows)
+    vectors = [
+        _on_rows(each.difference if method == "mean" else each.normal, rows, num_rows)
+        for each in (direction, *(other for other in held if other.id != direction.id))
+    ]
+    unit = nn.functional.normalize(orthogonal_to(vectors[0], vectors[1:]), dim=0)
+    return (unit * torch.dot(difference, unit)).reshape(-1, direction.difference.shape[-1])
 
 
 def orthogonal_to(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
@@ -75,6 +80,30 @@ def orthogonal_to(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
         return vector
     basis, _ = torch.linalg.qr(torch.stack(list(others), dim=1))
     return vector - basis @ (basis.T @ vector)
+
+
+def from_faces(id: str, title: str, with_it: Tensor, without: Tensor) -> Direction:
+    """A direction of one's own: the difference of the mean of faces with something [N, L, D] and without it [M, L, D].
+
+    Raises BadSetting where there is no face on one side, or no difference.
+    """
+    if not len(with_it) or not len(without):
+        raise BadSetting("A direction needs at least one face with the attribute and one without it.")
+    difference = with_it.mean(dim=0) - without.mean(dim=0)
+    if float(difference.norm()) < 1e-6:
+        raise BadSetting("The faces with the attribute are the same as those without it. Choose different ones.")
+    return Direction(
+        id=id,
+        title=title,
+        low="without",
+        high="with",
+        group="own",
+        rows=(0, with_it.shape[1]),
+        held=(),
+        strength=1.0,
+        difference=difference,
+        normal=difference / difference.norm(),
+    )
 
 
 def move(
@@ -97,8 +126,9 @@ def move(
         raise BadSetting(f"The method must be one of {', '.join(METHODS)}, not {method!r}.")
     if method == "gradient" and strength:
         return walk(latent, direction, strength, steps=WALK_STEPS, frames=1, held=held, rows=rows)[-1]
-    way = unit_vector(direction, method=method, held=held)
-    return _moved(latent, way * (strength * torch.dot(direction.difference, way)), rows or slice(*direction.rows))
+    chosen = rows or slice(*direction.rows)
+    way = way_of(direction, method=method, held=held, rows=chosen, num_rows=len(latent))
+    return _moved(latent, strength * way, chosen)
 
 
 def walk(
@@ -123,8 +153,8 @@ def walk(
         raise BadSetting(f"A walk needs at least one frame and no more frames than its {steps} steps, not {frames}.")
     chosen = rows or slice(*direction.rows)
     kept = [other for other in held if other.id != direction.id and other.classifier is not None]
-    straight = unit_vector(direction, held=held)
-    length = strength * float(torch.dot(direction.difference, straight)) / steps
+    straight = way_of(direction, method="mean", held=held, rows=chosen, num_rows=len(latent))
+    length = strength * float(straight.norm(dim=1).mean()) / steps
     place = start = latent[chosen].mean(dim=0)
     path = [latent]
     shown = {round((number + 1) * steps / frames) for number in range(frames)}
@@ -140,6 +170,11 @@ def _slope(direction: Direction, place: Tensor) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
         point = place.detach().clone()[None].requires_grad_()
         return torch.autograd.grad(direction.classifier(point).sum(), point)[0][0]
+
+
+def _on_rows(vector: Tensor, rows: slice, num_rows: int) -> Tensor:
+    """A vector [D] or [L, D] on the chosen rows, flat."""
+    return vector.expand(num_rows, -1)[rows].flatten()
 
 
 def _moved(latent: Tensor, offset: Tensor, rows: slice) -> Tensor:

@@ -1,0 +1,117 @@
+"""Attribute edits of a Studio: faces in, faces out, by the directions that ship with its model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from facelab.checkpoints.directions import load_directions
+from facelab.edits.attributes import METHODS, Direction, from_faces, move, walk
+from facelab.errors import BadSetting
+from facelab.face import Face, Latent
+
+if TYPE_CHECKING:
+    from facelab.checkpoints.cards import Card
+
+MOST = 5.0  # of a strength; the page's sliders end at 3
+
+
+class AttributeEditing:
+    """What a Studio does with attributes. The faces that come in are never changed."""
+
+    card: Card
+
+    def directions(self) -> dict[str, Direction]:
+        """The model's directions by id, in the order in which they are shown; none for a model without any."""
+        if "directions" not in self.card.companions:
+            return {}
+        return self._keep("directions", lambda: load_directions(self.card.name))
+
+    def edit(
+        self,
+        face: Face,
+        strengths: Mapping[str, float],
+        *,
+        method: str = "mean",
+        keep: Sequence[str] | None = None,
+        rows: slice | None = None,
+        own: Mapping[str, Direction] | None = None,
+    ) -> Face:
+        """A face with attributes changed; its delta and its photo stay.
+
+        strengths: by the direction's id; 1 is the distance between people without and with it, negative the other way.
+        method: "mean", "linear" or "gradient". keep: ids of attributes to hold, by default those that each direction
+        names itself; an attribute that is edited in the same call is never held. rows: of w+, by default each
+        direction's own. own: directions beside the model's, such as `new_direction` makes.
+        Raises BadSetting for an unknown attribute, method or strength.
+        """
+        known = {**self.directions(), **(own or {})}
+        latent = self._rows(face)
+        for name, strength in strengths.items():
+            direction = _find(known, name)
+            if not (math.isfinite(strength) and abs(strength) <= MOST):
+                raise BadSetting(f"The strength of {name} must lie between -{MOST:g} and {MOST:g}, not {strength}.")
+            if method not in METHODS:
+                raise BadSetting(f"The method must be one of {', '.join(METHODS)}, not {method!r}.")
+            if strength:
+                held = _held(direction, keep, known, strengths)
+                latent = move(latent, direction, float(strength), method=method, held=held, rows=self._range(rows))
+        return self._edited(face, latent)
+
+    def walk(
+        self,
+        face: Face,
+        attribute: str,
+        strength: float,
+        *,
+        frames: int = 10,
+        steps: int = 500,
+        keep: Sequence[str] | None = None,
+        rows: slice | None = None,
+    ) -> list[Face]:
+        """The faces along a classifier's gradient in equal steps, from the face itself on: frames + 1 of them."""
+        known = self.directions()
+        direction = _find(known, attribute)
+        held = _held(direction, keep, known, ())
+        path = walk(
+            self._rows(face),
+            direction,
+            float(strength),
+            steps=steps,
+            frames=frames,
+            held=held,
+            rows=self._range(rows),
+        )
+        return [self._edited(face, latent) for latent in path]
+
+    def new_direction(self, id: str, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
+        """A direction of one's own, from faces that have something and faces that do not."""
+        if not with_it or not without:
+            raise BadSetting("A direction needs at least one face with the attribute and one without it.")
+        stacks = [torch.stack([self._rows(face) for face in faces]) for faces in (with_it, without)]
+        return from_faces(id, title, *stacks)
+
+    def _edited(self, face: Face, latent: Tensor) -> Face:
+        values = latent.detach().float().contiguous()
+        return replace(face, latent=Latent(values, "w+", self.card.name), model_sha256=self.card.sha256)
+
+    def _range(self, rows: slice | None) -> slice | None:
+        return None if rows is None else self._checked_rows(rows)
+
+
+def _find(known: Mapping[str, Direction], name: str) -> Direction:
+    if name not in known:
+        raise BadSetting(f"There is no attribute {name!r}. Known ones: {', '.join(known) or 'none for this model'}.")
+    return known[name]
+
+
+def _held(
+    direction: Direction, keep: Sequence[str] | None, known: Mapping[str, Direction], edited: Sequence[str]
+) -> list[Direction]:
+    names = direction.held if keep is None else keep
+    return [_find(known, name) for name in names if name != direction.id and name not in edited]
