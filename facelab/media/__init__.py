@@ -1,0 +1,20 @@
+"""Pictures and animations out: every file says, for people and for machines, that it was made with AI by FaceLab."""
+
+from facelab.media.animations import KINDS, encode_animation, filmstrip, save_animation
+from facelab.media.marks import stamp
+from facelab.media.pictures import contact_sheet, encode_png, save_png
+from facelab.media.provenance import MADE_BY_AI, PHOTO_CHANGED_BY_AI, Provenance
+
+__all__ = [
+    "KINDS",
+    "MADE_BY_AI",
+    "PHOTO_CHANGED_BY_AI",
+    "Provenance",
+    "contact_sheet",
+    "encode_animation",
+    "encode_png",
+    "filmstrip",
+    "save_animation",
+    "save_png",
+    "stamp",
+]

@@ -1,0 +1,65 @@
+"""Still pictures: PNG, and grids of pictures."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from facelab.media.marks import stamp
+from facelab.media.provenance import Provenance
+from facelab.media.signing import sign
+
+
+def save_png(
+    image: np.ndarray,
+    target: str | os.PathLike | BinaryIO,
+    *,
+    model: str,
+    operations: Sequence[str] = (),
+    from_photo: bool = False,
+    mark: bool = False,
+) -> None:
+    """Write uint8 [H, W, 3] RGB as a PNG whose text, EXIF and XMP say that it was made with AI.
+
+    model, operations, from_photo: see Provenance. mark: write "made with AI" into the picture, too.
+    Raises OSError where the file cannot be written.
+    """
+    write(encode_png(image, Provenance(model, operations, from_photo), mark=mark), target)
+
+
+def encode_png(image: np.ndarray, provenance: Provenance, *, mark: bool = False) -> bytes:
+    """uint8 [H, W, 3] RGB as the bytes of a PNG, with its provenance."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Software", provenance.software)
+    text.add_itxt("Comment", provenance.comment)
+    text.add_itxt("XML:com.adobe.xmp", provenance.xmp())
+    buffer = io.BytesIO()
+    picture = Image.fromarray(stamp(image) if mark else image)
+    picture.save(buffer, "PNG", pnginfo=text, exif=provenance.exif())
+    return sign(buffer.getvalue(), "image/png", provenance)
+
+
+def write(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
+    """Write the bytes of a file to a path or an open file."""
+    if isinstance(target, (str, os.PathLike)):
+        Path(target).write_bytes(data)
+    else:
+        target.write(data)
+
+
+def contact_sheet(images: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 4) -> np.ndarray:
+    """Pictures of one size, uint8 [H, W, 3], as a grid on white, row by row; about square unless `columns` says."""
+    columns = columns or max(1, round(len(images) ** 0.5))
+    rows = -(-len(images) // columns)
+    height, width = images[0].shape[:2]
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
