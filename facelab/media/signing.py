@@ -18,6 +18,8 @@ from facelab.media.provenance import Provenance
 CERTIFICATE, KEY = "FACELAB_C2PA_CERT", "FACELAB_C2PA_KEY"
 ALGORITHM, TIMESTAMPS = "FACELAB_C2PA_ALG", "FACELAB_C2PA_TSA"
 
+_SETTINGS = {"builder": {"thumbnail": {"enabled": False}}}  # one would be several times as large as an animation
+
 
 def is_configured() -> bool:
     """Whether files are to be signed."""
@@ -46,7 +48,11 @@ def sign(data: bytes, media_type: str, provenance: Provenance) -> bytes:
     )
     signed = io.BytesIO()
     try:
-        with c2pa.Signer.from_info(signer_info) as signer, c2pa.Builder(json.dumps(_manifest(provenance))) as builder:
+        with (
+            c2pa.Signer.from_info(signer_info) as signer,
+            c2pa.Context(c2pa.Settings.from_dict(_SETTINGS)) as context,
+            c2pa.Builder(json.dumps(_manifest(provenance)), context) as builder,
+        ):
             builder.sign(signer, media_type, io.BytesIO(data), signed)
     except c2pa.C2paError as cause:
         raise BadSetting(f"This file could not be signed: {cause}. Check {CERTIFICATE} and {KEY}.") from cause

@@ -114,7 +114,7 @@ def encode(clip: Clip, kind: str) -> bytes:
     if kind == "png":
         save_png(_strip(clip), buffer, **said)
     else:
-        getattr(media, f"save_{kind}")(clip.frames, buffer, fps=clip.fps, **said)
+        media.save_animation(clip.frames, buffer, kind=kind, fps=clip.fps, **said)
     return buffer.getvalue()
 
 
