@@ -13,10 +13,13 @@ def measure(landmarks: np.ndarray) -> dict[str, np.ndarray]:
     """Sizes in units of the distance between the eyes' centres, float [N] each, of landmarks [N, 68, 2].
 
     nose_size: width of the wings. lips: thickness of both lips. eyes: opening, mean of both. mouth_size: width.
-    mouth_open: gap between the lips. brows: height above the eyes.
+    mouth_open: gap between the lips. brows: height above the eyes. yaw: how far the nose's tip lies right of the middle
+    between the eyes, in the picture. roll: by how many degrees the line of the eyes falls to the right.
     """
     points = np.asarray(landmarks, np.float64)
-    unit = _distance(points[:, LEFT_EYE].mean(axis=1), points[:, RIGHT_EYE].mean(axis=1))
+    left, right = points[:, LEFT_EYE].mean(axis=1), points[:, RIGHT_EYE].mean(axis=1)
+    unit = _distance(left, right)
+    along = (right - left) / unit[:, None]
 
     def apart(first: int, second: int) -> np.ndarray:
         return _distance(points[:, first], points[:, second]) / unit
@@ -30,6 +33,8 @@ def measure(landmarks: np.ndarray) -> dict[str, np.ndarray]:
         "mouth_size": apart(48, 54),
         "mouth_open": inside,
         "brows": (apart(19, 37) + apart(24, 44)) / 2,
+        "yaw": np.sum((points[:, 30] - (left + right) / 2) * along, axis=1) / unit,
+        "roll": np.degrees(np.arctan2(along[:, 1], along[:, 0])),
     }
 
 
