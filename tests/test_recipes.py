@@ -1,0 +1,35 @@
+import pytest
+
+from facelab.errors import BadSetting
+from facelab.face import Recipe
+from facelab.recipes import read_recipe
+
+
+def test_a_recipe_is_read_as_it_was_written():
+    recipe = Recipe("faces128", ({"op": "attribute", "id": "smile", "strength": 1.5}, {"op": "morph", "t": 0.5}))
+    assert read_recipe(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "null",
+        '"recipe"',
+        '{"version": 1, "model": "faces128"}',
+        '{"version": 1, "model": "faces128", "steps": 7}',
+        '{"version": 1, "model": "faces128", "steps": ["smile"]}',
+        '{"version": 1, "model": "faces128", "steps": [' + ",".join(["{}"] * 1001) + "]}",
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_recipe_is_refused_with_an_example(text):
+    with pytest.raises(BadSetting, match="It looks like"):
+        read_recipe(text)
+
+
+def test_a_recipe_of_a_later_version_is_refused_by_its_version():
+    with pytest.raises(BadSetting, match="version 2"):
+        read_recipe('{"version": 2, "model": "faces128", "steps": []}')
