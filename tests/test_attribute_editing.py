@@ -1,0 +1,81 @@
+"""Studio.edit and Studio.walk with the directions that ship."""
+
+import numpy as np
+import pytest
+
+from facelab import Studio
+from facelab.errors import BadSetting
+
+
+@pytest.fixture(scope="module")
+def studio():
+    return Studio(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def face(studio):
+    return studio.sample(1, seed=3)[0][0]
+
+
+def test_the_attributes_that_people_ask_for_are_there(studio):
+    asked = (
+        "gender smile mouth_open beard mustache nose_size age lips eyes mouth_size attractive makeup glasses bangs "
+        "hair_dark hair_blond hair_grey bald chubby yaw roll brows"
+    ).split()
+    directions = studio.directions()
+    assert set(asked) <= set(directions)
+    for direction in directions.values():
+        assert direction.title and direction.low and direction.high
+        assert direction.group in ("expression", "features", "person", "hair")
+        assert set(direction.held) <= set(directions)
+    for name in ("beard", "mustache", "makeup", "age", "glasses"):
+        assert "gender" in directions[name].held
+
+
+@pytest.mark.parametrize("method", ["mean", "linear", "gradient"])
+def test_an_edit_changes_the_picture_and_zero_does_not(studio, face, method):
+    assert np.array_equal(studio.render(studio.edit(face, {"smile": 0}, method=method)), studio.render(face))
+    changed = studio.render(studio.edit(face, {"smile": 1}, method=method))
+    assert np.abs(changed.astype(int) - studio.render(face)).mean() > 1
+
+
+def test_several_attributes_are_edited_at_once(studio, face):
+    both = studio.edit(face, {"smile": 1, "age": 0.5}, keep=())
+    one = studio.edit(studio.edit(face, {"smile": 1}, keep=()), {"age": 0.5}, keep=())
+    assert np.allclose(both.latent.values, one.latent.values, atol=1e-5)
+
+
+def test_what_is_held_can_be_chosen(studio, face):
+    plain = studio.edit(face, {"beard": 1}, keep=())
+    held = studio.edit(face, {"beard": 1}, keep=["gender"])
+    assert np.allclose(held.latent.values, studio.edit(face, {"beard": 1}).latent.values)
+    assert not np.allclose(held.latent.values, plain.latent.values)
+
+
+def test_a_walk_has_the_face_itself_first(studio, face):
+    path = studio.walk(face, "smile", 1.0, frames=3, steps=30)
+    assert len(path) == 4
+    assert np.array_equal(studio.render(path[0]), studio.render(face))
+    assert not np.array_equal(studio.render(path[1]), studio.render(path[3]))
+
+
+def test_a_direction_of_one_s_own_can_be_used(studio, face):
+    smiling = [studio.edit(face, {"smile": 1})]
+    own = studio.new_direction("grin", "Grin", smiling, [face])
+    back = studio.edit(smiling[0], {"grin": -1}, own={"grin": own})
+    assert np.allclose(back.latent.values, face.latent.values.expand_as(back.latent.values), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "options", "words"),
+    [
+        ({"horns": 1}, {}, "Known ones"),
+        ({"smile": float("nan")}, {}, "strength of smile"),
+        ({"smile": 99}, {}, "strength of smile"),
+        ({"smile": 1}, {"method": "magic"}, "method"),
+        ({"smile": 1}, {"keep": ["horns"]}, "Known ones"),
+    ],
+)
+def test_what_cannot_be_done_is_said(studio, face, strengths, options, words):
+    with pytest.raises(BadSetting, match=words):
+        studio.edit(face, strengths, **options)
