@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from facelab.detection import FoundFace
+from facelab.edits.attributes import Direction
 from facelab.embedding import EmbedStep
 from facelab.embedding_settings import EmbedSettings
 from facelab.errors import Busy
@@ -103,7 +104,7 @@ class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
     results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). detail: whether main
-    pictures have the photo's detail.
+    pictures have the photo's detail. directions: of the visitor's own making, by id.
     """
 
     def __init__(self) -> None:
@@ -114,6 +115,7 @@ class Session:
         self.results: dict[str, Result] = {}
         self.clips: dict[str, Any] = {}
         self.sheets: dict[str, Any] = {}
+        self.directions: dict[str, Direction] = {}
         self.detail = True
         self._jobs: dict[str, threading.Event] = {}
 

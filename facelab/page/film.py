@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,9 +11,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from facelab import media
 from facelab.errors import BadSetting
-from facelab.media import contact_sheet, save_png
+from facelab.media import Provenance, encode_animation, encode_png, filmstrip
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
@@ -23,20 +21,20 @@ from facelab.page.viewer import QUIET
 from facelab.sessions import Session
 
 KINDS = [("gif", "GIF"), ("mp4", "MP4"), ("webp", "WebP"), ("png", "PNG strip")]
-STRIP_FRAMES = 12  # of a long film that are shown side by side in its strip
 TOLD_SECONDS = 0.15  # at most so often goes progress to the browser
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A film that a tab has made: frames uint8 [S, S, 3], frames a second, and what its files say and are called."""
+    """A film that a tab has made: frames uint8 [S, S, 3], frames a second, what its files are called and say, and how
+    many frames its strip shows.
+    """
 
     frames: list[np.ndarray]
     fps: float
     name: str
-    model: str
-    operations: list[str]
-    from_photo: bool
+    provenance: Provenance
+    in_strip: int
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,10 @@ class Film:
             yield {"state": "done", "text": f"Stopped at frame {len(made)} of {total}.", "kinds": []}
             return
         yield self._running("Putting the frames together …", 0.95)
-        clip = Clip(made, fps, name, self.backstage.studio.card.name, operations, from_photo)
+        said = Provenance(self.backstage.studio.card.name, operations, from_photo)
+        clip = Clip(made, fps, name, said, total if strip else 10)
         session.clips[self.tab] = clip
-        picture = jpeg_uri(_strip(clip)) if strip else gif_file_uri(encode(clip, "gif"))
+        picture = jpeg_uri(filmstrip(made, clip.in_strip)) if strip else gif_file_uri(encode(clip, "gif"))
         text = f"{total} frames" + ("" if strip else f", {total / fps:.1f} s")
         yield {"state": "done", "text": text, "picture": picture, "kinds": KINDS, "wide": strip}
 
@@ -109,16 +108,6 @@ def build_film(backstage: Backstage, tab: str) -> Film:
 
 def encode(clip: Clip, kind: str) -> bytes:
     """The film as a file of a kind: "gif", "mp4", "webp", or its strip as a "png"."""
-    buffer = io.BytesIO()
-    said = {"model": clip.model, "operations": clip.operations, "from_photo": clip.from_photo}
     if kind == "png":
-        save_png(_strip(clip), buffer, **said)
-    else:
-        media.save_animation(clip.frames, buffer, kind=kind, fps=clip.fps, **said)
-    return buffer.getvalue()
-
-
-def _strip(clip: Clip) -> np.ndarray:
-    count = min(len(clip.frames), STRIP_FRAMES)
-    places = np.linspace(0, len(clip.frames) - 1, count).round().astype(int)
-    return contact_sheet([clip.frames[place] for place in places], columns=count)
+        return encode_png(filmstrip(clip.frames, clip.in_strip), clip.provenance)
+    return encode_animation(clip.frames, kind, clip.provenance, fps=clip.fps)

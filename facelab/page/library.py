@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from facelab.face import Face
-from facelab.media import save_png
+from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.page.examples import load_examples
 from facelab.page.parcels import parcel
@@ -86,21 +86,22 @@ def build_library(backstage: Backstage) -> Library:
 
 def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
     opened = face.embedding is not None and face.embedding is session.embedding
-    picture = jpeg_uri(face.picture, side=THUMB_SIDE * 2, quality=88)
-    edits = face.history.at
-    return {"id": face.id, "name": face.name, "picture": picture, "saved": face.saved, "open": opened, "edits": edits}
+    return {
+        "id": face.id,
+        "name": face.name,
+        "picture": jpeg_uri(face.picture, side=THUMB_SIDE * 2, quality=88),
+        "saved": face.saved,
+        "open": opened,
+        "edits": face.history.at,
+        "photo": face.face.quad is not None,
+    }
 
 
 def _parcel(face: LibraryFace, kind: str) -> dict[str, str]:
-    buffer = io.BytesIO()
     if kind == "npz":
+        buffer = io.BytesIO()
         face.face.save(buffer)
-    else:
-        save_png(
-            face.picture,
-            buffer,
-            model=face.face.latent.model,
-            operations=face.history.operations,
-            from_photo=face.history.from_photo,
-        )
-    return parcel(buffer.getvalue(), face.name, "npz" if kind == "npz" else "png")
+        return parcel(buffer.getvalue(), face.name, "npz")
+    history = face.history
+    said = Provenance(face.face.latent.model, history.operations, history.from_photo)
+    return parcel(encode_png(face.picture, said), face.name, "png")

@@ -8,11 +8,15 @@ from typing import Any
 import gradio as gr
 
 from facelab.page.api import build_api
+from facelab.page.attributes import build_attributes_tab
 from facelab.page.backstage import Backstage
+from facelab.page.crossover import build_crossover_tab
 from facelab.page.embed import build_embed_tab
+from facelab.page.expression import build_expression_tab
 from facelab.page.library import build_library
 from facelab.page.mix import build_mix_tab
 from facelab.page.morph import build_morph_tab
+from facelab.page.paste import build_paste_tab
 from facelab.page.theme import build_theme
 from facelab.page.upload import build_upload_tab
 from facelab.photo import MAX_BYTES
@@ -46,8 +50,12 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
             ):
                 lead_on = build_upload_tab(backstage)
                 build_embed_tab(backstage, library, tabs, lead_on)
+                build_attributes_tab(backstage, library)
                 build_morph_tab(backstage, library)
+                build_crossover_tab(backstage, library)
+                build_expression_tab(backstage, library)
                 build_mix_tab(backstage, library)
+                build_paste_tab(backstage)
             with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
                 library.rail.render()
         build_api(backstage)

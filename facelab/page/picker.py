@@ -14,17 +14,23 @@ MAX_CHOSEN = 63
 
 
 def picker(
-    title: str, tag: str, *, info: str = "", place: int = 0, several: bool = False, letters: bool = False
+    title: str,
+    tag: str,
+    *,
+    info: str = "",
+    place: int = 0,
+    several: bool = False,
+    letters: bool = False,
+    only: str = "",
 ) -> gr.HTML:
     """A picker whose value is {"chosen": [ids]}; its `pick` event says that it changed.
 
     tag: its own name in the page. info: one sentence of help. place: which face is chosen at first, 0 for the one that
     is open in the library, 1 for the next, -1 for none. several: whether more than one can be chosen.
-    letters: mark them A, B, C in the order of choosing.
+    letters: mark them A, B, C in the order of choosing. only: "photo" for faces that a photo is behind.
     """
-    return part(
-        "picker", {"chosen": []}, tag=tag, title=title, info=info, place=place, several=several, letters=letters
-    )
+    options = {"place": place, "several": several, "letters": letters, "only": only}
+    return part("picker", {"chosen": []}, tag=tag, title=title, info=info, **options)
 
 
 def picked(session: Session, value: Any, title: str) -> LibraryFace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from facelab.errors import BadSetting
 from facelab.history import Result
-from facelab.media import contact_sheet, save_png
+from facelab.media import Provenance, contact_sheet, encode_png
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
@@ -72,12 +71,10 @@ def build_sheet(backstage: Backstage, tab: str, viewer: Viewer) -> gr.HTML:
     @friendly
     def on_save(request: gr.Request) -> Any:
         sheet = sheet_of(backstage.visitor(request))
-        buffer = io.BytesIO()
         result = sheet.take(0)
-        said = {"operations": result.operations, "from_photo": result.from_photo}
-        picture = contact_sheet(sheet.pictures, columns=sheet.columns)
-        save_png(picture, buffer, model=backstage.studio.card.name, **said)
-        return gr.update(parcel=parcel(buffer.getvalue(), sheet.title, "png"))
+        said = Provenance(backstage.studio.card.name, result.operations, result.from_photo)
+        picture = encode_png(contact_sheet(sheet.pictures, columns=sheet.columns), said)
+        return gr.update(parcel=parcel(picture, sheet.title, "png"))
 
     @friendly
     def on_stop(request: gr.Request) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_hex
@@ -13,7 +12,7 @@ import numpy as np
 
 from facelab.errors import BadSetting
 from facelab.history import Result
-from facelab.media import save_png
+from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.parcels import file_name
@@ -87,10 +86,8 @@ class Viewer:
         return result.before is not None and result.before.crop is not None
 
     def _png(self, pixels: np.ndarray, result: Result) -> str:
-        buffer = io.BytesIO()
-        model, operations = result.face.latent.model, result.operations
-        save_png(pixels, buffer, model=model, operations=operations, from_photo=result.from_photo)
-        return png_file_uri(buffer.getvalue())
+        said = Provenance(result.face.latent.model, result.operations, result.from_photo)
+        return png_file_uri(encode_png(pixels, said))
 
 
 def build_viewer(

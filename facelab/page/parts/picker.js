@@ -1,29 +1,34 @@
-// Faces of the library to choose from. value: {chosen: [ids]}; props title, info, place, several, letters.
+// Faces of the library to choose from. value: {chosen: [ids]}; props title, info, place, several, letters, only.
 const { el, icon } = facelab;
 const root = element.querySelector(".fl-picker");
-const { title, info, place, several, letters } = props;
+const { title, info, place, several, letters, only } = props;
 
 const list = el("div", { class: "fl-picker-faces", role: several ? "group" : "radiogroup", "aria-label": title });
 const tally = el("span", { class: "fl-count" });
-const clear = el("button", { type: "button", class: "fl-link", hidden: true, onclick: () => choose([]) }, "Clear");
-const empty = el("div", { class: "fl-picker-empty" }, el("span", {}, "Faces from your library appear here."),
-  place === 0 || several ? el("button", { type: "button", class: "fl-mini", onclick: () => facelab.addExamples() }, "Add the examples") : "");
+const clear = el("button", { type: "button", class: "fl-link", hidden: true, onclick: () => { touched = true; choose([]); } }, "Clear");
+const empty = el("div", { class: "fl-picker-empty" }, el("span", {}, only ? "Faces that you embed from a photo appear here." : "Faces from your library appear here."),
+  !only && (place === 0 || several) ? el("button", { type: "button", class: "fl-mini", onclick: () => facelab.addExamples() }, "Add the examples") : "");
 root.append(el("div", { class: "fl-picker-head" }, el("b", {}, title), several ? tally : "", several ? clear : ""),
   info ? el("p", { class: "fl-small fl-muted" }, info) : "", list, empty);
 
-let subject = null;
-const chosen = () => props.value?.chosen || [];
+let subject = null, touched = false;
+const offered = () => (facelab.faces || []).filter((face) => !only || face[only]);
+let mine = props.value?.chosen || [];  // only the browser chooses; the value is how the server reads it
+const chosen = () => mine;
+let telling;
 const choose = (ids) => {
-  props.value = { chosen: ids };
+  mine = ids;
   draw();
-  setTimeout(() => trigger("pick", {}));
+  setTimeout(() => { props.value = { chosen: mine }; }, 20);
+  clearTimeout(telling);  // several pickers of a tab choose at once: all of them first, then the server hears of it
+  telling = setTimeout(() => trigger("pick", {}), touched ? 40 : 160);
 };
-const pick = (id) => choose(several ? (chosen().includes(id) ? chosen().filter((each) => each !== id) : [...chosen(), id]) : [id]);
+const pick = (id) => { touched = true; choose(several ? (chosen().includes(id) ? chosen().filter((each) => each !== id) : [...chosen(), id]) : [id]); };
 
 // What is chosen before anybody chooses: the open face, or the ones after it. Deleted faces are let go of.
 const settle = () => {
   if (root.offsetParent === null) return;
-  const ids = (facelab.faces || []).map((face) => face.id);
+  const faces = offered(), ids = faces.map((face) => face.id);
   const still = chosen().filter((id) => ids.includes(id));
   if (!several && place === 0 && facelab.subject && facelab.subject !== subject && ids.includes(facelab.subject)) {
     subject = facelab.subject;
@@ -34,12 +39,17 @@ const settle = () => {
     choose([ids[(from + place) % ids.length]]);
     return;
   }
+  if (only && !touched) {  // the open face and all that were edited, until somebody chooses otherwise
+    const wanted = faces.filter((face) => face.edits || face.id === facelab.subject).map((face) => face.id);
+    choose(wanted.length ? wanted : ids.slice(0, 1));
+    return;
+  }
   if (still.length !== chosen().length) choose(still);
   else draw();
 };
 
 const draw = () => {
-  const faces = facelab.faces || [], now = chosen();
+  const faces = offered(), now = chosen();
   const focused = [...list.children].indexOf(document.activeElement);
   empty.hidden = faces.length > 0;
   list.hidden = !faces.length;
@@ -62,6 +72,5 @@ const draw = () => {
 };
 
 draw();
-watch("value", draw);
 document.addEventListener("facelab:faces", settle);
 new ResizeObserver(settle).observe(root);

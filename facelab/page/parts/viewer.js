@@ -1,5 +1,5 @@
 // The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail} or {hint};
-// props before, uses, keep, goto, history ({titles, at} or null).
+// props before, uses, keep, goto, history ({titles, at} or null), large (the file to save is made when it is asked for).
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-viewer");
 
@@ -48,18 +48,25 @@ for (const end of ["pointerup", "pointerleave", "pointercancel"]) frame.addEvent
 const said = el("span", { class: "fl-view-said", role: "status" });
 let saying;
 const say = (text) => { said.textContent = text; clearTimeout(saying); saying = setTimeout(() => { said.textContent = ""; }, 2500); };
+const png = async () => {
+  if (props.value.picture.startsWith("data:image/png")) return facelab.blobOf(props.value.picture);
+  const canvas = el("canvas", { width: after.naturalWidth, height: after.naturalHeight });
+  canvas.getContext("2d").drawImage(after, 0, 0);
+  return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+};
 const copyPicture = async () => {
   try {
-    await navigator.clipboard.write([new ClipboardItem({ "image/png": facelab.blobOf(props.value.picture) })]);
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": await png() })]);
     say("Copied");
   } catch { say("The browser does not let pictures be copied here"); }
 };
 const download = () => {
+  if (props.large) { say("Making the full-size picture …"); trigger("fetch", {}); return; }
   facelab.save({ name: `${props.value.name}.png`, mime: "image/png", data: props.value.picture.split(",")[1] });
   say("Saved");
 };
-const file = () => new File([facelab.blobOf(props.value.picture)], `${props.value.name}.png`, { type: "image/png" });
-const shareIt = async () => { try { await navigator.share({ files: [file()] }); } catch { /* closed without sharing */ } };
+const file = async () => new File([await png()], `${props.value.name}.png`, { type: "image/png" });
+const shareIt = async () => { try { await navigator.share({ files: [await file()] }); } catch { /* closed without sharing */ } };
 const canShare = (() => { try { return navigator.canShare?.({ files: [new File([""], "a.png", { type: "image/png" })] }); } catch { return false; } })();
 
 const undo = tool("undo", "Undo", () => trigger("go", { index: props.history.at - 1 }));
@@ -83,7 +90,7 @@ const bar = el("div", { class: "fl-view-bar" }, caption, el("span", { class: "fl
 root.append(frame, bar, steps, act);
 
 // While a slider moves the picture is a light one; once it rests, the exact one is asked for.
-let goto = null, resting;
+let goto = null, parcel = null, resting;
 const draw = () => {
   const value = props.value || {}, nothing = isEmpty();
   after.hidden = nothing;
@@ -94,6 +101,9 @@ const draw = () => {
   if (!value.moving || caption.textContent !== value.caption) caption.textContent = value.caption || "";
   caption.hidden = nothing;
   toggle.hidden = !value.photo;
+  keep.hidden = !props.keep;
+  use.hidden = !props.uses?.length;
+  root.style.setProperty("--ratio", String(value.ratio || 1));
   kinds.forEach((kind, index) => {
     const on = Boolean(value.detail) === (index === 0);
     kind.setAttribute("aria-checked", String(on));
@@ -102,7 +112,7 @@ const draw = () => {
   [...copies, keep, use].forEach((each) => { each.disabled = nothing || value.moving; });
   root.classList.toggle("nothing", nothing);
   clearTimeout(resting);
-  if (value.moving) resting = setTimeout(() => trigger("settle", {}), 350);
+  if (value.moving && !props.history) resting = setTimeout(() => trigger("settle", {}), 350);
   if (!nothing) facelab.drawn = { tab: root.parentElement?.id, number: value.number, moving: Boolean(value.moving), at: performance.now() };
   show();
 };
@@ -131,6 +141,7 @@ draw();
 drawHistory();
 watch(["value", "before"], draw);
 watch("history", drawHistory);
+watch("parcel", () => { if (props.parcel && props.parcel.number !== parcel) { parcel = props.parcel.number; facelab.save(props.parcel); say("Saved"); } });
 watch("goto", () => {
   if (!props.goto || props.goto.number === goto) return;
   goto = props.goto.number;

@@ -1,0 +1,271 @@
+"""The tab Attributes: a face changed by sliders, live; every state of it is kept in its history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facelab.edits.attributes import Direction
+from facelab.edits.crossover import parse_rows
+from facelab.errors import BadSetting, FaceLabError
+from facelab.face import Face, Recipe
+from facelab.history import History, Result, Version
+from facelab.page.attribute_words import GROUPS, HELP, PRESETS
+from facelab.page.backstage import Backstage, friendly, log
+from facelab.page.film import build_film
+from facelab.page.library import Library
+from facelab.page.own_directions import build_own_directions
+from facelab.page.parts import part
+from facelab.page.picker import picked, picker
+from facelab.page.viewer import LIVE, QUIET, build_viewer
+from facelab.sessions import LibraryFace, Session
+
+LIMIT = 3.0  # where the sliders end
+WALK_SIDE, WALK_FPS = 256, 8
+
+
+def build_attributes_tab(backstage: Backstage, library: Library) -> None:
+    """Build the tab."""
+    studio, worker = backstage.studio, backstage.worker
+    shipped = _shipped(backstage)
+    names = [(each.title, each.id) for each in shipped.values()]
+    layers = 2 * studio.card.resolution.bit_length() - 4
+    with gr.Tab("Attributes", id="attributes"), gr.Row(elem_classes=["fl-split", "fl-live"]):
+        with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
+            viewer = build_viewer(
+                backstage, library, "attributes", hint="Choose a face, then move a slider", keep="Keep as a new face"
+            )
+        with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
+            face = picker("Face", "attributes-face")
+            sliders = part(
+                "sliders", {"face": "", "strengths": {}}, groups=groups_of(shipped), presets=_presets(shipped)
+            )
+            with gr.Accordion("Walk", open=False):
+                walked = gr.Dropdown(
+                    names, value=names[0][1] if names else None, label="Attribute", info="What changes along the way."
+                )
+                reach = gr.Slider(-LIMIT, LIMIT, 2, step=0.1, label="Reach", info="How far the walk goes.")
+                frames = gr.Slider(4, 24, 10, step=1, label="Frames", info="Pictures on the way.")
+                walk = gr.Button("Draw the walk", variant="primary", interactive=bool(names))
+                film = build_film(backstage, "attributes")
+            own = build_own_directions(backstage)
+            with gr.Accordion("Advanced", open=False):
+                method = gr.Radio(
+                    [("Mean difference", "mean"), ("Plane's normal", "linear"), ("Gradient", "gradient")],
+                    value="mean",
+                    label="Method",
+                    info="Straight along the difference of the means or across the separating plane, or in equal steps "
+                    "along a classifier's gradient, which bends with the face.",
+                )
+                keeping = gr.Radio(
+                    [("Recommended", "default"), ("Nothing", "nothing"), ("These", "these")],
+                    value="default",
+                    label="Keep",
+                    info="What stays as it is while something else changes. Recommended keeps, for instance, gender "
+                    "while a beard grows.",
+                )
+                kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
+                rows = gr.Textbox(
+                    "",
+                    label="Layers",
+                    placeholder="each attribute's own",
+                    max_lines=1,
+                    info=f"Rows of the latent that move, 0 to {layers - 1}, such as 0-7; empty for each one's own.",
+                )
+
+    def known(session: Session) -> dict[str, Direction]:
+        return {**shipped, **session.directions}
+
+    def settings(values: dict[Any, Any]) -> dict[str, Any]:
+        """Method, keep and rows as a recipe's step writes them."""
+        text = str(values[rows] or "").replace(" ", "")[:12]
+        span = parse_rows(text, layers) if text else None
+        keep = {"default": None, "nothing": []}.get(values[keeping], list(values[kept_ones] or []))
+        return {"method": values[method], "keep": keep, "rows": None if span is None else [span.start, span.stop]}
+
+    def edited(session: Session, start: Face, strengths: Mapping[str, float], chosen: Mapping[str, Any]) -> Face:
+        span = None if chosen["rows"] is None else slice(*chosen["rows"])
+        options = {"method": chosen["method"], "keep": chosen["keep"], "rows": span, "own": session.directions}
+        return studio.edit(start, strengths, **options) if strengths else start
+
+    def show(session: Session, kept: LibraryFace) -> dict[Any, Any]:
+        """The face as its history has it now."""
+        history = kept.history
+        result = Result(kept.name, history.now.title, history.now.face, history)
+        titles = {"titles": [each.title for each in history.versions], "at": history.at}
+        _, strengths = attribute_block(history)
+        return {
+            viewer.view: viewer.show(session, result, history=titles),
+            sliders: {"face": kept.id, "strengths": strengths},
+        }
+
+    def start_of(kept: LibraryFace) -> tuple[Version | None, Face]:
+        version, _ = attribute_block(kept.history)
+        if version is not None:
+            return version, version.face
+        steps = _without_block(kept.history.now.steps)
+        recipe = Recipe(kept.history.base.latent.model, steps)
+        return None, studio.apply(kept.history.base, recipe, kept.history.now.others)
+
+    @friendly
+    def on_pick(value: Any, request: gr.Request) -> dict[Any, Any]:
+        session = backstage.visitor(request)
+        if not (value or {}).get("chosen"):
+            return {viewer.view: viewer.empty("Choose a face, then move a slider")}
+        return show(session, picked(session, value, "Face"))
+
+    @friendly
+    def on_move(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        session = backstage.visitor(request)
+        kept = picked(session, values[face], "Face")
+        strengths = read_strengths(event.strengths, known(session))
+        _, start = start_of(kept)
+        moved = edited(session, start, strengths, settings(values))
+        result = Result(kept.name, title_of(strengths, {}, known(session)), moved, kept.history)
+        return {viewer.view: viewer.show(session, result, moving=True)}
+
+    @friendly
+    def on_rest(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        session = backstage.visitor(request)
+        preset = str(event._data.get("preset") or "")[:30]
+        return settle(session, values, read_strengths(event.strengths, known(session)), preset)
+
+    @friendly
+    def on_setting(values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
+        """Another method or keep list: the sliders as they stand, done again."""
+        session = backstage.visitor(request)
+        if not (values[face] or {}).get("chosen"):
+            return {viewer.view: gr.skip()}
+        _, strengths = attribute_block(picked(session, values[face], "Face").history)
+        return settle(session, values, strengths, "") if strengths else {viewer.view: gr.skip()}
+
+    def settle(session: Session, values: dict[Any, Any], strengths: dict[str, float], preset: str) -> dict[Any, Any]:
+        """Put what the sliders say into the face's history."""
+        kept, chosen = picked(session, values[face], "Face"), settings(values)
+        with session.lock:
+            history = kept.history
+            _, before = attribute_block(history)
+            steps = tuple({"op": "attribute", "id": id, "strength": each, **chosen} for id, each in strengths.items())
+            steps = (*_without_block(history.now.steps), *steps)
+            if steps == history.now.steps:
+                return show(session, kept)
+            _, start = start_of(kept)
+            result = edited(session, start, strengths, chosen)
+            picture = worker.run(studio.render, result)
+            title = preset or title_of(strengths, before, known(session))
+            history.record(Version(title, steps, result, picture, history.now.others))
+            kept.saved = False
+        return {**show(session, kept), library.rail: library.show(session)}
+
+    @friendly
+    def on_go(value: Any, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        session = backstage.visitor(request)
+        kept = picked(session, value, "Face")
+        kept.history.go(int(event.index))
+        return {**show(session, kept), library.rail: library.show(session)}
+
+    @friendly
+    def on_walk(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        session = backstage.visitor(request)
+        kept, chosen = picked(session, values[face], "Face"), settings(values)
+        count, far, attribute = int(values[frames]), float(values[reach]), str(values[walked])
+        span = None if chosen["rows"] is None else slice(*chosen["rows"])
+
+        def pictures() -> Iterator[np.ndarray]:
+            way = studio.walk(kept.face, attribute, far, frames=count, keep=chosen["keep"], rows=span)
+            yield from studio.render_many(way, WALK_SIDE)
+
+        updates = film.make(
+            session,
+            pictures,
+            total=count + 1,
+            fps=WALK_FPS,
+            name=f"{kept.name} {attribute}",
+            operations=[*kept.history.operations, f"walk {attribute} {far:g}"],
+            from_photo=kept.history.from_photo,
+            strip=True,
+        )
+        for update in updates:
+            yield {film.view: update}
+
+    inputs = {face, method, keeping, kept_ones, rows}
+    shown = [viewer.view, sliders, library.rail]
+    face.pick(on_pick, face, shown, **QUIET, trigger_mode="always_last")
+    sliders.move(on_move, inputs, [viewer.view], **LIVE)
+    sliders.rest(on_rest, inputs, shown, **QUIET, trigger_mode="always_last")
+    viewer.view.go(on_go, face, shown, **QUIET)
+    walk.click(on_walk, {*inputs, walked, reach, frames}, [film.view], **QUIET)
+    keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
+    for setting in (method, keeping, kept_ones):
+        setting.input(on_setting, inputs, shown, **QUIET)
+    for leave in (rows.submit, rows.blur):
+        leave(on_setting, inputs, shown, **QUIET)
+    own.wire(lambda session: gr.update(groups=groups_of(known(session))), sliders)
+
+
+def groups_of(directions: Mapping[str, Direction]) -> list[dict[str, Any]]:
+    """The sliders in their groups, as parts/sliders.js draws them."""
+    groups = {title: [] for title in [*GROUPS.values(), "Own"]}
+    for each in directions.values():
+        help = HELP.get(each.id) or f"From {each.low} to {each.high}."
+        slider = {"id": each.id, "title": each.title, "low": each.low, "high": each.high, "help": help}
+        groups[GROUPS.get(each.group, "Own")].append(slider)
+    return [{"title": title, "sliders": sliders} for title, sliders in groups.items() if sliders]
+
+
+def attribute_block(history: History) -> tuple[Version | None, dict[str, float]]:
+    """What the sliders act on: the version before the attribute steps that the recipe ends with (None where it was
+    forgotten), and the strengths of these steps.
+    """
+    steps = history.now.steps
+    before = _without_block(steps)
+    strengths: dict[str, float] = {}
+    for step in steps[len(before) :]:
+        strengths[step["id"]] = strengths.get(step["id"], 0.0) + float(step["strength"])
+    found = (version for version in history.versions[: history.at + 1] if version.steps == before)
+    return next(found, None), strengths
+
+
+def read_strengths(values: Any, known: Mapping[str, Direction]) -> dict[str, float]:
+    """What the browser says of the sliders, checked."""
+    if not isinstance(values, dict):
+        raise BadSetting("The sliders could not be read. Reload the page.")
+    numbers = {id: float(each) for id, each in values.items() if id in known and isinstance(each, (int, float))}
+    return {id: max(-LIMIT, min(LIMIT, each)) for id, each in numbers.items() if math.isfinite(each) and each}
+
+
+def title_of(strengths: Mapping[str, float], before: Mapping[str, float], known: Mapping[str, Direction]) -> str:
+    """A version's name: what is new in it."""
+    changed = [id for id in {**before, **strengths} if strengths.get(id, 0) != before.get(id, 0)]
+    if not strengths:
+        return "Attributes reset" if before else "Original"
+    if len(changed) == 1 and changed[0] in known:
+        return f"{known[changed[0]].title} {strengths.get(changed[0], 0):+.2f}".replace("-", "−")
+    return "Other settings" if not changed else f"{len(changed)} attributes"
+
+
+def _without_block(steps: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    end = len(steps)
+    while end and steps[end - 1].get("op") == "attribute":
+        end -= 1
+    return steps[:end]
+
+
+def _shipped(backstage: Backstage) -> dict[str, Direction]:
+    try:
+        return backstage.studio.directions()
+    except FaceLabError as error:  # the page works without them, and says why
+        log.warning("No directions: %s", error)
+        return {}
+
+
+def _presets(known: Mapping[str, Direction]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "strengths": strengths}
+        for name, strengths in PRESETS.items()
+        if all(id in known for id in strengths)
+    ]

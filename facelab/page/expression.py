@@ -1,0 +1,132 @@
+"""The tab Expression: the difference between two pictures of one person, carried to another face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facelab.edits.expression import THRESHOLD
+from facelab.history import Result
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.film import build_film
+from facelab.page.library import Library
+from facelab.page.picker import picked, picker
+from facelab.page.viewer import LIVE, QUIET, build_viewer
+from facelab.sessions import LibraryFace, Session
+
+STRONGEST = 2.0
+MISSING = (
+    "Choose a neutral and an expressive picture of one person. Attributes makes them: move Smile, then keep the result "
+    "as a new face."
+)
+FILM_FRAMES, FILM_FPS, FILM_SIDE, BATCH = 48, 24, 256, 12
+
+
+def build_expression_tab(backstage: Backstage, library: Library) -> None:
+    """Build the tab."""
+    studio = backstage.studio
+    with gr.Tab("Expression", id="expression"), gr.Row(elem_classes="fl-split"):
+        with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
+            viewer = build_viewer(backstage, library, "expression", hint=MISSING)
+        with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
+            target = picker("Target", "expression-target", info="The face that gets the expression.")
+            neutral = picker("Neutral", "expression-neutral", info="Somebody without it …", place=-1)
+            expressive = picker("Expressive", "expression-expressive", info="… and the same person with it.", place=-1)
+            strength = gr.Slider(
+                -STRONGEST,
+                STRONGEST,
+                1,
+                step=0.05,
+                label="Strength",
+                info="How much of the difference; minus turns it around.",
+            )
+            with gr.Row(elem_classes="fl-actions"):
+                make = gr.Button("Make a film", variant="primary", size="lg")
+            film = build_film(backstage, "expression")
+            with gr.Accordion("Advanced", open=False):
+                threshold = gr.Slider(
+                    0,
+                    1,
+                    round(THRESHOLD, 3),
+                    step=0.005,
+                    label="Threshold",
+                    info="Layers that differ by less than this part of a usual distance are left out as noise.",
+                )
+                normalise = gr.Checkbox(
+                    True,
+                    label="Normalise",
+                    info="The same strength is the same intensity, whatever the two pictures.",
+                )
+
+    def faces_of(session: Session, values: dict[Any, Any]) -> tuple[LibraryFace, LibraryFace, LibraryFace]:
+        return (
+            picked(session, values[target], "Target"),
+            picked(session, values[neutral], "Neutral"),
+            picked(session, values[expressive], "Expressive"),
+        )
+
+    def options_of(values: dict[Any, Any]) -> dict[str, Any]:
+        return {"threshold": float(values[threshold]), "normalise": bool(values[normalise])}
+
+    def result(session: Session, values: dict[Any, Any]) -> Result:
+        face, calm, moved = faces_of(session, values)
+        amount, options = float(values[strength]), options_of(values)
+        step = {"op": "express", "neutral": calm.name, "expressive": moved.name, "strength": amount, **options}
+        return Result(
+            name=f"{face.name}, expression",
+            title=f"Expression of {moved.name} {amount:+.2f}",
+            face=studio.express(face.face, calm.face, moved.face, strength=amount, **options),
+            source=face.history,
+            step=step,
+            others={calm.name: calm.face, moved.name: moved.face},
+        )
+
+    @friendly
+    def on_move(values: dict[Any, Any], request: gr.Request) -> Any:
+        session = backstage.visitor(request)
+        return {viewer.view: viewer.show(session, result(session, values), moving=True)}
+
+    @friendly
+    def on_pick(values: dict[Any, Any], request: gr.Request) -> Any:
+        session = backstage.visitor(request)
+        if not all((values[each] or {}).get("chosen") for each in (target, neutral, expressive)):
+            return {viewer.view: viewer.empty(MISSING)}
+        return {viewer.view: viewer.show(session, result(session, values))}
+
+    @friendly
+    def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        session = backstage.visitor(request)
+        face, calm, moved = faces_of(session, values)
+        amount, options = float(values[strength]) or 1.0, options_of(values)
+
+        def frames() -> Iterator[np.ndarray]:
+            swing = amount * np.sin(np.linspace(0, 2 * np.pi, FILM_FRAMES, endpoint=False) - np.pi / 2) / 2 + amount / 2
+            for first in range(0, FILM_FRAMES, BATCH):
+                states = [
+                    studio.express(face.face, calm.face, moved.face, strength=float(each), **options)
+                    for each in swing[first : first + BATCH]
+                ]
+                yield from studio.render_many(states, FILM_SIDE)
+
+        updates = film.make(
+            session,
+            frames,
+            total=FILM_FRAMES,
+            fps=FILM_FPS,
+            name=f"{face.name} expression",
+            operations=[*face.history.operations, f"express {amount:g}"],
+            from_photo=face.history.from_photo,
+        )
+        for update in updates:
+            yield {film.view: update}
+
+    inputs = {target, neutral, expressive, strength, threshold, normalise}
+    for event in (target.pick, neutral.pick, expressive.pick):
+        event(on_pick, inputs, [viewer.view], **QUIET, trigger_mode="always_last")
+    normalise.input(on_pick, inputs, [viewer.view], **QUIET)
+    for slider in (strength, threshold):
+        slider.input(on_move, inputs, [viewer.view], **LIVE)
+    make.click(on_make, inputs, [film.view], **QUIET)

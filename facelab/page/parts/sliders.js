@@ -1,0 +1,115 @@
+// Attributes as sliders in groups. value: {face, strengths: {id: number}}; props groups: [{title, sliders: [{id, title, low, high, help}]}], presets.
+const { el, icon, button } = facelab;
+const root = element.querySelector(".fl-sliders");
+const LIMIT = 3, STEP = 0.05, STORE = "facelab-presets";
+
+let strengths = {}, open = 0, rows = {}, resting, face = null;
+const clean = () => Object.fromEntries(Object.entries(strengths).filter(([, value]) => value));
+const move = () => trigger("move", { strengths: clean() });
+const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => trigger("rest", { strengths: clean(), preset }), preset ? 0 : 420); };
+
+const tabs = el("div", { class: "fl-groups", role: "tablist", "aria-label": "Groups of attributes" });
+const list = el("div", { class: "fl-slider-list", role: "tabpanel", id: "fl-slider-list" });
+const presets = el("select", { class: "fl-view-use", "aria-label": "Apply a preset", onchange: () => apply(presets.value) });
+const name = el("input", { class: "fl-preset-name", "aria-label": "Name of the preset", placeholder: "Name of the preset", maxlength: "30", hidden: true, autocomplete: "off",
+  onkeydown: (event) => { if (event.key === "Enter") keep(); if (event.key === "Escape") naming(false); } });
+const saveIt = el("button", { type: "button", class: "fl-button small", onclick: () => (name.hidden ? naming(true) : keep()) }, "Save as preset");
+const forget = button("Forget this preset", { class: "fl-icon-button", hidden: true, onclick: () => remove() }, icon("trash"));
+const resetAll = el("button", { type: "button", class: "fl-link", onclick: () => { strengths = {}; update(); move(); rest(); } }, "Reset all");
+const empty = el("p", { class: "fl-small fl-muted", hidden: true }, "This model has no directions yet. Make your own below.");
+root.append(el("div", { class: "fl-groups-row" }, tabs), list, empty, el("div", { class: "fl-presets" }, presets, name, saveIt, forget, resetAll));
+
+// ---- presets live in this browser ----
+const stored = () => { try { return JSON.parse(localStorage.getItem(STORE)) || []; } catch { return []; } };
+const store = (all) => { try { localStorage.setItem(STORE, JSON.stringify(all.slice(-40))); } catch { /* a private window */ } };
+const all = () => [...(props.presets || []), ...stored()];
+let chosen = "";
+const fillPresets = () => {
+  presets.replaceChildren(el("option", { value: "" }, "Presets …"), ...all().map((each) => el("option", { value: each.name }, each.name)));
+  presets.value = all().some((each) => each.name === chosen) ? chosen : "";
+  forget.hidden = !stored().some((each) => each.name === presets.value);
+};
+const apply = (which) => {
+  const preset = all().find((each) => each.name === which);
+  chosen = which;
+  fillPresets();
+  if (!preset) return;
+  strengths = Object.fromEntries(Object.entries(preset.strengths).filter(([id]) => rows[id] || known().includes(id)));
+  update();
+  rest(preset.name);
+};
+const known = () => (props.groups || []).flatMap((group) => group.sliders.map((each) => each.id));
+const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textContent = on ? "Save" : "Save as preset"; if (on) { name.value = ""; name.focus(); } };
+const keep = () => {
+  const title = name.value.trim();
+  if (!title) { name.focus(); return; }
+  store([...stored().filter((each) => each.name !== title), { name: title, strengths: clean() }]);
+  chosen = title;
+  naming(false);
+  fillPresets();
+};
+const remove = () => { store(stored().filter((each) => each.name !== presets.value)); chosen = ""; fillPresets(); presets.focus(); };
+
+// ---- sliders ----
+const signed = (value) => (value ? (value > 0 ? "+" : "−") + Math.abs(value).toFixed(2) : "0");
+const row = ({ id, title, low, high, help }) => {
+  const slider = el("input", { type: "range", min: String(-LIMIT), max: String(LIMIT), step: String(STEP), class: "fl-range", "aria-label": `${title}: ${low} to ${high}`, title: help });
+  const amount = el("output", { class: "fl-amount" });
+  const reset = button(`Reset ${title}`, { class: "fl-icon-button tiny", onclick: () => { strengths[id] = 0; update(); move(); rest(); slider.focus(); } }, icon("reset"));
+  slider.addEventListener("input", () => { strengths[id] = Number(slider.value); show(id); move(); });
+  slider.addEventListener("change", () => rest());
+  slider.addEventListener("dblclick", () => { strengths[id] = 0; update(); move(); rest(); });
+  rows[id] = { slider, amount, reset };
+  return el("div", { class: "fl-slider", "data-id": id },
+    el("div", { class: "fl-slider-head" }, el("b", {}, title), el("span", { class: "fl-slider-help" }, help), amount, reset),
+    el("div", { class: "fl-slider-line" }, el("span", {}, low), slider, el("span", {}, high)));
+};
+const show = (id) => {
+  const { slider, amount, reset } = rows[id] || {};
+  if (!slider) return;
+  const value = strengths[id] || 0, at = 50 + (50 * value) / LIMIT;
+  slider.value = String(value);
+  slider.setAttribute("aria-valuetext", signed(value));
+  slider.style.setProperty("--from", `${Math.min(50, at)}%`);
+  slider.style.setProperty("--to", `${Math.max(50, at)}%`);
+  amount.textContent = signed(value);
+  amount.classList.toggle("set", Boolean(value));
+  reset.style.visibility = value ? "visible" : "hidden";
+};
+const update = () => {
+  Object.keys(rows).forEach(show);
+  [...tabs.children].forEach((tab, index) => tab.classList.toggle("set", (props.groups[index]?.sliders || []).some((each) => strengths[each.id])));
+  const set = Object.keys(clean()).length > 0;
+  resetAll.disabled = saveIt.disabled = !set;
+};
+const draw = () => {
+  const groups = props.groups || [];
+  open = Math.min(open, Math.max(groups.length - 1, 0));
+  empty.hidden = groups.length > 0;
+  tabs.replaceChildren(...groups.map((group, index) => el("button", {
+    type: "button", role: "tab", "aria-selected": String(index === open), tabindex: index === open ? "0" : "-1", "aria-controls": "fl-slider-list",
+    onclick: () => { open = index; draw(); },
+    onkeydown: (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      open = (index + step + groups.length) % groups.length;
+      draw();
+      tabs.children[open].focus();
+    },
+  }, group.title)));
+  rows = {};
+  list.replaceChildren(...(groups[open]?.sliders || []).map(row));
+  list.setAttribute("aria-label", groups[open]?.title || "Attributes");
+  fillPresets();
+  update();
+};
+
+draw();
+watch("groups", draw);
+watch("value", () => {
+  const value = props.value || {};
+  if (value.face !== face) { face = value.face; chosen = ""; fillPresets(); }
+  strengths = { ...(value.strengths || {}) };
+  update();
+});
