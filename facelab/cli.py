@@ -7,7 +7,6 @@ status 2 for a bad command line, 1 for anything else.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio, say
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
 from facelab.training.command import app as train_app
@@ -70,9 +70,7 @@ class Space(str, Enum):
 
 
 PhotoArgument = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF or GIF.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 LandmarksOption = Annotated[Landmarks, typer.Option(help="dlib (68 points) or mtcnn (5 points).")]
-ModelOption = Annotated[str, typer.Option(help="A name that `models list` prints.")]
 
 
 @app.command()
@@ -87,8 +85,8 @@ def align(
     """Find the faces of a photo and cut them out, aligned, at 512 px."""
     from PIL import Image
 
-    _make_folder(out)
-    studio = _open_studio(model)
+    make_folder(out)
+    studio = open_studio(model)
     pixels, found = _find(studio, photo, landmarks)
     numbers = [_checked(face, found)] if face else range(1, len(found) + 1)
     faces, files = [], []
@@ -106,7 +104,7 @@ def align(
                 "detector": one.detector,
             }
         )
-    _answer({"faces": faces, "files": files}, as_json, "\n".join(files))
+    answer({"faces": faces, "files": files}, as_json, "\n".join(files))
 
 
 @app.command()
@@ -134,11 +132,11 @@ def embed(
     settings = replace(PRESETS[preset.value], **{name: value for name, value in chosen.items() if value is not None})
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz, such as face.npz; it is {out.name!r}.")
-    _make_folder(out.parent)
-    studio = _open_studio(model)
+    make_folder(out.parent)
+    studio = open_studio(model)
     pixels, found = _find(studio, photo, landmarks)
     if face is None and len(found) > 1:
-        _say(f"{len(found)} faces; taking the largest. Choose another with --face 2 to --face {len(found)}.")
+        say(f"{len(found)} faces; taking the largest. Choose another with --face 2 to --face {len(found)}.")
     aligned = studio.align(pixels, found[_checked(face or 1, found) - 1])
     step = _embed(studio, aligned, settings)
     result = studio.to_face(step, aligned)
@@ -156,7 +154,7 @@ def embed(
         "seconds": round(time.perf_counter() - started, 2),
         "files": files,
     }
-    _answer(
+    answer(
         figures,
         as_json,
         f"{figures['steps']} steps in {figures['seconds']:.1f} s: identity distance "
@@ -177,11 +175,11 @@ def sample(
     """Draw random faces as one grid."""
     from facelab.media import contact_sheet, save_png
 
-    _make_folder(out.parent)
-    studio = _open_studio(model)
+    make_folder(out.parent)
+    studio = open_studio(model)
     pictures = [picture for _, picture in studio.sample(count, seed=seed, truncation=truncation)]
     save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"])
-    _answer({"count": count, "seed": seed, "truncation": truncation, "files": [str(out)]}, as_json, str(out))
+    answer({"count": count, "seed": seed, "truncation": truncation, "files": [str(out)]}, as_json, str(out))
 
 
 @models_app.command("list")
@@ -193,7 +191,7 @@ def list_models(as_json: JsonOption = False) -> None:
     keys = ("name", "title", "family", "resolution", "spaces", "licence")
     entries = [{key: getattr(card, key) for key in keys} for card in cards]
     lines = [f"{card.name}  {card.title} ({card.family}, {card.resolution} px). {card.licence}" for card in cards]
-    _answer({"models": entries}, as_json, "\n".join(lines))
+    answer({"models": entries}, as_json, "\n".join(lines))
 
 
 def main() -> NoReturn:
@@ -212,12 +210,6 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         status = _fail("Stopped.", 130)
     sys.exit(status)
-
-
-def _open_studio(model: str) -> Studio:
-    from facelab.studio import Studio
-
-    return Studio(model)
 
 
 def _find(studio: Studio, photo: Path, landmarks: Landmarks) -> tuple[np.ndarray, list[FoundFace]]:
@@ -244,7 +236,7 @@ def _embed(studio: Studio, aligned: AlignedFace, settings: EmbedSettings) -> Emb
     except KeyboardInterrupt:
         if step is None:
             raise
-        _say(f"Stopped at step {step.step}; keeping the best so far.")
+        say(f"Stopped at step {step.step}; keeping the best so far.")
     finally:
         steps.close()
     return step
@@ -265,27 +257,10 @@ def _progress() -> Iterator[Any]:
         yield show
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise BadSetting(f"{folder} is not a folder and cannot be made one. Choose another --out.") from cause
-    if not os.access(folder, os.W_OK):
-        raise BadSetting(f"Nothing can be written into {folder}. Choose another --out.")
-
-
 def _rounded(values: np.ndarray) -> list:
     return values.astype(float).round(2).tolist()
 
 
-def _answer(figures: dict[str, Any], as_json: bool, text: str) -> None:
-    print(json.dumps(figures) if as_json else text)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
 def _fail(message: str, status: int) -> int:
-    _say("facelab: " + " ".join(message.split()))
+    say("facelab: " + " ".join(message.split()))
     return status

@@ -1,0 +1,62 @@
+"""What commands share: how they open a studio, read faces, and answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facelab.errors import BadFaceFile, BadSetting
+
+if TYPE_CHECKING:
+    from facelab.face import Face
+    from facelab.studio import Studio
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+ModelOption = Annotated[str, typer.Option(help="A name that `models list` prints.")]
+
+
+def open_studio(model: str) -> Studio:
+    """A studio, its models not loaded yet. Raises UnknownModel."""
+    from facelab.studio import Studio
+
+    return Studio(model)
+
+
+def read_faces(paths: Sequence[Path]) -> list[Face]:
+    """Faces from their files. Raises BadFaceFile, naming the file, and OSError where there is none."""
+    from facelab.face import Face
+
+    faces = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                faces.append(Face.load(file))
+        except BadFaceFile as error:
+            raise BadFaceFile(f"{path.name}: {error}") from error
+    return faces
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that --out needs. Raises BadSetting where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise BadSetting(f"{folder} is not a folder and cannot be made one. Choose another --out.") from cause
+    if not os.access(folder, os.W_OK):
+        raise BadSetting(f"Nothing can be written into {folder}. Choose another --out.")
+
+
+def answer(figures: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print the one JSON object, or the text, on stdout."""
+    print(json.dumps(figures) if as_json else text)
+
+
+def say(line: str) -> None:
+    """Print a line on stderr."""
+    print(line, file=sys.stderr)
