@@ -1,9 +1,11 @@
-"""Finds a model's directions on its own samples, labelled by the FaceReader; the judge takes no part in it."""
+"""Finds a model's directions on portraits that its encoder has carried into w+, by their labels and dlib's landmarks.
+
+The judge takes no part in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -11,112 +13,124 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facelab.edits.attributes import Direction, LatentClassifier
+from facelab.encoder import Encoder
 from facelab.evaluation.geometry import measure, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.generators.base import Generator
-from facelab.generators.stylegan2 import fast_dtype
-from facelab.identity import FaceReader, Reading
-from facelab.training.direction_list import WANTED, Wanted
+from facelab.evaluation.portraits import Portraits
+from facelab.training.data import Pictures
+from facelab.training.direction_list import WANTED
+from facelab.training.labels import POSE, Labels
 
-CLASS_SHARE = 0.15  # the samples with the strongest and the weakest scores make the two classes
-RIDGE = 1e-2  # of the mean variance of w
+CLASS_SHARE = 1 / 3  # where a score is no yes or no, the upper and the lower third are the classes
+RIDGE = 1e-2
 CLASSIFIER_STEPS = 400
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledSamples:
-    """ws [N, D] and, for each wanted direction, a standardised score [N]."""
+def encode_pictures(
+    encoder: Encoder, pictures: Pictures, *, progress: Callable[[int], None] = lambda done: None
+) -> Tensor:
+    """The w+ latents of all pictures: float32 [N, L, D]."""
+    parts = []
+    for first in range(0, len(pictures), 64):
+        parts.append(encoder.encode(pictures.tensor(slice(first, first + 64))).cpu())
+        progress(len(parts[-1]))
+    return torch.cat(parts)
 
-    ws: Tensor
-    scores: dict[str, Tensor]
 
+def score_portraits(pictures: Pictures, labels: Labels, seen: Portraits) -> dict[str, np.ndarray]:
+    """By direction, how much of it each of N portraits has: bool [N] from the labels, or float [N] as measured.
 
-def scores_of(reading: Reading, images: np.ndarray, wanted: Wanted) -> np.ndarray:
-    """How much of an attribute the reader sees in N faces, float [N], on the attribute's own scale.
-
-    images: uint8 [N, R, R, 3].
+    Portraits in which dlib finds no face get the mean of the others where landmarks are measured.
     """
-    seen, sign = wanted.seen.removeprefix("-"), -1.0 if wanted.seen.startswith("-") else 1.0
-    landmarks = reading.landmarks.float().numpy()
-    if seen in ATTRIBUTES:
-        return sign * reading.attributes[:, ATTRIBUTES.index(seen)].float().numpy()
-    if seen == "skin":
-        return skin_tone(images, landmarks)
-    if seen in ("yaw", "roll"):
-        return reading.pose[:, 0 if seen == "yaw" else 2].float().numpy()
-    return measure(landmarks)[seen]
+    shapes = {name: _filled(values, seen.found) for name, values in measure(seen.landmarks).items()}
+    scores: dict[str, np.ndarray] = {}
+    for wanted in WANTED:
+        name, opposite = wanted.seen.removeprefix("-"), wanted.seen.startswith("-")
+        if name in ATTRIBUTES:
+            scores[wanted.id] = labels.of(name) ^ opposite
+        elif name in POSE:
+            scores[wanted.id] = labels.pose[:, POSE.index(name)]
+        elif name == "skin":
+            scores[wanted.id] = _filled(skin_tone(pictures.images, seen.landmarks), seen.found)
+        else:
+            scores[wanted.id] = shapes[name]
+    return scores
 
 
-@torch.inference_mode()
-def label_samples(
-    generator: Generator,
-    reader: FaceReader,
-    count: int,
-    *,
-    seed: int = 0,
-    batch: int = 32,
-    progress: Callable[[int], None] = lambda done: None,
-) -> LabelledSamples:
-    """Draw `count` faces at truncation 1 and let the reader score them."""
-    ws = generator.map(torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed)))
-    scores: dict[str, list[np.ndarray]] = {wanted.id: [] for wanted in WANTED}
-    for part in ws.split(batch):
-        pictures = generator.synthesize(part[:, None], dtype=fast_dtype(part.device)).clamp(-1, 1)
-        reading = reader.read(pictures)
-        pixels = ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        for wanted in WANTED:
-            scores[wanted.id].append(scores_of(reading, pixels, wanted))
-        progress(len(part))
-    columns = {name: torch.from_numpy(np.concatenate(parts)).float() for name, parts in scores.items()}
-    standard = {name: ((value - value.mean()) / value.std()).clamp(-4, 4) for name, value in columns.items()}
-    return LabelledSamples(ws.clone(), standard)
+def find_directions(latents: Tensor, scores: Mapping[str, np.ndarray], *, seed: int = 0) -> list[Direction]:
+    """All wanted directions, each by all three methods and moving every row.
+
+    latents: [N, L, D]. difference: between the class means. normal: what an attribute adds to the latent when all
+    others stay as they are, the slope of a linear regression of the latents on all scores together. classifier: on the
+    mean of the rows.
+    """
+    slopes = regress(latents.flatten(1), torch.stack([_standard(scores[wanted.id]) for wanted in WANTED], dim=1))
+    return [
+        Direction(
+            id=wanted.id,
+            title=wanted.title,
+            low=wanted.low,
+            high=wanted.high,
+            group=wanted.group,
+            rows=(0, latents.shape[1]),
+            held=wanted.held,
+            strength=1.0,
+            difference=class_difference(latents, scores[wanted.id]),
+            normal=F.normalize(slope, dim=0).unflatten(0, latents.shape[1:]),
+            classifier=fit_classifier(latents.mean(dim=1), scores[wanted.id], seed=seed),
+        )
+        for wanted, slope in zip(WANTED, slopes, strict=True)
+    ]
 
 
-def find_direction(wanted: Wanted, samples: LabelledSamples, *, num_rows: int, seed: int = 0) -> Direction:
-    """One direction, by all three methods, moving every row."""
-    ws, scores = samples.ws, samples.scores[wanted.id]
-    order = scores.argsort()
-    count = max(2, round(CLASS_SHARE * len(order)))
-    difference = ws[order[-count:]].mean(dim=0) - ws[order[:count]].mean(dim=0)
-    return Direction(
-        id=wanted.id,
-        title=wanted.title,
-        low=wanted.low,
-        high=wanted.high,
-        group=wanted.group,
-        rows=(0, num_rows),
-        held=wanted.held,
-        strength=1.0,
-        difference=difference,
-        normal=ridge_normal(ws, scores),
-        classifier=fit_classifier(ws, scores, seed=seed),
-    )
+def class_difference(latents: Tensor, scores: np.ndarray) -> Tensor:
+    """Mean of the latents [N, L, D] that have it minus mean of those that lack it."""
+    with_it, without = classes(scores)
+    return latents[torch.from_numpy(with_it)].mean(dim=0) - latents[torch.from_numpy(without)].mean(dim=0)
 
 
-def ridge_normal(ws: Tensor, scores: Tensor) -> Tensor:
-    """The unit vector [D] along which a score [N] grows fastest in w [N, D], by ridge regression."""
-    centred = (ws - ws.mean(dim=0)).double()
-    covariance = centred.T @ centred / len(ws)
-    loading = centred.T @ scores.double() / len(ws)
-    covariance += RIDGE * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=covariance.dtype)
-    return F.normalize(torch.linalg.solve(covariance, loading), dim=0).float()
+def classes(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Who has it and who lacks it, bool [N] each: a label's two sides, or the outer thirds of what is measured."""
+    if scores.dtype == bool:
+        return scores, ~scores
+    low, high = np.quantile(scores, (CLASS_SHARE, 1 - CLASS_SHARE))
+    return scores >= high, scores <= low
 
 
-def fit_classifier(ws: Tensor, scores: Tensor, *, seed: int) -> LatentClassifier:
-    """A classifier of "more than the mean" on w [N, D], by binary cross-entropy with the score as its soft answer."""
+def regress(values: Tensor, factors: Tensor) -> Tensor:
+    """The slopes [K, M] of `values` [N, M] on standardised `factors` [N, K] by ridge regression."""
+    count = len(factors)
+    centred = (values - values.mean(dim=0)).double()
+    gram = factors.double().T @ factors.double() / count
+    gram += RIDGE * torch.eye(len(gram), dtype=gram.dtype)
+    return torch.linalg.solve(gram, factors.double().T @ centred / count).float()
+
+
+def fit_classifier(ws: Tensor, scores: np.ndarray, *, seed: int) -> LatentClassifier:
+    """A classifier of one attribute on w [N, D], by binary cross-entropy; both classes are drawn equally often."""
     torch.manual_seed(seed)
     classifier = LatentClassifier(ws.shape[1])
     classifier.centre.copy_(ws.mean(dim=0))
     classifier.scale.copy_(ws.std(dim=0))
-    answers = torch.sigmoid(2 * scores)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=3e-3, weight_decay=0.05, foreach=True)
+    sides = [torch.from_numpy(np.flatnonzero(side)) for side in classes(scores)]
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=3e-3, weight_decay=0.1, foreach=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, CLASSIFIER_STEPS)
     draw = torch.Generator().manual_seed(seed)
+    answers = torch.tensor([0.95, 0.05]).repeat_interleave(256)
     for _ in range(CLASSIFIER_STEPS):
-        chosen = torch.randint(0, len(ws), (512,), generator=draw)
-        loss = F.binary_cross_entropy_with_logits(classifier(ws[chosen]), answers[chosen])
+        chosen = torch.cat([side[torch.randint(0, len(side), (256,), generator=draw)] for side in sides])
+        loss = F.binary_cross_entropy_with_logits(classifier(ws[chosen]), answers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
     return classifier.eval().requires_grad_(False)
+
+
+def _standard(scores: np.ndarray) -> Tensor:
+    values = torch.from_numpy(scores.astype(np.float32))
+    return (values - values.mean()) / values.std()
+
+
+def _filled(values: np.ndarray, found: np.ndarray) -> np.ndarray:
+    return np.where(found, values, values[found].mean())

@@ -74,6 +74,9 @@ class TrainSettings(RunSettings):
         0.0, "Share of positive real logits that augmentation aims at; 0 for none.", minimum=0, maximum=1, command=0.6
     )
     ada_images: int = option(100_000, "Pictures in which augmentation can go from never to always.", minimum=1)
+    eyes_weight: float = option(
+        0.0, "Weight of a second discriminator, on the features of the network that knows faces.", minimum=0
+    )
     warmup_steps: int = option(200, "Steps over which the learning rate rises.", minimum=0)
     grow_from: int = option(0, "Begin at this resolution and grow by doubling; 0 for the whole at once.", minimum=0)
     grow_images: int = option(300_000, "Pictures to see at each resolution before it doubles.", minimum=1)

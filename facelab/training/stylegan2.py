@@ -16,6 +16,7 @@ from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.training import distributed
 from facelab.training.augmentation import AdaptiveAugmentation
+from facelab.training.eyes import Eyes
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
 from facelab.training.optimisation import bound_activations, lazy_adam, set_lazy_rates, training_dtype, warm_up
@@ -54,7 +55,12 @@ def make_trainer(settings: TrainSettings) -> Trainer:
         networks = StyleGAN2(settings.resolution, **NEW_GENERATOR), discriminator
     for network in networks:
         network.to(device=best_device(), memory_format=torch.channels_last)
-    trainer = Trainer(*networks, settings)
+    eyes = None
+    if settings.eyes_weight:
+        from facelab.identity import load_reader
+
+        eyes = Eyes(load_reader(device=best_device())).to(device=best_device(), memory_format=torch.channels_last)
+    trainer = Trainer(*networks, settings, eyes=eyes)
     trainer.images = seen
     return trainer
 
@@ -67,9 +73,11 @@ class Trainer:
     over several processes, means the same whichever way it was cut.
     """
 
-    columns = ("d_loss", "g_loss", "ada_p", "real_sign", "r1", "path")
+    columns = ("d_loss", "g_loss", "ada_p", "real_sign", "r1", "path", "eyes_d_loss", "eyes_g_loss", "eyes_sign")
 
-    def __init__(self, generator: StyleGAN2, discriminator: Discriminator, settings: TrainSettings) -> None:
+    def __init__(
+        self, generator: StyleGAN2, discriminator: Discriminator, settings: TrainSettings, *, eyes: Eyes | None = None
+    ) -> None:
         if settings.batch % (settings.accumulate * distributed.world()):
             raise BadSetting(
                 f"The batch ({settings.batch}) must be a multiple of the processes ({distributed.world()}) times the "
@@ -88,6 +96,8 @@ class Trainer:
         rate = settings.learning_rate
         self.generator_optimizer = lazy_adam(generator, learning_rate=rate, interval=settings.path_interval)
         self.discriminator_optimizer = lazy_adam(discriminator, learning_rate=rate, interval=settings.r1_interval)
+        self.eyes = None if eyes is None else eyes.train().requires_grad_(True)
+        self.eyes_optimizer = None if eyes is None else lazy_adam(eyes, learning_rate=rate, interval=0)
         self.scaler = torch.amp.GradScaler(self.device.type, FIRST_SCALE, enabled=self.dtype == torch.float16)
         self.augmentation = AdaptiveAugmentation(target=settings.ada_target, images=settings.ada_images)
         self.path_mean = torch.zeros([], device=self.device)
@@ -111,6 +121,8 @@ class Trainer:
         """Train on this process's share of a batch, [N, 3, R, R] in [-1, 1]; returns the mean losses, by name."""
         self._noted.clear()
         optimizers = self.generator_optimizer, self.discriminator_optimizer
+        if self.eyes is not None:
+            optimizers += (self.eyes_optimizer,)
         warm_up(optimizers, step=self.steps, steps=self.settings.warmup_steps)
         stage = self.stage
         parts = show_at(real.to(self.device), stage).chunk(self.settings.accumulate)
@@ -135,43 +147,63 @@ class Trainer:
         settings, fakes = self.settings, []
         penalised = bool(settings.r1_interval) and self.steps % settings.r1_interval == 0
         self.discriminator_optimizer.zero_grad(set_to_none=True)
+        if self.eyes is not None:
+            self.eyes_optimizer.zero_grad(set_to_none=True)
         for index, real in enumerate(parts):
             with torch.set_grad_enabled(len(parts) == 1):  # a graph a part would take the memory that parts save
                 fake = self._generate(index, len(real), stage, note=True)
             self._seed("discriminator", index)
             real = self.augmentation(real).detach().requires_grad_(penalised)
+            shown = self.augmentation(fake.detach())
             real_logits = self.discriminator(real, stage.alpha)
-            fake_logits = self.discriminator(self.augmentation(fake.detach()), stage.alpha)
-            loss = discriminator_loss(real_logits, fake_logits)
+            loss = discriminator_loss(real_logits, self.discriminator(shown, stage.alpha))
             self._note(d_loss=loss, real_sign=real_logits.sign().mean())
             if penalised:
                 penalty = r1_penalty(real_logits, real)
                 loss = loss + penalty * settings.r1_gamma * settings.r1_interval
                 self._note(r1=penalty)
+            if self.eyes is not None:
+                known = self.eyes(real.detach())
+                eyes_loss = discriminator_loss(known, self.eyes(shown))
+                self._note(eyes_d_loss=eyes_loss, eyes_sign=known.sign().mean())
+                loss = loss + eyes_loss
             self.scaler.scale(loss / len(parts)).backward()
             fakes.append(fake)
         distributed.average_gradients(self.discriminator)
         self.scaler.step(self.discriminator_optimizer)
+        if self.eyes is not None:
+            distributed.average_gradients(self.eyes)
+            self.scaler.step(self.eyes_optimizer)
         return fakes if len(parts) == 1 else []
 
     def _train_generator(self, fakes: list[Tensor], counts: list[int], stage: Stage) -> None:
         settings = self.settings
         penalised = bool(settings.path_interval) and self.steps % settings.path_interval == 0
         self.generator_optimizer.zero_grad(set_to_none=True)
-        self.discriminator.requires_grad_(False)
+        self._freeze_critics(True)
         for index, count in enumerate(counts):
             fake = fakes[index] if fakes else self._generate(index, count, stage)
             self._seed("generator", index)
-            loss = generator_loss(self.discriminator(self.augmentation(fake), stage.alpha))
+            shown = self.augmentation(fake)
+            loss = generator_loss(self.discriminator(shown, stage.alpha))
             self._note(g_loss=loss)
+            if self.eyes is not None:
+                eyes_loss = generator_loss(self.eyes(shown))
+                self._note(eyes_g_loss=eyes_loss)
+                loss = loss + settings.eyes_weight * eyes_loss
             self.scaler.scale(loss / len(counts)).backward()
             if penalised:
                 penalty = self._path_penalty(index, max(1, count // PATH_BATCH_SHRINK), stage)
                 weight = settings.path_weight * settings.path_interval
                 self.scaler.scale(penalty * weight / len(counts)).backward()
-        self.discriminator.requires_grad_(True)
+        self._freeze_critics(False)
         distributed.average_gradients(self.generator)
         self.scaler.step(self.generator_optimizer)
+
+    def _freeze_critics(self, frozen: bool) -> None:
+        self.discriminator.requires_grad_(not frozen)
+        if self.eyes is not None:
+            self.eyes.requires_grad_(not frozen)
 
     def _generate(self, part: int, count: int, stage: Stage, *, note: bool = False) -> Tensor:
         """The fakes of one part of the batch: the same ones however often they are made in a step."""
@@ -256,7 +288,12 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as tensors and plain values."""
-        return {
+        eyes = (
+            {}
+            if self.eyes is None
+            else {"eyes": self.eyes.state_dict(), "eyes_optimizer": self.eyes_optimizer.state_dict()}
+        )
+        return eyes | {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "average": self.average.state_dict(),
@@ -280,6 +317,9 @@ class Trainer:
             optimizer = getattr(self, name)
             optimizer.load_state_dict(state[name])
             set_lazy_rates(optimizer, learning_rate=self.settings.learning_rate, interval=interval)
+        if self.eyes is not None and "eyes" in state:
+            self.eyes.load_state_dict(state["eyes"])
+            self.eyes_optimizer.load_state_dict(state["eyes_optimizer"])
         if state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
         self.augmentation.load_state(state["augmentation"])

@@ -1,0 +1,149 @@
+"""The small networks that look at faces: what they see, and how they are taught."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from facelab.encoder import Encoder
+from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
+from facelab.generators.stylegan2 import StyleGAN2
+from facelab.identity import FaceReader
+from facelab.training.encoder import draw_latents
+from facelab.training.eyes import Eyes
+from facelab.training.fitting import one_cycle
+from facelab.training.identity import ReaderTrainer, Seen
+from facelab.training.jitter import jitter, move_landmarks
+from facelab.training.judge import JudgeTrainer, Labelled
+from facelab.training.settings import FitSettings, ReaderSettings
+from facelab.trunk import Trunk
+
+CPU = torch.device("cpu")
+
+
+def a_batch(count=8, seed=0):
+    return torch.rand(count, 3, 128, 128, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def labelled(seed=0):
+    images = a_batch(seed=seed)
+    images[:4] -= 0.7  # the dark ones have every attribute
+    attributes = torch.zeros(8, 40)
+    attributes[:4] = 1
+    return Labelled(images.clamp(-1, 1), attributes, torch.ones(40))
+
+
+def test_the_trunk_takes_any_size_and_makes_maps_of_five():
+    trunk = Trunk((4, 8, 8, 8, 8)).eval()
+    for side in (128, 256, 64):
+        maps = trunk.maps(torch.zeros(2, 3, side, side))
+        assert [each.shape[-1] for each in maps] == [64, 32, 16, 8, 4]
+    assert trunk.num_features == 8 * 16
+
+
+def test_the_judge_learns_what_can_be_seen():
+    torch.manual_seed(0)
+    trainer = JudgeTrainer(Judge(), FitSettings(images=240, batch=8), device=CPU)
+    losses = [trainer.step(labelled(step))["bce"] for step in range(30)]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    assert judge(trainer.network.eval(), a_batch(5), batch=2).shape == (5, len(ATTRIBUTES))
+
+
+def test_a_fitting_goes_on_exactly_where_it_was_saved():
+    def trainer():
+        torch.manual_seed(0)
+        return JudgeTrainer(Judge(), FitSettings(images=80, batch=8), device=CPU)
+
+    whole, first, second = trainer(), trainer(), trainer()
+    for step in range(4):
+        whole.step(labelled(step))
+    for step in range(2):
+        first.step(labelled(step))
+    second.load_state(first.state())
+    for step in range(2, 4):
+        second.step(labelled(step))
+    for name, value in whole.weights().items():
+        assert torch.equal(value, second.weights()[name]), name
+
+
+def test_the_learning_rate_rises_and_falls():
+    rates = [one_cycle(progress, warm_up=0.1) for progress in np.linspace(0, 1, 101)]
+    assert rates[0] < 0.01 and rates[10] == pytest.approx(1, abs=0.01) and rates[-1] == pytest.approx(0, abs=1e-6)
+    assert all(before >= after for before, after in pairwise(rates[10:]))
+
+
+def test_the_reader_s_vectors_have_gradients_towards_the_picture():
+    reader = FaceReader().eval().requires_grad_(False)
+    images = a_batch(2).requires_grad_()
+    reading = reader(images)
+    assert reading.vectors.shape == (2, 128) and reading.landmarks.shape == (2, 68, 2)
+    assert reading.attributes.shape == (2, 40) and reading.pose.shape == (2, 3)
+    (gradient,) = torch.autograd.grad(reading.vectors.square().sum(), images)
+    assert gradient.abs().sum() > 0
+    assert torch.allclose(reader.read(a_batch(5), batch=2).vectors[:2], reading.vectors, atol=0.05)
+
+
+def test_faces_that_dlib_did_not_find_teach_the_reader_no_vector():
+    torch.manual_seed(0)
+    trainer = ReaderTrainer(FaceReader(), ReaderSettings(images=80, batch=8), device=CPU)
+
+    def batch(found):
+        nothing = torch.zeros(8)
+        return Seen(
+            a_batch(),
+            torch.ones(8, 128),
+            torch.zeros(8, 68, 2),
+            found,
+            torch.zeros(8, 40),
+            nothing[:, None] * torch.ones(3),
+        )
+
+    assert trainer.step(batch(torch.zeros(8)))["vector"] == 0
+    assert trainer.step(batch(torch.ones(8)))["vector"] > 1
+
+
+def test_landmarks_move_with_the_picture():
+    images = torch.full((16, 3, 128, 128), -1.0)
+    images[:, :, 50:54, 80:84] = 1.0  # a dot whose middle is at (82, 52)
+    landmarks = torch.tensor([[[82 / 128, 52 / 128]]]).expand(16, 1, 2)
+    moved, theta = jitter(images, generator=torch.Generator().manual_seed(3))
+    expected = move_landmarks(landmarks, theta)[:, 0] * 128
+    assert (expected - torch.tensor([82.0, 52.0])).abs().max() > 3
+    for picture, place in zip(moved.mean(dim=1), expected, strict=True):
+        weights = (picture - picture.min()).clamp(min=0) ** 2
+        rows, columns = torch.meshgrid(torch.arange(128) + 0.5, torch.arange(128) + 0.5, indexing="ij")
+        found = torch.stack([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum()
+        assert (found - place).norm() < 1.5
+
+
+def test_jitter_is_decided_by_its_generator():
+    first, second = (jitter(a_batch(4), generator=torch.Generator().manual_seed(1))[0] for _ in range(2))
+    assert torch.equal(first, second) and first.abs().max() <= 1
+    assert not torch.equal(first, jitter(a_batch(4), generator=torch.Generator().manual_seed(2))[0])
+
+
+def test_an_encoder_begins_at_one_latent_for_every_row_and_can_be_run_alone():
+    encoder = Encoder(6, 8).eval()
+    rows = encoder.encode(a_batch(3))
+    assert rows.shape == (3, 6, 8)
+    assert torch.allclose(rows, rows[:, :1].expand_as(rows), atol=1e-6)
+
+
+def test_drawn_latents_are_the_same_for_the_same_seed_and_some_are_mixed():
+    generator = StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8)
+    generator.requires_grad_(False)
+    first, second = (draw_latents(generator, 32, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(first, second) and first.shape == (32, generator.num_layers, 8)
+    mixed = (first != first[:, :1]).flatten(1).any(dim=1)
+    assert 4 < mixed.sum() < 28
+
+
+def test_the_eyes_judge_every_picture_on_every_map_and_train_no_trunk():
+    reader = FaceReader().eval().requires_grad_(False)
+    eyes = Eyes(reader)
+    assert eyes(a_batch(4)).shape == (12, 1)
+    images = a_batch(2).requires_grad_()
+    eyes(images).sum().backward()
+    assert images.grad.abs().sum() > 0
+    assert not any("trunk" in name for name in eyes.state_dict())
