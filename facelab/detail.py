@@ -28,7 +28,7 @@ _ANCHORS = 6  # a side of the crop, on its border: these do not move
 _STIFFNESS = 2e-3  # of the thin plate: landmarks are whole pixels of an enlarged copy, and shake
 _MAX_MOVE = 0.15  # in sides of the crop
 _STILL, _MOVED = 0.008, 0.03  # mean visible change, of the range, below which nothing has moved and above which it has
-_OLD, _NEW = 0.05, 0.13  # new structure, of the range, from which the photo's detail fades and where it is gone
+_OLD, _NEW = 0.07, 0.2  # new structure, of the range, from which the photo's detail fades and where it is gone
 _BROAD = 0.03  # sigma in sides: coarser differences are colours, finer ones structure
 _FOREHEAD = 0.45  # how far above the brows the forehead goes, of the way from chin to brows
 _FEATHER = 0.03  # sigma in sides of the mask's edge
@@ -49,12 +49,13 @@ class Change:
     """An edit's change, float32 [., R, R] in the frame of the crop, all zero where the photo stays as it is.
 
     added: [3, R, R] in -1 to 1, k S(m) + F - E(m). faded: [1, R, R] in 0 to 1, k. move: [2, R, R], m minus identity as
-    (x, y) in sides of the crop.
+    (x, y) in sides of the crop. mask: [1, R, R] in 0 to 1, how much of the change was let through; it is in the others.
     """
 
     added: Tensor
     faded: Tensor
     move: Tensor
+    mask: Tensor
 
 
 def find_change(crop: np.ndarray, embedded: Look, edited: Look, *, whole: bool = True) -> Change | None:
@@ -77,7 +78,7 @@ def find_change(crop: np.ndarray, embedded: Look, edited: Look, *, whole: bool =
     structure = (difference - blurred(difference, broad)).square().mean(dim=0, keepdim=True)
     faded = _ramp(blurred(structure, 0.01 * side).sqrt(), _OLD, _NEW) * mask
     difference = (difference - at_edge(difference, mask)) * mask
-    return Change(difference + faded * (moved_old + moved_broad), faded, move)
+    return Change(difference + faded * (moved_old + moved_broad), faded, move, mask)
 
 
 def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool) -> Tensor:

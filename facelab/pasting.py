@@ -17,6 +17,8 @@ from facelab.face import CROP_SIZE, Face
 
 QUAD_OF_CROP = np.array([[0, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE], [CROP_SIZE, 0]], np.float32)  # in itself
 
+_RAISING = 1.0  # of the finest detail, for the loss: so a shifted photo keeps the variance of its Laplacian
+_GRAIN = 3.0  # in medians of the photo's finest detail: what is weaker is grain, and new things get it too
 _STRIP = 2**20  # pixels worked on at a time, which keeps the memory small
 
 
@@ -56,6 +58,7 @@ def _paste_one(photo: np.ndarray, quad: np.ndarray, change: Change) -> None:
     margin = math.ceil(float((np.abs(to_photo[:, :2]) @ change.move.abs().amax(dim=(1, 2)).numpy()).max())) + 3
     x0, y0 = max(left - margin, 0), max(top - margin, 0)
     source = as_tensor(photo[y0 : bottom + margin, x0 : right + margin])
+    grain, raising = _texture(source)
     rows = max(_STRIP // (right - left), 1)
     x = torch.arange(left, right) + 0.5
     for first in range(top, bottom, rows):
@@ -65,9 +68,38 @@ def _paste_one(photo: np.ndarray, quad: np.ndarray, change: Change) -> None:
         added, faded, move, reached = drawn.split((3, 1, 2, 1))
         shifts = [row[0] * move[0] + row[1] * move[1] for row in to_photo]
         places = [(2 * (x - x0 + shifts[0]) / source.shape[2]) - 1, (2 * (y - y0 + shifts[1]) / source.shape[1]) - 1]
-        new = _sampled(source, places, "bicubic", "border") * (1 - faded) + added
+        new = _sampled(source, places, "bicubic", "border")
+        fine = _fine(new)
+        gain = (1 + raising * _between(shifts[0])) * (1 + raising * _between(shifts[1]))
+        new += fine * (gain - 1)
+        new = new.lerp((fine * gain).clamp(-grain, grain), faded) + added
         new = (new * 255).round_().clamp_(0, 255).byte()
         part[...] = torch.where(reached > 0, new, torch.from_numpy(part).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+
+
+def _fine(image: Tensor) -> Tensor:
+    """What is finer in an image [3, H, W] than a pixel's neighbourhood (weights 1 2 1 both ways)."""
+    around = functional.pad(image[None], (1, 1, 1, 1), mode="replicate")[0]
+    around = around[:, :-2] + around[:, 2:] + 2 * around[:, 1:-1]
+    return image - (around[..., :-2] + around[..., 2:] + 2 * around[..., 1:-1]) / 16
+
+
+def _texture(image: Tensor) -> tuple[float, float]:
+    """Of an image [3, H, W]: how strong its grain can be, and by how much its finest detail must be raised half-way
+    between two pixels, where interpolation loses most of it.
+    """
+    middle = image[:, image.shape[1] // 3 : -(image.shape[1] // 3), image.shape[2] // 3 : -(image.shape[2] // 3)]
+    near, far = middle[..., 1:-2] + middle[..., 2:-1], middle[..., :-3] + middle[..., 3:]
+    fine = _fine(middle)
+    left = _fine(0.59375 * near - 0.09375 * far).square().mean()  # grid_sample's cubic half-way between
+    loss = float((fine.square().mean() / left.clamp(min=1e-9)).sqrt()) - 1
+    return _GRAIN * float(fine.abs().median()), min(max(_RAISING * loss, 0.0), 1.0)
+
+
+def _between(shift: Tensor) -> Tensor:
+    """How far a place lies between two pixels: 0 on a pixel, 1 half-way."""
+    rest = (shift - shift.round()).abs()
+    return 4 * rest * (1 - rest)
 
 
 def _sized(change: Change, side: float) -> Tensor:
@@ -76,7 +108,7 @@ def _sized(change: Change, side: float) -> Tensor:
     """
     maps = torch.cat([change.added, change.faded, change.move])[None]
     if side < maps.shape[-1]:
-        maps = functional.interpolate(maps, (math.ceil(side),) * 2, mode="area")
+        maps = functional.interpolate(maps, (math.ceil(side),) * 2, mode="bicubic", antialias=True)
     else:
         maps = functional.interpolate(maps, scale_factor=2, mode="bicubic")
     return torch.cat([maps[0], (maps[0] != 0).any(dim=0, keepdim=True)])

@@ -1,13 +1,16 @@
 """The main picture is the photo's crop with the generator's change added, sharp where the photo was sharp."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from facelab.detail import movement
 from facelab.face import Latent
 from facelab.studio import Studio
+from facelab.template import TEMPLATE_LANDMARKS
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +55,46 @@ def test_a_face_without_a_photo_shows_the_generator_enlarged(studio):
 def test_detail_off_shows_the_generator(studio, face):
     edited = moved(face, 0.3)
     assert np.array_equal(studio.picture(face, edited, detail=False), studio.render(edited, 512))
+
+
+def laplacian(picture):
+    grey = picture.astype(np.float32).mean(axis=2)[128:400, 128:400]
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float((around - 4 * grey[1:-1, 1:-1]).var())
+
+
+def test_an_edit_shows_and_the_photos_detail_stays(studio, face):
+    edited = moved(face, 0.3)
+    picture = studio.picture(face, edited)
+    generated, shown = studio.render(edited, 512), studio.render(face, 512)
+    wanted = generated.astype(float) - shown
+    got = picture.astype(float) - face.crop
+    small = [
+        np.asarray(Image.fromarray((part.mean(axis=2) + 128).clip(0, 255).astype(np.uint8)).resize((32, 32), 4))
+        for part in (wanted, got)
+    ]
+    agreement = np.corrcoef(small[0].ravel(), small[1].ravel())[0, 1]
+    assert agreement > 0.9, "the picture changes where the generator's pictures change"
+    assert laplacian(picture) > 5 * laplacian(generated), "as sharp as the photo, not as the generator"
+
+
+def test_movement_carries_landmarks_to_where_they_were():
+    before = TEMPLATE_LANDMARKS.astype(np.float64)
+    after = before.copy()
+    after[48:68] += (0.01, 0.02)  # the mouth goes down
+    field = movement(before, after, side=64)
+    place = after[62]
+    column, row = (int(value * 64) for value in place)
+    assert field[:, row, column].numpy() == pytest.approx((-0.01, -0.02), abs=0.003)
+    assert field[:, 2:].abs().amax() < 0.04 and field[:, 0].abs().max() < 0.002, "the border stays"
+    assert movement(before, before).abs().max() < 1e-6
+
+
+def test_what_is_remembered_goes_with_the_face(studio):
+    face = replace(studio.sample(1, seed=5)[0][0], crop=np.zeros((512, 512, 3), np.uint8))
+    studio.picture(face, moved(face, 0.2))
+    count = len(studio._looks)
+    assert count
+    del face
+    gc.collect()
+    assert len(studio._looks) < count
