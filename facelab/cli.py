@@ -1,4 +1,4 @@
-"""`python -m facelab`: align, embed, sample, models, train, evaluate.
+"""`python -m facelab`: align, embed, sample, the edits (see commands/edits.py), models, train, evaluate.
 
 `--json` prints one JSON object alone on stdout; progress goes to stderr. Bad input is one line on stderr and exit
 status 2 for a bad command line, 1 for anything else.
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio, say
+from facelab.commands.edits import COMMANDS as EDITS
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
 from facelab.training.command import app as train_app
@@ -43,6 +44,8 @@ models_app = typer.Typer(help="The models FaceLab knows.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.command()(evaluate)
+for command in EDITS:
+    app.command()(command)
 
 _ClickException = typer.BadParameter.__mro__[2]  # BadParameter, UsageError, ClickException; only the first is exported
 

@@ -1,0 +1,291 @@
+"""`python -m facelab` edit, morph, crossover, express, average, combine, mix: faces in, a face, picture or film out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facelab.commands.console import JsonOption, open_studio, read_faces
+from facelab.commands.results import (
+    FpsOption,
+    FramesOption,
+    MarkOption,
+    OutOption,
+    Output,
+    RawOption,
+    SizeOption,
+    report,
+    write_result,
+)
+from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    from facelab.face import Face
+
+
+class Method(str, Enum):
+    """How an attribute is changed."""
+
+    mean = "mean"
+    linear = "linear"
+    gradient = "gradient"
+
+
+class Easing(str, Enum):
+    """How a morph gets under way."""
+
+    linear = "linear"
+    smooth = "smooth"
+
+
+class Way(str, Enum):
+    """The path of a morph."""
+
+    linear = "linear"
+    spherical = "spherical"
+
+
+class Space(str, Enum):
+    """Latent spaces."""
+
+    z = "z"
+    w = "w"
+    w_plus = "w+"
+
+
+FaceArgument = Annotated[Path, typer.Argument(help="A FACE.npz.")]
+LayersOption = Annotated[
+    str | None, typer.Option(help="Rows of w+, such as 6-11, or coarse, middle, fine, half, all; by default half.")
+]
+
+
+def edit(
+    face: FaceArgument,
+    out: OutOption,
+    settings: Annotated[
+        list[str], typer.Option("--set", help="An attribute and its strength, such as smile=2 or age=-1; repeatable.")
+    ],
+    method: Annotated[
+        Method, typer.Option(help="mean difference, linear plane, or classifier gradient.")
+    ] = Method.mean,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="An attribute to hold, repeatable, or none; by default what each attribute asks for."),
+    ] = None,
+    layers: Annotated[str | None, typer.Option(help="Rows of w+ that move, such as 0-7 or middle.")] = None,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    raw: RawOption = False,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Change attributes of a face: smile, age, glasses and so on."""
+    from facelab.edits.crossover import parse_rows
+    from facelab.face import Recipe
+
+    job = _Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
+    strengths = dict(_assignment(text, "--set smile=2") for text in settings)
+    held = None if keep is None else [name for name in keep if name != "none"]
+    rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
+    numbers = {name: _number(text, f"--set {name}={text}") for name, text in strengths.items()}
+    result = job.studio.edit(job.faces[0], numbers, method=method.value, keep=held, rows=rows)
+    shared = {"method": method.value, "keep": held, "rows": None if rows is None else [rows.start, rows.stop]}
+    shared = {name: value for name, value in shared.items() if value is not None}
+    steps = [{"op": "attribute", "id": name, "strength": number, **shared} for name, number in numbers.items()]
+    recipe = Recipe(job.studio.card.name, tuple(steps))
+    job.finish(result, steps, recipe={"version": recipe.version, "model": recipe.model, "steps": steps})
+
+
+def morph(
+    first: FaceArgument,
+    second: FaceArgument,
+    out: OutOption,
+    t: Annotated[
+        float, typer.Option(min=0, max=1, help="Where a face or a picture is taken: 0 first, 1 second.")
+    ] = 0.5,
+    easing: Annotated[Easing, typer.Option(help="linear, or smooth at both ends.")] = Easing.linear,
+    there_and_back: Annotated[bool, typer.Option("--there-and-back", help="To the second face and back.")] = False,
+    strip: Annotated[bool, typer.Option("--strip", help="A .png of ten pictures of the way, side by side.")] = False,
+    path: Annotated[Way, typer.Option(help="linear, or spherical for faces embedded in z.")] = Way.linear,
+    space: Annotated[Space, typer.Option(help="The space that the way goes through.")] = Space.w_plus,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go from one face to another: a film, or one face in between."""
+    from facelab.commands.results import FRAME_SIZE
+    from facelab.media import save_animation
+
+    job = _Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
+    options = {"path": path.value, "space": space.value}
+    between = job.studio.morph(*job.faces, t, **options)
+    moving = {"frames": frames, "size": size or FRAME_SIZE, "easing": easing.value, "there_and_back": there_and_back}
+    film = job.studio.morph_frames(*job.faces, **moving, **options)
+    step = {"op": "morph", **({"t": t} if out.suffix in (".npz", ".png") and not strip else {})}
+    if strip:
+        if out.suffix != ".png":
+            raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
+        save_animation(film, out, **job.said([step]), mark=mark)
+        report(job.output, as_json, job.started, model=job.studio.card.name, frames=frames)
+    else:
+        job.finish(between, [step], frames=film)
+
+
+def crossover(
+    content: FaceArgument,
+    style: FaceArgument,
+    out: OutOption,
+    layers: LayersOption = None,
+    strength: Annotated[float, typer.Option(help="0 keeps the content, 1 takes the style.")] = 1.0,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    raw: RawOption = False,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a face the style of another: some layers from there, the others stay."""
+    from facelab.edits.crossover import parse_rows
+
+    job = _Job(Output(out, size, frames, fps, raw, mark), [content, style], as_json)
+    rows = parse_rows(layers or "half", job.studio.generator.num_layers)
+    result = job.studio.crossover(*job.faces, rows=rows, strength=strength)
+    job.finish(result, [{"op": "crossover", "strength": strength}], rows=[rows.start, rows.stop])
+
+
+def express(
+    target: FaceArgument,
+    neutral: FaceArgument,
+    expressive: FaceArgument,
+    out: OutOption,
+    strength: Annotated[float, typer.Option(help="How much of the expression; minus turns it around.")] = 1.0,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, help="Leave out rows that differ by less than this part of a usual distance.")
+    ] = None,
+    normalise: Annotated[
+        bool, typer.Option("--normalise/--no-normalise", help="One intensity, whatever the two source faces.")
+    ] = True,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    raw: RawOption = False,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a face the expression by which two faces of somebody differ."""
+    from facelab.edits.expression import THRESHOLD
+
+    job = _Job(Output(out, size, frames, fps, raw, mark), [target, neutral, expressive], as_json)
+    threshold = THRESHOLD if threshold is None else threshold
+    result = job.studio.express(*job.faces, strength=strength, threshold=threshold, normalise=normalise)
+    job.finish(result, [{"op": "express", "strength": strength}], threshold=threshold, normalise=normalise)
+
+
+def average(
+    faces: Annotated[list[Path], typer.Argument(help="FACE.npz files.")],
+    out: OutOption,
+    weights: Annotated[
+        str | None, typer.Option(help="A weight for each face, such as 2,1,1; by default alike.")
+    ] = None,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The average of many faces."""
+    job = _Job(Output(out, size, frames, fps, mark=mark), faces, as_json)
+    numbers = None if weights is None else [_number(text, "--weights") for text in weights.split(",")]
+    job.finish(job.studio.average(job.faces, numbers), [{"op": "average"}], count=len(faces))
+
+
+def combine(
+    first: FaceArgument,
+    second: FaceArgument,
+    out: OutOption,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One face that has something of two."""
+    job = _Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
+    job.finish(job.studio.combine(*job.faces), [{"op": "combine"}])
+
+
+def mix(
+    expression: Annotated[str, typer.Argument(help='Such as "A + B - C" or "0.5*A + 0.5*B".')],
+    faces: Annotated[list[str], typer.Argument(help="The face of each letter, such as A=a.npz B=b.npz.")],
+    out: OutOption,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """A sum of faces."""
+    from facelab.edits.arithmetic import parse
+
+    weights = parse(expression)
+    named = dict(_assignment(text, "A=a.npz") for text in faces)
+    job = _Job(Output(out, size, frames, fps, mark=mark), [Path(path) for path in named.values()], as_json)
+    result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)))
+    job.finish(result, [{"op": "mix"}], weights=weights)
+
+
+COMMANDS = (edit, morph, crossover, express, average, combine, mix)
+
+
+class _Job:
+    """One command under way: its faces, the studio of their model, and how its result is written."""
+
+    def __init__(self, output: Output, paths: Sequence[Path], as_json: bool) -> None:
+        self.started = time.perf_counter()
+        self.output, self.as_json = output, as_json
+        output.check()
+        self.faces: list[Face] = read_faces(paths)
+        self.studio = open_studio(self.faces[0].latent.model)
+
+    def said(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the file's metadata says: how the first face was made and what was done to it; nobody's name."""
+        from facelab.history import describe_step
+
+        return {
+            "model": self.studio.card.name,
+            "operations": [*self.faces[0].operations, *map(describe_step, steps)],
+            "from_photo": any(face.crop is not None for face in self.faces),
+        }
+
+    def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, frames: Any = None, **figures: Any) -> None:
+        """Write the result and print what was done."""
+        said = self.said(steps)
+        write_result(self.studio, self.output, self.faces[0], result, said, frames=frames)
+        figures = {"model": said["model"], "operations": said["operations"], **figures}
+        report(self.output, self.as_json, self.started, **figures)
+
+
+def _assignment(text: str, example: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name.strip() and sign and value.strip()):
+        raise BadSetting(f"{text[:40]!r} is not of the kind {example}.")
+    return name.strip(), value.strip()
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadSetting(f"{where}: {text[:40]!r} is not a number.")
+    return value

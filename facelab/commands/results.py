@@ -1,0 +1,108 @@
+"""What an edit's command leaves behind, by the ending of --out: a face, a picture, or an animation of the way there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facelab.commands.console import answer, make_folder
+from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facelab.face import Face
+    from facelab.studio import Studio
+
+ANIMATIONS = (".gif", ".mp4", ".webp")
+PICTURE_SIZE, FRAME_SIZE = 512, 256
+
+OutOption = Annotated[
+    Path, typer.Option(help="What to write: .npz a face, .png a picture, .gif, .mp4 or .webp an animation of the edit.")
+]
+SizeOption = Annotated[
+    int | None, typer.Option(min=16, max=4096, help="Side in pixels, by default 512, and 256 of an animation.")
+]
+FramesOption = Annotated[int, typer.Option(min=2, max=600, help="Frames of an animation.")]
+FpsOption = Annotated[float, typer.Option(min=0.1, max=60, help="Frames a second of an animation.")]
+RawOption = Annotated[bool, typer.Option("--raw", help="The generator's own picture, not the photo's with the change.")]
+MarkOption = Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the picture.')]
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a result is to be written: the options that all these commands share."""
+
+    path: Path
+    size: int | None = None
+    frames: int = 60
+    fps: float = 20
+    raw: bool = False
+    mark: bool = False
+
+    def check(self) -> None:
+        """Refuse an --out that cannot be, before any work is done."""
+        if self.path.suffix not in (".npz", ".png", *ANIMATIONS):
+            raise BadSetting(f"--out must end in .npz, .png, .gif, .mp4 or .webp; it is {self.path.name!r}.")
+        make_folder(self.path.parent)
+
+
+def write_result(
+    studio: Studio,
+    output: Output,
+    start: Face,
+    result: Face,
+    said: Mapping[str, Any],
+    *,
+    frames: Iterator[np.ndarray] | None = None,
+) -> None:
+    """Write a result as --out asks.
+
+    start: the face that the way to the result begins at, whose photo the picture shows. said: for the metadata: model,
+    operations and from_photo. frames: of an animation, by default the way from start to result.
+    """
+    from facelab.media import save_animation, save_png
+
+    if output.path.suffix == ".npz":
+        result.save(output.path)
+    elif output.path.suffix == ".png":
+        save_png(picture(studio, start, result, output), output.path, **said, mark=output.mark)
+    else:
+        save_animation(
+            frames or way(studio, start, result, output), output.path, fps=output.fps, **said, mark=output.mark
+        )
+
+
+def picture(studio: Studio, start: Face, result: Face, output: Output) -> np.ndarray:
+    """The result's main picture: in the photo's crop where there is one and --raw is not set."""
+    size = output.size or PICTURE_SIZE
+    if result.crop is None:
+        return studio.render(result, size)
+    return studio.picture(start, result, detail=not output.raw, size=size)
+
+
+def way(studio: Studio, start: Face, result: Face, output: Output) -> Iterator[np.ndarray]:
+    """The frames of the way from a face to what an edit has made of it."""
+    from facelab.edits.interpolation import positions
+
+    size = output.size or FRAME_SIZE
+    if result.crop is None or output.raw:
+        yield from studio.morph_frames(start, result, frames=output.frames, size=size)
+        return
+    for t in positions(output.frames):
+        yield studio.picture(start, studio.morph(start, result, t), size=size)
+
+
+def report(output: Output, as_json: bool, started: float, **figures: Any) -> None:
+    """Print what was done."""
+    size = output.path.stat().st_size
+    seconds = round(time.perf_counter() - started, 2)
+    figures |= {"seconds": seconds, "bytes": size, "files": [str(output.path)]}
+    if output.path.suffix in ANIMATIONS:
+        figures |= {"frames": output.frames, "fps": output.fps}
+    answer(figures, as_json, str(output.path))
