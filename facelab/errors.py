@@ -35,3 +35,7 @@ class BadSetting(FaceLabError, ValueError):
 
 class Busy(FaceLabError):
     """More work or more visitors than this machine takes on at a time."""
+
+
+class BadProject(FaceLabError):
+    """A .facelab file that is damaged, too large, or of a newer version."""
