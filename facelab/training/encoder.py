@@ -25,6 +25,7 @@ MIXED = 0.5  # share of generated pictures whose rows come from two latents
 LATENT_WEIGHT = 0.2
 PIXEL_WEIGHT = 1.0
 PERCEPTUAL_WEIGHT = 0.1
+PERCEPTUAL_INTERVAL = 3
 IDENTITY_WEIGHT = 0.5
 SPREAD_WEIGHT = 0.004  # of the rows around their mean: near w, edits work
 MEAN_WEIGHT = 0.002  # of the rows around the mean latent
@@ -61,11 +62,14 @@ class EncoderTrainer(Fitting):
         again = self.generator.synthesize(ws[count:], dtype=fast_dtype(self.device))
         self.shown = torch.cat([photos, again.detach()])
         found = deviations[count:]
-        distance = discriminator_distance(self.discriminator, photos)
+        perceptual = torch.zeros((), device=self.device)
+        if self.steps % PERCEPTUAL_INTERVAL == 0:  # the dearest of the eyes looks at some steps only
+            distance = discriminator_distance(self.discriminator, photos)
+            perceptual = PERCEPTUAL_INTERVAL * PERCEPTUAL_WEIGHT * distance(again).mean()
         return {
             "latent": LATENT_WEIGHT * ((ws[:count] - known) / self.network.spread).square().mean(),
             "pixel": PIXEL_WEIGHT * (again - photos).square().mean(),
-            "perceptual": PERCEPTUAL_WEIGHT * distance(again).mean(),
+            "perceptual": perceptual,
             "identity": IDENTITY_WEIGHT * (self.reader(again.clamp(-1, 1)).vectors - goal).square().sum(dim=1).mean(),
             "spread": SPREAD_WEIGHT * (found - found.mean(dim=1, keepdim=True)).square().mean(),
             "mean": MEAN_WEIGHT * found.square().mean(),
