@@ -57,14 +57,15 @@ class Editing:
             for picture in self._draw(torch.stack(latents[first:stop]), deltas[first:stop], size)
         ]
 
-    def morph(self, first: Face, second: Face, t: float, *, path: str = "linear", space: str = "w+") -> Face:
+    def morph(self, first: Face, second: Face, t: float, *, path: str | None = None, space: str = "w+") -> Face:
         """A face between two, latent and delta; at t = 0 the first one's, at t = 1 the second one's, exactly.
 
-        path: "linear", or "spherical" where the space is a sphere (z). space: "w+" keeps each face's own style of every
-        layer; "w" takes both to the nearest latent of one style first (the mean of their rows); "z" needs faces that
-        were embedded in z. Raises BadSetting and LatentMismatch.
+        path: "linear" or "spherical", by default spherical in z, which is a sphere, and linear elsewhere. space: "w+"
+        keeps each face's own style of every layer; "w" takes both to the nearest latent of one style first (the mean
+        of their rows); "z" needs faces that were embedded in z. Raises BadSetting and LatentMismatch.
         """
         t = _number("t", t, 0, 1)
+        path = path or ("spherical" if space == "z" else "linear")
         start, end = self._ends(first, second, path, space)
         values = (interpolation.spherical if path == "spherical" else interpolation.linear)(start, end, t)
         delta = mix_deltas([first.delta, second.delta], [1 - t, t])
@@ -79,7 +80,7 @@ class Editing:
         size: int = 256,
         easing: str = "linear",
         there_and_back: bool = False,
-        path: str = "linear",
+        path: str | None = None,
         space: str = "w+",
     ) -> Iterator[np.ndarray]:
         """The pictures of a morph one after the other, uint8 [size, size, 3]; each `next` is a short piece of work.
@@ -89,7 +90,6 @@ class Editing:
         if frames > MAX_FRAMES:
             raise BadSetting(f"A morph has at most {MAX_FRAMES} frames, not {frames}.")
         places = interpolation.positions(frames, easing=easing, there_and_back=there_and_back)
-        self._ends(first, second, path, space)
         for start in range(0, frames, BATCH):
             faces = [self.morph(first, second, t, path=path, space=space) for t in places[start : start + BATCH]]
             yield from self.render_many(faces, size)

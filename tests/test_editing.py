@@ -92,7 +92,8 @@ def test_a_morph_mixes_latent_and_delta_with_the_same_t(studio, faces):
 
 
 def test_a_morph_on_the_sphere_of_z(studio, z_faces):
-    between = studio.morph(*z_faces, 0.5, path="spherical", space="z")
+    between = studio.morph(*z_faces, 0.5, space="z")
+    assert torch.equal(between.latent.values, studio.morph(*z_faces, 0.5, path="spherical", space="z").latent.values)
     assert between.latent.space == "w+"
     middle = sum(face.latent.values / face.latent.values.norm() for face in z_faces)
     assert torch.allclose(between.latent.values[:1], studio.generator.map(middle), atol=1e-3)

@@ -113,7 +113,7 @@ def morph(
     easing: Annotated[Easing, typer.Option(help="linear, or smooth at both ends.")] = Easing.linear,
     there_and_back: Annotated[bool, typer.Option("--there-and-back", help="To the second face and back.")] = False,
     strip: Annotated[bool, typer.Option("--strip", help="A .png of ten pictures of the way, side by side.")] = False,
-    path: Annotated[Way, typer.Option(help="linear, or spherical for faces embedded in z.")] = Way.linear,
+    path: Annotated[Way | None, typer.Option(help="By default spherical in z and linear elsewhere.")] = None,
     space: Annotated[Space, typer.Option(help="The space that the way goes through.")] = Space.w_plus,
     size: SizeOption = None,
     frames: FramesOption = 60,
@@ -126,7 +126,7 @@ def morph(
     from facelab.media import save_animation
 
     job = _Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
-    options = {"path": path.value, "space": space.value}
+    options = {"path": path and path.value, "space": space.value}
     between = job.studio.morph(*job.faces, t, **options)
     moving = {"frames": frames, "size": size or FRAME_SIZE, "easing": easing.value, "there_and_back": there_and_back}
     film = job.studio.morph_frames(*job.faces, **moving, **options)

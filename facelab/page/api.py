@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,6 +11,9 @@ from PIL import Image
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
 from facelab.media import save_png
+from facelab.page.answers import answer_folder
+from facelab.page.api_edits import build_edits_api
+from facelab.page.api_photo import build_photo_api
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.photo import read_photo
 
@@ -20,7 +21,7 @@ MAX_API_STEPS = 1000
 
 
 def build_api(backstage: Backstage) -> None:
-    """Add /align and /embed. Nothing of them is seen in the page."""
+    """Add /align, /embed and the edits (see api_edits). Nothing of them is seen in the page."""
     studio, worker = backstage.studio, backstage.worker
 
     def find_and_align(photo: str, face: int, landmarks: str) -> tuple[list, Any]:
@@ -38,7 +39,7 @@ def build_api(backstage: Backstage) -> None:
         Returns the aligned face (PNG, 512 x 512) and {"faces": [{"box", "detector"}], "quad", "photo_size"}.
         """
         faces, aligned = find_and_align(photo, int(face), landmarks)
-        folder = _folder()
+        folder = answer_folder()
         Image.fromarray(aligned.crop).save(folder / "aligned.png")
         return str(folder / "aligned.png"), {
             "faces": [{"box": each.box.tolist(), "detector": each.detector} for each in faces],
@@ -61,7 +62,7 @@ def build_api(backstage: Backstage) -> None:
         for step in worker.iterate(studio.embed, aligned, chosen):
             identity = identity if step.identity_distance is None else step.identity_distance
         result = studio.to_face(step, aligned)
-        folder = _folder()
+        folder = answer_folder()
         result.save(folder / "FACE.npz")
         picture = worker.run(studio.render, result)
         save_png(picture, folder / "face.png", model=studio.card.name, operations=result.operations, from_photo=True)
@@ -77,6 +78,8 @@ def build_api(backstage: Backstage) -> None:
             },
         )
 
+    build_edits_api(backstage)
+    build_photo_api(backstage)
     with gr.Column(visible=False):
         photo, face = gr.File(label="photo"), gr.Number(1, label="face", precision=0)
         landmarks = gr.Textbox("dlib", label="landmarks")
@@ -100,12 +103,3 @@ def _settings(values: dict[str, Any]) -> Any:
             f"The API makes at most {MAX_API_STEPS} steps a phase. Use the page or the command line for more."
         )
     return chosen
-
-
-def _folder() -> Path:
-    """A new folder for one answer, in Gradio's own cache, which is emptied by time."""
-    from gradio.utils import get_upload_folder
-
-    root = Path(get_upload_folder())
-    root.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=root))

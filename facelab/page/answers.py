@@ -1,0 +1,63 @@
+"""What the stateless endpoints share: where their answers lie, and options from JSON, checked before they are used."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
+
+from facelab.errors import BadSetting
+
+
+def answer_folder() -> Path:
+    """A new folder for one answer, in Gradio's own cache, which is emptied by time."""
+    root = Path(get_upload_folder())
+    root.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=root))
+
+
+def read_options(given: Any, **known: Any) -> dict[str, Any]:
+    """The options that a caller gave over the known ones; each must be of the kind of the known one."""
+    chosen = as_mapping(given)
+    unknown = set(chosen) - set(known)
+    if unknown:
+        raise BadSetting(f"These options are not known: {', '.join(sorted(unknown))}. Known: {', '.join(known)}.")
+    return {name: _like(name, chosen.get(name), default) for name, default in known.items()}
+
+
+def _like(name: str, value: Any, default: Any) -> Any:
+    if value is None:
+        return default
+    if isinstance(default, (int, float)) and not isinstance(default, bool):
+        number = as_number(name, value)
+        if isinstance(default, int) and number != int(number):
+            raise BadSetting(f"{name} must be a whole number, not {value}.")
+        return type(default)(number)
+    if isinstance(default, list):
+        return [str(item) for item in as_list(value)]
+    if not isinstance(value, type(default)):
+        raise BadSetting(f"{name} must be like {default!r}, not {str(value)[:40]!r}.")
+    return value
+
+
+def as_number(name: str, value: Any) -> float:
+    """A finite number of JSON. Raises BadSetting for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e6:
+        raise BadSetting(f"{name} must be a number, not {str(value)[:40]!r}.")
+    return float(value)
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """An object of JSON; none is an empty one. Raises BadSetting for anything else."""
+    if not isinstance(value, (dict, type(None))):
+        raise BadSetting('This takes JSON such as {"smile": 1.5}.')
+    return dict(value or {})
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list of JSON. Raises BadSetting for anything else."""
+    if not isinstance(value, list):
+        raise BadSetting("This takes a JSON list.")
+    return value

@@ -1,0 +1,220 @@
+"""The edits as stateless endpoints: FACE.npz files and JSON in, FACE.npz, pictures and JSON out, nothing kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facelab.edits.crossover import parse_rows
+from facelab.edits.expression import THRESHOLD
+from facelab.errors import BadSetting
+from facelab.face import Face
+from facelab.history import describe_step
+from facelab.media import KINDS, save_animation, save_png
+from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options
+from facelab.page.backstage import Backstage, friendly, take_upload
+
+MAX_SIZE = 1024
+MAX_FILM_PIXELS = 64 * 2**20  # of all frames together
+MAX_API_FACES = 26
+Answer = tuple[str, str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Api:
+    """What the endpoints share."""
+
+    backstage: Backstage
+
+    def run(self, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """One slice on the device."""
+        return self.backstage.worker.run(work, *args, **options)
+
+    def iterate(self, work: Callable[..., Iterator[Any]], *args: Any, **options: Any) -> list[Any]:
+        """All of an iterator, each `next` one slice on the device."""
+        with closing(self.backstage.worker.iterate(work, *args, **options)) as items:
+            return list(items)
+
+    def answer(
+        self,
+        operands: Sequence[Face],
+        result: Face,
+        steps: Sequence[Mapping[str, Any]],
+        *,
+        size: int = 512,
+        raw: bool = False,
+    ) -> Answer:
+        """FACE.npz, the picture and the report of an edit."""
+        if not 16 <= size <= MAX_SIZE:
+            raise BadSetting(f"size must be between 16 and {MAX_SIZE} pixels, not {size}.")
+        folder, studio = answer_folder(), self.backstage.studio
+        start = result if result.crop is None else operands[0]
+        picture = self.run(studio.picture, start, result, detail=not raw, size=size)
+        said = self.said(operands, steps)
+        result.save(folder / "FACE.npz")
+        save_png(picture, folder / "face.png", **said)
+        report = {"model": said["model"], "operations": said["operations"], "steps": list(steps)}
+        return str(folder / "FACE.npz"), str(folder / "face.png"), report
+
+    def said(self, operands: Sequence[Face], steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the metadata of the files says."""
+        return {
+            "model": self.backstage.studio.card.name,
+            "operations": [*operands[0].operations, *map(describe_step, steps)],
+            "from_photo": any(face.crop is not None for face in operands),
+        }
+
+
+def build_edits_api(backstage: Backstage) -> None:
+    """Add /edit /morph /crossover /express /average /combine /mix. Nothing of them is seen in the page."""
+    api, studio = _Api(backstage), backstage.studio
+
+    @friendly
+    def edit(face: str, strengths: dict[str, float], options: dict[str, Any] | None) -> Answer:
+        """Change attributes of a face.
+
+        face: FACE.npz. strengths: by attribute, such as {"smile": 1.5, "age": -1}; 1 is the distance between people
+        without and with it. options: {"method": "mean" | "linear" | "gradient", "keep": ["gender"], "layers": "0-7",
+        "size": 512, "raw": false}; without "keep" each attribute holds what it asks for.
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
+        """
+        chosen = read_options(options, method="mean", keep=[], layers="", size=512, raw=False)
+        keep = chosen["keep"] if "keep" in (options or {}) else None
+        rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
+        numbers = {str(name): as_number(name, value) for name, value in as_mapping(strengths).items()}
+        target = _face(face)
+        result = api.run(studio.edit, target, numbers, method=chosen["method"], keep=keep, rows=rows)
+        shared = {"method": chosen["method"]}
+        shared |= {} if keep is None else {"keep": keep}
+        shared |= {} if rows is None else {"rows": [rows.start, rows.stop]}
+        steps = [{"op": "attribute", "id": name, "strength": number, **shared} for name, number in numbers.items()]
+        return api.answer([target], result, steps, size=chosen["size"], raw=chosen["raw"])
+
+    @friendly
+    def morph(first: str, second: str, options: dict[str, Any] | None) -> Answer:
+        """Go from one face to another.
+
+        first, second: FACE.npz. options: {"t": 0.5, "kind": "gif" | "mp4" | "webp" | "png", "frames": 60, "size": 256,
+        "fps": 20, "easing": "linear" | "smooth", "there_and_back": false, "space": "w+" | "w" | "z", "mark": false}; a
+        PNG is a strip of ten pictures, z is gone through on its sphere.
+        Returns FACE.npz at t, the film and {"model", "operations", "steps"}.
+        """
+        film = {"kind": "gif", "frames": 60, "size": 256, "fps": 20.0, "mark": False}
+        way = {"easing": "linear", "there_and_back": False, "space": "w+"}
+        chosen = read_options(options, t=0.5, **film, **way)
+        kind, frames, size = chosen["kind"], chosen["frames"], chosen["size"]
+        if kind not in KINDS:
+            raise BadSetting(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
+        if not 16 <= size <= MAX_SIZE or frames * size**2 > MAX_FILM_PIXELS:
+            raise BadSetting("This film is too large for the API. Ask for fewer frames or a smaller size.")
+        faces = [_face(first), _face(second)]
+        between = api.run(studio.morph, *faces, chosen["t"], space=chosen["space"])
+        pictures: list[np.ndarray] = api.iterate(
+            studio.morph_frames, *faces, frames=frames, size=size, **{name: chosen[name] for name in way}
+        )
+        folder = answer_folder()
+        said = api.said(faces, [{"op": "morph"}])
+        save_animation(pictures, folder / f"morph.{kind}", fps=chosen["fps"], mark=chosen["mark"], **said)
+        between.save(folder / "FACE.npz")
+        steps = [{"op": "morph", "t": chosen["t"], "space": chosen["space"]}]
+        report = {"model": said["model"], "operations": said["operations"], "steps": steps}
+        return str(folder / "FACE.npz"), str(folder / f"morph.{kind}"), report
+
+    @friendly
+    def crossover(content: str, style: str, options: dict[str, Any] | None) -> Answer:
+        """Give a face the style of another.
+
+        content, style: FACE.npz. options: {"layers": "6-11" | "coarse" | "middle" | "fine" | "half", "strength": 1,
+        "size": 512, "raw": false}; the layers come from the style, by default the second half.
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        """
+        chosen = read_options(options, layers="half", strength=1.0, size=512, raw=False)
+        rows = parse_rows(chosen["layers"], studio.generator.num_layers)
+        faces = [_face(content), _face(style)]
+        result = api.run(studio.crossover, *faces, rows=rows, strength=chosen["strength"])
+        step = {"op": "crossover", "rows": [rows.start, rows.stop], "strength": chosen["strength"]}
+        return api.answer(faces, result, [step], size=chosen["size"], raw=chosen["raw"])
+
+    @friendly
+    def express(target: str, neutral: str, expressive: str, options: dict[str, Any] | None) -> Answer:
+        """Give a face the expression by which two faces of somebody differ.
+
+        target, neutral, expressive: FACE.npz. options: {"strength": 1, "threshold": 0.138, "normalise": true,
+        "size": 512, "raw": false}.
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        """
+        how = {"strength": 1.0, "threshold": THRESHOLD, "normalise": True}
+        chosen = read_options(options, **how, size=512, raw=False)
+        faces = [_face(target), _face(neutral), _face(expressive)]
+        how = {name: chosen[name] for name in how}
+        result = api.run(studio.express, *faces, **how)
+        return api.answer(faces, result, [{"op": "express", **how}], size=chosen["size"], raw=chosen["raw"])
+
+    @friendly
+    def average(faces: list[str], weights: list[float] | None) -> Answer:
+        """The average of several faces.
+
+        faces: FACE.npz files, at most 26. weights: a number for each, by default all alike.
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        """
+        read = _faces(faces)
+        numbers = None if weights is None else [as_number("weight", weight) for weight in as_list(weights)]
+        return api.answer(read, api.run(studio.average, read, numbers), [{"op": "average"}])
+
+    @friendly
+    def combine(first: str, second: str) -> Answer:
+        """One face that has something of two.
+
+        first, second: FACE.npz. Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        """
+        faces = [_face(first), _face(second)]
+        return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}])
+
+    @friendly
+    def mix(expression: str, faces: list[str]) -> Answer:
+        """A sum of faces.
+
+        expression: such as "A + B - C" or "0.5*A + 0.5*B". faces: FACE.npz files; the first is A, the second B, ...
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        """
+        read = _faces(faces)
+        named = {chr(ord("A") + place): face for place, face in enumerate(read)}
+        result = api.run(studio.mix, str(expression), named)
+        return api.answer(read, result, [{"op": "mix", "expression": str(expression)}])
+
+    with gr.Column(visible=False):
+        one, two, three = (gr.File(label=name) for name in ("first", "second", "third"))
+        many = gr.File(label="faces", file_count="multiple")
+        strengths, options, weights = (gr.JSON(label=name) for name in ("strengths", "options", "weights"))
+        expression = gr.Textbox(label="expression")
+        answer = [gr.File(label="FACE.npz"), gr.File(label="picture"), gr.JSON(label="report")]
+        endpoints = (
+            (edit, [one, strengths, options]),
+            (morph, [one, two, options]),
+            (crossover, [one, two, options]),
+            (express, [one, two, three, options]),
+            (average, [many, weights]),
+            (combine, [one, two]),
+            (mix, [expression, many]),
+        )
+        for handler, inputs in endpoints:
+            name = handler.__name__
+            gr.Button(name).click(handler, inputs, answer, api_name=name, concurrency_limit=None)
+
+
+def _face(path: str | None) -> Face:
+    if path is None:
+        raise BadSetting("A FACE.npz is missing.")
+    return Face.load(io.BytesIO(take_upload(path)))
+
+
+def _faces(paths: Sequence[str] | None) -> list[Face]:
+    if not 1 <= len(paths or ()) <= MAX_API_FACES:
+        raise BadSetting(f"This takes between 1 and {MAX_API_FACES} FACE.npz files.")
+    return [_face(path) for path in paths]

@@ -1,0 +1,167 @@
+"""The edits as a program calls them: FACE.npz files and JSON in, files and JSON out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from facelab.face import Face, Recipe
+from facelab.page.examples import load_examples
+from facelab.page.page import build_page, launch_options
+from facelab.sessions import Sessions
+from facelab.studio import Studio
+from facelab.worker import Worker
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return Studio("faces128", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Sessions:
+    return Sessions()
+
+
+@pytest.fixture(scope="module")
+def client(studio: Studio, sessions: Sessions) -> Iterator[Client]:
+    worker = Worker()
+    page = build_page(studio, worker=worker, sessions=sessions)
+    _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options())
+    yield Client(url, verbose=False)
+    page.close()
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> list[Path]:
+    """Three faces; behind the first one is a photo."""
+    folder = tmp_path_factory.mktemp("faces")
+    first, second, third = list(load_examples().values())[:3]
+    quad = np.array([[0, 0], [0, 512], [512, 512], [512, 0]], np.float32)
+    embedded = dataclasses.replace(first.face, crop=first.as_photo(), quad=quad, photo_size=(512, 512))
+    for name, face in zip("abc", [embedded, second.face, third.face], strict=True):
+        face.save(folder / f"{name}.npz")
+    return [folder / f"{name}.npz" for name in "abc"]
+
+
+@pytest.fixture(scope="module")
+def faces(files: list[Path]) -> list[Face]:
+    return [Face.load(path) for path in files]
+
+
+def sent(files):
+    return [handle_file(path) for path in files]
+
+
+def same(path: str, wanted: Face) -> bool:
+    return torch.allclose(Face.load(path).latent.values, wanted.latent.values, atol=1e-6)
+
+
+def test_edit_changes_attributes_in_the_photo(client, studio, files, faces, sessions):
+    options = {"method": "linear", "keep": ["gender"], "layers": "0-7", "size": 256}
+    npz, picture, report = client.predict(sent(files)[0], {"smile": -1.5, "age": 1}, options, api_name="/edit")
+    wanted = studio.edit(faces[0], {"smile": -1.5, "age": 1}, method="linear", keep=["gender"], rows=slice(0, 8))
+    assert same(npz, wanted) and Face.load(npz).crop is not None
+    shown = Image.open(picture)
+    assert shown.size == (256, 256) and "attribute smile -1.5" in shown.text["Comment"]
+    assert "compositeWithTrainedAlgorithmicMedia" in shown.text["XML:com.adobe.xmp"]
+    difference = np.abs(np.asarray(shown).astype(int) - studio.picture(faces[0], wanted, size=256)).mean()
+    assert difference < 1
+    assert same(npz, studio.apply(faces[0], Recipe(report["model"], tuple(report["steps"]))))
+    assert len(sessions) == 0, "the API is stateless"
+
+
+def test_edit_without_options_is_the_studios_own_edit(client, studio, files, faces):
+    npz, _, _ = client.predict(sent(files)[1], {"glasses": 1}, None, api_name="/edit")
+    assert same(npz, studio.edit(faces[1], {"glasses": 1}))
+    npz, _, _ = client.predict(sent(files)[1], {"glasses": 1}, {"keep": []}, api_name="/edit")
+    assert same(npz, studio.edit(faces[1], {"glasses": 1}, keep=[]))
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4", "webp", "png"])
+def test_morph_gives_a_film_and_the_face_in_between(client, studio, files, faces, kind):
+    options = {"t": 0.25, "kind": kind, "frames": 6, "size": 64, "there_and_back": True, "mark": True}
+    npz, film, report = client.predict(*sent(files)[:2], options, api_name="/morph")
+    assert same(npz, studio.morph(faces[0], faces[1], 0.25)) and report["steps"][0]["t"] == 0.25
+    assert Path(film).suffix == f".{kind}" and b"Made with AI" in Path(film).read_bytes()
+    if kind in ("gif", "webp"):
+        assert Image.open(film).n_frames == 6
+
+
+def test_crossover_express_average_combine_and_mix(client, studio, files, faces):
+    first, second, third = sent(files)
+    options = {"layers": "fine", "strength": 0.5}
+    npz, picture, report = client.predict(first, second, options, api_name="/crossover")
+    assert same(npz, studio.crossover(faces[0], faces[1], rows=slice(8, 12), strength=0.5))
+    assert Image.open(picture).size == (512, 512) and report["steps"][0]["rows"] == [8, 12]
+
+    npz, _, _ = client.predict(first, second, third, {"strength": -0.5}, api_name="/express")
+    assert same(npz, studio.express(*faces, strength=-0.5))
+
+    npz, picture, _ = client.predict(sent(files), [2, 1, 1], api_name="/average")
+    assert same(npz, studio.average(faces, [2, 1, 1]))
+    assert Face.load(npz).crop is None and "average" in Image.open(picture).text["Comment"]
+
+    npz, _, _ = client.predict(first, second, api_name="/combine")
+    assert same(npz, studio.combine(faces[0], faces[1]))
+
+    npz, _, report = client.predict("A + B - C", sent(files), api_name="/mix")
+    assert same(npz, studio.mix("A + B - C", dict(zip("ABC", faces, strict=True))))
+    assert report["operations"][-1] == "mix"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments", "said"),
+    [
+        ("/edit", ["a", {"wings": 1}, None], "no attribute 'wings'"),
+        ("/edit", ["a", {"smile": "much"}, None], "smile must be a number"),
+        ("/edit", ["a", ["smile"], None], "JSON such as"),
+        ("/edit", ["a", {"smile": 1}, {"speed": 3}], "Known: method, keep"),
+        ("/edit", ["a", {"smile": 1}, {"size": 99999}], "between 16 and 1024"),
+        ("/edit", ["a", {"smile": 1}, {"size": 100.5}], "whole number"),
+        ("/edit", ["a", {"smile": 1}, {"raw": "yes"}], "raw must be like"),
+        ("/edit", ["a", {"smile": 1}, {"layers": "5-99"}], "Layers 5 to 99"),
+        ("/edit", ["bad", {"smile": 1}, None], "not a FaceLab face file"),
+        ("/edit", ["alien", {"smile": 1}, None], "faces9"),
+        ("/edit", [None, {"smile": 1}, None], "FACE.npz is missing"),
+        ("/morph", ["a", "b", {"kind": "avi"}], "gif, mp4"),
+        ("/morph", ["a", "b", {"frames": 600, "size": 1024}], "too large"),
+        ("/morph", ["a", "b", {"frames": -5}], "at least two frames"),
+        ("/morph", ["a", "b", {"t": 7}], "t must lie between"),
+        ("/morph", ["a", "b", {"size": -64}], "too large|size"),
+        ("/crossover", ["a", "b", {"layers": "x"}], "Layers are a range"),
+        ("/average", [["a", "b"], [1]], "a weight for each"),
+        ("/average", [["a", "b"], {"a": 1}], "JSON list"),
+        ("/mix", ["A * B", ["a", "b"]], "multiplied"),
+        ("/mix", ["A + Z", ["a", "b"]], "No face is given for Z"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_a_reason(client, files, faces, tmp_path, endpoint, arguments, said):
+    (tmp_path / "bad.npz").write_bytes(b"PK no face")
+    stranger = dataclasses.replace(faces[1], latent=dataclasses.replace(faces[1].latent, model="faces9"))
+    stranger.save(tmp_path / "alien.npz")
+    places = {path.stem: path for path in [*files, tmp_path / "bad.npz", tmp_path / "alien.npz"]}
+
+    def upload(argument):
+        if isinstance(argument, list) and argument and set(argument) <= set(places):
+            return [handle_file(places[name]) for name in argument]
+        return handle_file(places[argument]) if isinstance(argument, str) and argument in places else argument
+
+    with pytest.raises(AppError, match=said):
+        client.predict(*map(upload, arguments), api_name=endpoint)
+
+
+def test_every_endpoint_tells_what_it_takes(client):
+    described = client.view_api(return_format="dict")["named_endpoints"]
+    for name in ("/edit", "/morph", "/crossover", "/express", "/average", "/combine", "/mix"):
+        assert len(described[name]["parameters"]) >= 2 and len(described[name]["returns"]) == 3
+        assert "FACE.npz" in described[name].get("description", "FACE.npz")
