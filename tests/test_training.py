@@ -220,3 +220,11 @@ def test_another_family_plugs_into_the_run(tmp_path):
     assert resumed.state() == whole.state()
     assert [row["step"] for row in run.read_table()] == ["16", "32"]
     assert float(run.read_table()[1]["sum"]) == pytest.approx(float(Run(tmp_path / "whole").read_table()[1]["sum"]))
+
+
+def test_every_step_tells_the_layers_that_their_weights_changed():
+    trainer = make_trainer()
+    weight = trainer.discriminator.b8.conv0.weight
+    before = weight._version, weight.detach().clone()
+    trainer.step(make_pictures().batch(0, size=4, seed=0))
+    assert not torch.equal(weight, before[1]) and weight._version > before[0]

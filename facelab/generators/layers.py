@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,35 @@ def upsample_2d(x: Tensor, fir: Tensor) -> Tensor:
     channels = x.shape[1]
     kernel = (fir * 4).to(x.dtype).expand(channels, 1, *fir.shape)
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+
+
+class _Halve(torch.autograd.Function):
+    """Averages 2 x 2 pixels. Its gradient is _Spread: torch's own first fills a picture with zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Spread.apply(gradient)
+
+
+class _Spread(torch.autograd.Function):
+    """Gives each of 2 x 2 pixels a quarter."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.interpolate(x * 0.25, scale_factor=2, mode="nearest")
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Halve.apply(gradient)
+
+
+def halve(x: Tensor) -> Tensor:
+    """Average 2 x 2 pixels: [N, C, H, W] -> [N, C, H / 2, W / 2], differentiable any number of times."""
+    return _Halve.apply(x)
 
 
 class FullyConnected(nn.Module):
@@ -133,7 +163,7 @@ class Conv2d(nn.Module):
         elif self.down == 1:
             x = F.conv2d(x, weight, bias, padding=padding)
         elif self.downsample == "average":
-            x = F.conv2d(F.avg_pool2d(x, 2), weight, bias, padding=padding)
+            x = F.conv2d(halve(x), weight, bias, padding=padding)
         elif padding == 0:  # the pixels that a 1 x 1 convolution would throw away are never computed
             x = F.conv2d(filter_2d(x, self.resample_filter, padding=1, stride=2), weight, bias)
         else:

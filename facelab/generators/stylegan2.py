@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facelab.errors import LatentMismatch
@@ -26,7 +25,7 @@ from facelab.generators.layers import (
     fir_filter,
     upsample_2d,
 )
-from facelab.generators.modulation import modulated_conv2d
+from facelab.generators.modulation import add_and_rectify, modulated_conv2d
 
 
 class Mapping(nn.Module):
@@ -92,24 +91,23 @@ class SynthesisLayer(nn.Module):
         strength = added(self.noise_strength, delta, "noise_strength")
         gain *= ACTIVATION_GAIN
         # leaky_relu(g * x) = g * leaky_relu(x) for g > 0: the gain rides on factors that are small tensors
+        apart = torch.is_grad_enabled()  # or the bias costs nothing inside the convolution
         x = modulated_conv2d(
             x,
             weight,
             self.affine(w),
-            bias * gain,
+            None if apart else bias * gain,
             up=self.up,
             fir=self.resample_filter,
             gain=gain,
             prepared=self.prepared if weight is self.weight else None,
         )
-        if noise != "none":
-            if noise == "random":
-                maps = torch.randn(x.shape[0], 1, self.resolution, self.resolution, device=x.device)
-            else:
-                maps = self.noise_const[None, None]
-            maps = (maps * (strength * gain).reshape(-1, 1, 1, 1)).to(x.dtype)
-            x = x.add_(maps)
-        x = F.leaky_relu(x, LRELU_SLOPE, inplace=True)
+        maps = None if noise == "none" else self.noise_const[None, None]
+        if noise == "random":
+            maps = torch.randn(x.shape[0], 1, self.resolution, self.resolution, device=x.device)
+        x = add_and_rectify(
+            x, noise=maps, strength=strength * gain, bias=bias * gain if apart else None, slope=LRELU_SLOPE
+        )
         limit = None if self.clamp is None else self.clamp * gain / ACTIVATION_GAIN
         return x if limit is None else x.clamp(-limit, limit)
 

@@ -30,15 +30,24 @@ def bound_activations(network: nn.Module) -> None:
 
 def lazy_adam(network: nn.Module, *, learning_rate: float, interval: int) -> torch.optim.Adam:
     """Adam for a network whose penalty comes every `interval` steps; 0 for never."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, eps=1e-8, foreach=True)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, eps=1e-8, fused=True)
+    optimizer.register_step_post_hook(_tell_autograd)
     set_lazy_rates(optimizer, learning_rate=learning_rate, interval=interval)
     return optimizer
+
+
+def _tell_autograd(optimizer: torch.optim.Optimizer, *_: object) -> None:
+    """Fused Adam changes parameters behind autograd's back: what layers prepared from them would be kept too long."""
+    for group in optimizer.param_groups:
+        for value in group["params"]:
+            torch.autograd.graph.increment_version(value)
 
 
 def set_lazy_rates(optimizer: torch.optim.Optimizer, *, learning_rate: float, interval: int) -> None:
     """Rates for lazy regularisation: c = k / (k + 1) scales the rate, betas are raised to c (Karras et al. 2020, B)."""
     ratio = interval / (interval + 1) if interval else 1.0
     for group in optimizer.param_groups:
+        group |= {"foreach": None, "fused": True}  # older checkpoints have foreach
         group["full_lr"] = learning_rate * ratio
         group["betas"] = (BETAS[0] ** ratio, BETAS[1] ** ratio)
 
