@@ -3,15 +3,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
+from facelab.evaluation.copies import copies, nearest_distances
+from facelab.evaluation.edits import Look, thresholds
+from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
+from facelab.evaluation.groups import by_group, group_masks
+from facelab.evaluation.matrix import draw_matrix
 from facelab.evaluation.metrics import as_shapes, frechet_distance
 from facelab.studio import Studio
+from facelab.training.direction_list import WANTED
 
 RANDOM = np.random.default_rng(0)
 
@@ -36,6 +44,60 @@ def test_shapes_do_not_depend_on_place_and_size():
     landmarks = RANDOM.random((3, 68, 2))
     np.testing.assert_allclose(as_shapes(landmarks * 7 + 3), as_shapes(landmarks), atol=1e-9)
     assert np.abs(as_shapes(landmarks[:, ::-1]) - as_shapes(landmarks)).max() > 0.1
+
+
+def test_copies_are_samples_nearer_to_a_training_face_than_unseen_people_are():
+    trained = RANDOM.normal(size=(400, 8))
+    unseen = RANDOM.normal(size=(400, 8))
+    fresh = RANDOM.normal(size=(400, 8))
+    figures = copies(np.concatenate([fresh[:300], trained[:100] + 1e-3]), unseen, trained)
+    assert 0.25 <= figures["share"] <= 0.28
+    assert copies(fresh, unseen, trained)["share"] < 0.04
+    distances, indices = nearest_distances(trained[:50] + 1e-3, trained)
+    assert (indices == np.arange(50)).all() and distances.max() < 0.01
+
+
+def a_look(count):
+    scores = {wanted.id: RANDOM.normal(size=count) for wanted in WANTED}
+    return Look(scores, RANDOM.normal(size=(count, 128)), np.ones(count, bool))
+
+
+def test_groups_are_by_gender_age_and_skin_and_say_when_they_are_small():
+    masks = group_masks(a_look(90))
+    assert (masks["feminine"] ^ masks["masculine"]).all() and (masks["younger"] ^ masks["older"]).all()
+    assert [masks[name].sum() for name in ("darker", "medium", "lighter")] == [30, 30, 30]
+    embedded = [Embedded(None, {"latent": Phase(0.5, 20.0 + index, 1.0)}) for index in range(90)]
+    figures = by_group(embedded, a_look(90))
+    assert figures["darker"]["faces"] == 30 and not figures["darker"]["enough"]
+    assert figures["darker"]["latent"]["same_person"] == 1
+
+
+def test_what_lacks_an_attribute_and_what_has_it_is_decided_by_real_faces():
+    real = a_look(300)
+    limits = thresholds(real)
+    assert limits["smile"] == (0, 0), "the judge says yes or no"
+    low, high = limits["lips"]
+    assert (real.scores["lips"] < low).mean() == pytest.approx(0.5, abs=0.01)
+    assert (real.scores["lips"] > high).mean() == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_the_entanglement_matrix_is_a_picture(tmp_path):
+    changes = {"smile": 2.0, "age": -0.7}
+    measured = {name: {"default": {"faces": 3, "changes": changes}} for name in changes}
+    draw_matrix(measured, {"smile": "Smile", "age": "Age"}, tmp_path / "matrix.png")
+    assert Image.open(tmp_path / "matrix.png").size[0] > 200
+
+
+def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
+    portrait = Studio().sample(1, seed=4, truncation=0.5)[0][1]
+    settings = replace(PRESETS["fast"], start="mean", steps=4, refine_steps=3)
+    first = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
+    stages = summarise(first)
+    assert {"latent", "refine"} <= set(stages)
+    assert stages["refine"]["psnr_median"] > stages["latent"]["psnr_median"] > 5
+    assert first[0].face.crop.shape == (512, 512, 3) and first[0].face.delta is not None
+    again = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
+    assert again[0].stages == first[0].stages
 
 
 def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):

@@ -1,95 +1,177 @@
-"""`python -m facelab evaluate`: a generator's faces beside real ones."""
+"""`python -m facelab evaluate`: a generator's faces beside real ones, its embeddings and its edits."""
 
 from __future__ import annotations
 
 import json
-import platform
 import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from facelab.evaluation.embedding import Embedded
     from facelab.evaluation.portraits import Portraits
+    from facelab.generators.base import Generator
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A name that `models list` prints.")],
     data: Annotated[Path, typer.Option(help="Folder or zip of real aligned faces with a labels.csv.")],
-    samples: Annotated[int, typer.Option(min=2, help="How many random faces to look at.")] = 5000,
+    samples: Annotated[int, typer.Option(min=0, help="How many random faces to look at; 0 for none.")] = 5000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random faces.")] = 1,
     weights: Annotated[Path | None, typer.Option(help="Other weights of the same model, such as a run's.")] = None,
-    train: Annotated[int, typer.Option(help="How many train faces give the floor; 0 leaves it out.")] = 0,
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in the real faces.")] = None,
+    train: Annotated[int, typer.Option(min=0, help="How many train faces give the floor; 0 leaves it out.")] = 0,
+    copies: Annotated[bool, typer.Option("--copies", help="Whether samples come too near to train faces.")] = False,
+    embed: Annotated[int, typer.Option(min=0, help="How many val faces to embed.")] = 0,
+    directions: Annotated[
+        bool, typer.Option("--directions", help="Edit the embedded faces, by every direction.")
+    ] = False,
+    method: Annotated[str, typer.Option(help="Of the edits: mean, linear or gradient.")] = "mean",
+    matrix: Annotated[Path | None, typer.Option(help="PNG of what each direction changes besides.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """Compare random faces of a model with the val split of real ones, by dlib's eyes.
+    """Compare a model with the val split of real faces, by eyes that took no part in making it.
 
-    Frechet distances of identity vectors and of landmark shapes (lower is nearer to real faces), and the share of
-    samples in which dlib finds a face.
+    Samples: Frechet distances of dlib's identity vectors and of landmark shapes (lower is nearer to real faces), and
+    the share in which dlib finds a face. Embeddings: likeness and PSNR, also by groups of people. Directions: how often
+    the judge sees the attribute change, how many stay themselves, and what else changes.
     """
     from facelab.checkpoints.cards import find_card
-    from facelab.checkpoints.weights import build_networks, fill, load_model, part, read_weights
-    from facelab.evaluation.metrics import as_shapes, frechet_distance
-    from facelab.evaluation.portraits import draw_samples
 
-    card = find_card(model)
-    if weights is None:
-        generator = load_model(model)[0]
-    else:
-        generator = build_networks(card)[0].eval().requires_grad_(False)
-        fill(generator, part(read_weights(weights), "g."))
-    if cache is not None:
-        cache.mkdir(parents=True, exist_ok=True)
-    val = _real(data, "val", card.resolution, None, cache)
-    drawn = _look("samples", draw_samples(generator, samples, seed=seed))
-
-    def distances(one: Portraits) -> dict[str, float]:
-        if min(one.found.sum(), val.found.sum()) < 2:
-            raise BadSetting("dlib found fewer than two faces; there is nothing to compare.")
-        shapes = [as_shapes(each.landmarks[each.found]) for each in (one, val)]
-        return {
-            "identity": round(frechet_distance(one.vectors[one.found], val.vectors[val.found]), 4),
-            "shape": round(frechet_distance(*shapes), 5),
-        }
-
-    figures = {
-        "model": model,
-        "samples": samples,
-        "frechet": distances(drawn),
-        "found": round(float(drawn.found.mean()), 4),
-        "found_val": round(float(val.found.mean()), 4),
-        "machine": platform.machine(),
-    }
-    if train:
-        figures["frechet_floor"] = distances(_real(data, "train", card.resolution, train, cache))
+    if directions and not embed:
+        raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
+    figures: dict[str, Any] = {"model": model, "resolution": find_card(model).resolution}
+    with tempfile.TemporaryDirectory() as folder:
+        keep = cache or Path(folder)
+        if samples:
+            figures |= _evaluate_samples(model, data, samples, seed, weights, train, copies, keep)
+        if embed:
+            figures |= _evaluate_embeddings(model, data, embed, directions, method, matrix, keep)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 
-def _real(data: Path, split: str, resolution: int, count: int | None, cache: Path | None) -> Portraits:
-    import tempfile
+def _evaluate_samples(
+    model: str, data: Path, count: int, seed: int, weights: Path | None, train: int, copy_check: bool, cache: Path
+) -> dict[str, Any]:
+    from facelab.evaluation.copies import copies
+    from facelab.evaluation.portraits import draw_samples
 
-    from facelab.evaluation.portraits import Portraits
+    if count < 2:
+        raise BadSetting("A comparison needs at least two samples.")
+    generator = _generator(model, weights)
+    val = _real(data, "val", generator.resolution, None, cache)
+    drawn = _look("samples", draw_samples(generator, count, seed=seed))
+    figures: dict[str, Any] = {
+        "samples": count,
+        "frechet": _distances(drawn, val),
+        "found": round(float(drawn.found.mean()), 4),
+        "found_val": round(float(val.found.mean()), 4),
+    }
+    if train:
+        figures["frechet_floor"] = _distances(_real(data, "train", generator.resolution, train, cache), val)
+    if copy_check:
+        trained = _real(data, "train", generator.resolution, None, cache)
+        vectors = [each.vectors[each.found] for each in (drawn, val, trained)]
+        figures["copies"] = copies(*vectors)
+    return figures
+
+
+def _evaluate_embeddings(
+    model: str, data: Path, count: int, directions: bool, method: str, matrix: Path | None, cache: Path
+) -> dict[str, Any]:
+    from facelab.embedding_settings import PRESETS
+    from facelab.evaluation.edits import look, measure_directions
+    from facelab.evaluation.embedding import summarise
+    from facelab.evaluation.groups import by_group
+    from facelab.evaluation.judge import load_judge
+    from facelab.studio import Studio
+
+    studio, network = Studio(model), load_judge()
+    images, embedded = _embedded(data, studio, count, PRESETS["fast"], cache)
+    figures: dict[str, Any] = {
+        "embedded": len(embedded),
+        "embedding": summarise(embedded),
+        "groups": by_group(embedded, look(network, images)),
+    }
+    if directions:
+        faces = [one.face for one in embedded]
+        with _bar("directions", len(studio.directions()), "direction") as bar:
+            measured = measure_directions(studio, network, faces, images, method=method, progress=bar.update)
+        figures["method"], figures["directions"] = method, measured
+        if matrix is not None:
+            from facelab.evaluation.matrix import draw_matrix
+
+            draw_matrix(measured, {name: each.title for name, each in studio.directions().items()}, matrix)
+    return figures
+
+
+def _embedded(
+    data: Path, studio: Any, count: int, settings: Any, cache: Path
+) -> tuple[list[np.ndarray], list[Embedded]]:
+    from facelab.evaluation.embedding import embed_portraits
     from facelab.training.data import open_pictures
 
-    kept = None if cache is None else cache / f"seen-{split}-{resolution}-{count or 'all'}.npz"
-    if kept is not None and kept.exists():
-        return Portraits.load(kept)
-    with tempfile.TemporaryDirectory() as folder:
-        images = open_pictures(data, resolution=resolution, cache=cache or Path(folder), split=split).images
-        seen = _look(split, list(images[:count]))
-    if kept is not None:
-        seen.save(kept)
-    return seen
+    pictures = open_pictures(data, resolution=studio.card.resolution, cache=cache, split="val").images
+    chosen = [pictures[index] for index in range(0, len(pictures), max(1, len(pictures) // count))][:count]
+    folder = cache / f"embedded-{studio.card.sha256[:8]}-{_key(settings)}-{count}"
+    with _bar("embedding", len(chosen), "face") as bar:
+        done = embed_portraits(chosen, model=studio.card.name, settings=settings, folder=folder, progress=bar.update)
+    return chosen, done
+
+
+def _key(settings: Any) -> str:
+    import hashlib
+
+    return hashlib.sha256(str(settings).encode()).hexdigest()[:8]
+
+
+def _generator(model: str, weights: Path | None) -> Generator:
+    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.weights import build_networks, fill, load_model, part, read_weights
+
+    if weights is None:
+        return load_model(model)[0]
+    generator = build_networks(find_card(model))[0].eval().requires_grad_(False)
+    fill(generator, part(read_weights(weights), "g."))
+    return generator
+
+
+def _distances(one: Portraits, other: Portraits) -> dict[str, float]:
+    from facelab.evaluation.metrics import as_shapes, frechet_distance
+
+    if min(one.found.sum(), other.found.sum()) < 2:
+        raise BadSetting("dlib found fewer than two faces; there is nothing to compare.")
+    shapes = [as_shapes(each.landmarks[each.found]) for each in (one, other)]
+    return {
+        "identity": round(frechet_distance(one.vectors[one.found], other.vectors[other.found]), 4),
+        "shape": round(frechet_distance(*shapes), 5),
+    }
+
+
+def _real(data: Path, split: str, resolution: int, count: int | None, cache: Path) -> Portraits:
+    from facelab.evaluation.portraits import describe_split
+    from facelab.training.data import open_pictures
+
+    images = open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count]
+    with _bar(split, len(images), "face") as bar:
+        return describe_split(images, cache=cache, name=split, progress=bar.update)
 
 
 def _look(name: str, images: list) -> Portraits:
-    from tqdm import tqdm
-
     from facelab.evaluation.portraits import describe
 
-    with tqdm(total=len(images), desc=name, unit="face", file=sys.stderr, dynamic_ncols=True) as bar:
+    with _bar(name, len(images), "face") as bar:
         return describe(images, progress=bar.update)
+
+
+def _bar(name: str, total: int, unit: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, dynamic_ncols=True)

@@ -64,9 +64,10 @@ def describe_split(
     cache.mkdir(parents=True, exist_ok=True)
     parts = []
     for first in range(0, len(images), PART):
-        path = cache / f"{name}-{first:05d}.npz"
+        part = images[first : first + PART]
+        path = cache / f"seen-{name}-{images[0].shape[0]}-{first:05d}-{len(part)}.npz"
         if not path.exists():
-            describe(list(images[first : first + PART]), progress=progress).save(path)
+            describe(list(part), progress=progress).save(path)
         parts.append(Portraits.load(path))
     columns = ("vectors", "landmarks", "found")
     return Portraits(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
