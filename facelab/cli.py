@@ -1,4 +1,4 @@
-"""`python -m facelab`: align, embed, sample, the edits (see commands/edits.py), models, train, evaluate.
+"""`python -m facelab`: align, embed, sample, models, train, evaluate; the edits, paste and project are in commands/.
 
 `--json` prints one JSON object alone on stdout; progress goes to stderr. Bad input is one line on stderr and exit
 status 2 for a bad command line, 1 for anything else.
@@ -20,6 +20,8 @@ import typer
 
 from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio, say
 from facelab.commands.edits import COMMANDS as EDITS
+from facelab.commands.photo import COMMANDS as PHOTO
+from facelab.commands.photo import project_app
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
 from facelab.training.command import app as train_app
@@ -46,6 +48,9 @@ app.add_typer(train_app, name="train")
 app.command()(evaluate)
 for command in EDITS:
     app.command()(command)
+for name, command in PHOTO.items():
+    app.command(name)(command)
+app.add_typer(project_app, name="project")
 
 _ClickException = typer.BadParameter.__mro__[2]  # BadParameter, UsageError, ClickException; only the first is exported
 

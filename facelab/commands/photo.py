@@ -1,0 +1,186 @@
+"""`python -m facelab` paste, import, project: edited faces back into their photo, latents of others, projects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio, read_faces, say
+from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facelab.face import Recipe
+
+project_app = typer.Typer(help="Faces with their recipes as one .facelab file.", no_args_is_help=True)
+FacesArgument = Annotated[list[Path], typer.Argument(metavar="FACE.npz...", help="Faces, as embedding saved them.")]
+ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT.facelab")]
+
+
+def paste(
+    faces: FacesArgument,
+    photo: Annotated[Path, typer.Option(help="The photo that the faces were cut out of.")],
+    out: Annotated[Path, typer.Option(help="The edited photo, a PNG of the photo's size.")],
+    recipe: Annotated[Path | None, typer.Option(help="Edits to be done to every face, as JSON.")] = None,
+    edited: Annotated[
+        list[Path] | None, typer.Option(help="What edits have made of a face, as FACE.npz; one --edited for each face.")
+    ] = None,
+    mark: Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the picture.')] = False,
+    model: ModelOption = "faces128",
+    as_json: JsonOption = False,
+) -> None:
+    """Put edited faces back into their photo. What no edit reaches keeps its pixels exactly."""
+    from facelab.media import save_png
+    from facelab.photo import read_photo
+
+    started = time.perf_counter()
+    if out.suffix != ".png":
+        raise BadSetting(f"--out must end in .png; it is {out.name!r}.")
+    if (recipe is None) == (not edited):
+        raise BadSetting("Say what is to be pasted: --recipe RECIPE.json, or one --edited FACE.npz for each face.")
+    if edited and len(edited) != len(faces):
+        raise BadSetting(f"{len(faces)} faces need as many --edited, not {len(edited)}.")
+    make_folder(out.parent)
+    studio, before, pixels = open_studio(model), read_faces(faces), read_photo(photo)
+    steps = () if recipe is None else _read(recipe).steps
+    after = read_faces(edited) if edited else [studio.apply(face, _read(recipe)) for face in before]
+    result = studio.paste(pixels, list(zip(before, after, strict=True)))
+    operations = [*_described(steps), "paste"]
+    save_png(result, out, model=studio.card.name, operations=operations, from_photo=True, mark=mark)
+    figures = {
+        "faces": len(before),
+        "photo_size": list(pixels.shape[1::-1]),
+        "changed": round(_changed(pixels, result), 6),
+        "operations": operations,
+        "seconds": round(time.perf_counter() - started, 2),
+        "files": [str(out)],
+    }
+    answer(figures, as_json, str(out))
+
+
+def import_latents(
+    latents: Annotated[Path, typer.Argument(help="w+ latents: .npy of stylegan-encoder, .pt of e4e or pSp.")],
+    out: Annotated[Path, typer.Option(help="FACE.npz; of several latents FACE-1.npz, FACE-2.npz and so on.")],
+    model: ModelOption = "faces128",
+    as_json: JsonOption = False,
+) -> None:
+    """Take in latents that other programs found for a model, as faces."""
+    from facelab.importing import import_latents
+
+    if out.suffix != ".npz":
+        raise BadSetting(f"--out must end in .npz; it is {out.name!r}.")
+    make_folder(out.parent)
+    faces = import_latents(latents, open_studio(model).generator)
+    paths = [out] if len(faces) == 1 else [out.with_stem(f"{out.stem}-{count}") for count in range(1, len(faces) + 1)]
+    for face, path in zip(faces, paths, strict=True):
+        face.save(path)
+    files = [str(path) for path in paths]
+    answer({"count": len(faces), "model": model, "files": files}, as_json, "\n".join(files))
+
+
+@project_app.command("save")
+def save(
+    target: ProjectArgument,
+    faces: FacesArgument,
+    recipe: Annotated[Path | None, typer.Option(help="Edits to be done to every face, as JSON.")] = None,
+    model: ModelOption = "faces128",
+    as_json: JsonOption = False,
+) -> None:
+    """Save faces, with the edits of a recipe, as a project."""
+    from facelab.face import Recipe
+    from facelab.project import Project, ProjectFace, save_project
+
+    if target.suffix != ".facelab":
+        raise BadSetting(f"A project's name ends in .facelab; this is {target.name!r}.")
+    make_folder(target.parent)
+    studio, read = open_studio(model), read_faces(faces)
+    chosen = Recipe(model) if recipe is None else _read(recipe)
+    kept = []
+    for path, face in zip(faces, read, strict=True):
+        result = studio.apply(face, chosen) if chosen.steps else face
+        titles = tuple(_described(chosen.steps))
+        kept.append(ProjectFace(path.stem, face, studio.render(result), chosen, result, titles))
+    save_project(Project(tuple(kept)), target)
+    answer({"faces": len(kept), "bytes": target.stat().st_size, "files": [str(target)]}, as_json, str(target))
+
+
+@project_app.command("open")
+def unpack(
+    project: ProjectArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the faces, pictures and recipes.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write what is in a project as files: NAME.npz, NAME-original.npz, NAME.png and NAME.json, the recipe."""
+    from facelab.media import save_png
+    from facelab.project import open_project
+
+    opened = open_project(project)
+    make_folder(out)
+    files = []
+    for number, kept in enumerate(opened.faces, 1):
+        stem = f"{number:02}-{_file_name(kept.name)}"
+        kept.result.save(out / f"{stem}.npz")
+        files.append(f"{stem}.npz")
+        if kept.recipe.steps:
+            kept.base.save(out / f"{stem}-original.npz")
+            (out / f"{stem}.json").write_text(kept.recipe.to_json(), encoding="utf-8")
+            files += [f"{stem}-original.npz", f"{stem}.json"]
+        operations = [*kept.base.operations, *_described(kept.recipe.steps)]
+        shown, model = kept.base.crop is not None, kept.base.latent.model
+        save_png(kept.thumbnail, out / f"{stem}.png", model=model, operations=operations, from_photo=shown)
+        files.append(f"{stem}.png")
+    files = [str(out / name) for name in files]
+    answer({"faces": len(opened.faces), "files": files}, as_json, "\n".join(files))
+
+
+@project_app.command("show")
+def show(project: ProjectArgument, as_json: JsonOption = False) -> None:
+    """Say what is in a project."""
+    from facelab.project import open_project
+
+    opened = open_project(project)
+    faces = [
+        {
+            "name": kept.name,
+            "model": kept.base.latent.model,
+            "space": kept.base.latent.space,
+            "photo": kept.base.crop is not None,
+            "refined": kept.base.delta is not None,
+            "steps": list(kept.titles) or _described(kept.recipe.steps),
+        }
+        for kept in opened.faces
+    ]
+    lines = [f"{face['name']}  ({face['model']}) {', '.join(face['steps']) or 'not edited'}" for face in faces]
+    answer({"program": opened.program, "models": opened.models, "faces": faces}, as_json, "\n".join(lines))
+    if not faces:
+        say("This project is empty.")
+
+
+def _read(path: Path) -> Recipe:
+    from facelab.recipes import read_recipe
+
+    return read_recipe(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _described(steps: Sequence[dict]) -> list[str]:
+    from facelab.history import describe_step
+
+    return [describe_step(step) for step in steps]
+
+
+def _changed(before: np.ndarray, after: np.ndarray) -> float:
+    """The fraction of the photo's pixels that are not as they were."""
+    return float((before != after).any(axis=2).mean())
+
+
+def _file_name(name: str) -> str:
+    """A name from a project, as a file of ours may be called."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")[:80] or "face"
+
+
+COMMANDS = {"paste": paste, "import": import_latents}

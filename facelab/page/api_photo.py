@@ -1,0 +1,70 @@
+"""The endpoint that puts edited faces back into their photo: files in, a PNG and JSON out, nothing kept."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import gradio as gr
+
+from facelab.errors import BadSetting
+from facelab.face import Face
+from facelab.history import describe_step
+from facelab.media import save_png
+from facelab.page.answers import answer_folder
+from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.photo import read_photo
+from facelab.recipes import read_recipe
+
+MAX_PASTED = 16  # faces of one photo
+
+
+def build_photo_api(backstage: Backstage) -> None:
+    """Add /paste. Nothing of it is seen in the page."""
+    studio, worker = backstage.studio, backstage.worker
+
+    @friendly
+    def paste(
+        photo: str, faces: list[str], edited: list[str] | None, recipe: dict[str, Any] | None
+    ) -> tuple[str, dict[str, Any]]:
+        """Put edited faces back into the photo that they were cut out of, at the photo's own resolution.
+
+        photo: the picture file. faces: FACE.npz as embedded. edited: for each face what edits have made of it, as
+        FACE.npz; or else recipe: {"version": 1, "model": ..., "steps": [...]}, to be done to every face.
+        Returns the photo (PNG) and {"model", "operations", "photo_size"}. What no edit reaches keeps its pixels.
+        """
+        if not 1 <= len(faces or ()) <= MAX_PASTED:
+            raise BadSetting(f"Between 1 and {MAX_PASTED} FACE.npz files can go back into a photo.")
+        if bool(edited) == bool(recipe):
+            raise BadSetting(
+                "Give what is to be pasted: edited, a FACE.npz for each face, or a recipe for all of them."
+            )
+        if edited and len(edited) != len(faces):
+            raise BadSetting(f"{len(faces)} faces need as many edited ones, not {len(edited)}.")
+        pixels = read_photo(take_upload(photo))
+        before, steps = [_face(path) for path in faces], ()
+        if edited:
+            after = [_face(path) for path in edited]
+        else:
+            chosen = read_recipe(json.dumps(recipe))
+            steps = chosen.steps
+            after = [worker.run(studio.apply, face, chosen) for face in before]
+        result = worker.run(studio.paste, pixels, list(zip(before, after, strict=True)))
+        operations = [*map(describe_step, steps), "paste"]
+        path = answer_folder() / "photo.png"
+        save_png(result, path, model=studio.card.name, operations=operations, from_photo=True)
+        report = {"model": studio.card.name, "operations": operations, "photo_size": list(pixels.shape[1::-1])}
+        return str(path), report
+
+    with gr.Column(visible=False):
+        photo = gr.File(label="photo")
+        faces, edited = (gr.File(label=name, file_count="multiple") for name in ("faces", "edited"))
+        recipe = gr.JSON(label="recipe")
+        answer = [gr.File(label="picture"), gr.JSON(label="report")]
+    run = gr.Button("paste", visible=False)
+    run.click(paste, [photo, faces, edited, recipe], answer, api_name="paste", concurrency_limit=None)
+
+
+def _face(path: str) -> Face:
+    return Face.load(io.BytesIO(take_upload(path)))

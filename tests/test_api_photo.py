@@ -1,0 +1,66 @@
+"""/paste as a program calls it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from facelab.alignment import align
+from facelab.face import Latent
+from facelab.page.page import build_page, launch_options
+from facelab.sessions import Sessions
+from facelab.studio import Studio
+from facelab.worker import Worker
+
+
+@pytest.fixture(scope="module")
+def client():
+    worker = Worker()
+    page = build_page(Studio(device="cpu"), worker=worker, sessions=Sessions())
+    _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options())
+    yield Client(url, verbose=False)
+    page.close()
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """photo.png with a generated face in it, face.npz as embedded, edited.npz."""
+    folder, studio = tmp_path_factory.mktemp("paste"), Studio(device="cpu")
+    (face, picture), (other, _) = studio.sample(2, seed=3)
+    photo = np.full((400, 500, 3), 120, np.uint8)
+    photo[60:360, 100:400] = np.asarray(Image.fromarray(picture).resize((300, 300), Image.Resampling.BICUBIC))
+    aligned = align(photo, np.array([[100, 60], [100, 360], [400, 360], [400, 60]], np.float32), resolution=128)
+    face = replace(face, crop=aligned.crop, quad=aligned.quad, photo_size=aligned.photo_size)
+    Image.fromarray(photo).save(folder / "photo.png")
+    face.save(folder / "face.npz")
+    latent = Latent(face.latent.values.lerp(other.latent.values, 0.4), "w+", "faces128")
+    replace(face, latent=latent).save(folder / "edited.npz")
+    (folder / "bad.npz").write_bytes(b"no face")
+    return {path.stem: handle_file(str(path)) for path in folder.iterdir()}
+
+
+def test_paste_returns_the_photo_with_its_edit(client, files):
+    path, report = client.predict(files["photo"], [files["face"]], [files["edited"]], None, api_name="/paste")
+    assert report == {"model": "faces128", "operations": ["paste"], "photo_size": [500, 400]}
+    before, after = np.asarray(Image.open(files["photo"]["path"])), np.asarray(Image.open(path))
+    assert np.array_equal(after[:, :100], before[:, :100]) and (after != before).any(axis=2).mean() > 0.05
+
+
+def test_a_recipe_without_steps_gives_the_photo_back(client, files):
+    recipe = {"version": 1, "model": "faces128", "steps": []}
+    path, _ = client.predict(files["photo"], [files["face"]], None, recipe, api_name="/paste")
+    assert np.array_equal(np.asarray(Image.open(files["photo"]["path"])), np.asarray(Image.open(path)))
+
+
+def test_paste_says_what_is_missing(client, files):
+    for given, word in (
+        ((files["photo"], [files["face"]], None, None), "recipe"),
+        ((files["photo"], [files["face"]], [files["edited"]] * 2, None), "1 faces"),
+        ((files["photo"], [files["bad"]], [files["edited"]], None), "face file"),
+    ):
+        with pytest.raises(AppError, match=word):
+            client.predict(*given, api_name="/paste")
