@@ -164,4 +164,11 @@ def test_every_endpoint_tells_what_it_takes(client):
     described = client.view_api(return_format="dict")["named_endpoints"]
     for name in ("/edit", "/morph", "/crossover", "/express", "/average", "/combine", "/mix"):
         assert len(described[name]["parameters"]) >= 2 and len(described[name]["returns"]) == 3
-        assert "FACE.npz" in described[name].get("description", "FACE.npz")
+        assert "FACE.npz" in described[name]["description"]
+
+
+def test_options_can_be_left_out(client, studio, files, faces):
+    npz, _, _ = client.predict(*sent(files)[:2], api_name="/crossover")
+    assert same(npz, studio.crossover(faces[0], faces[1]))
+    npz, _, _ = client.predict(sent(files), api_name="/average")
+    assert same(npz, studio.average(faces))

@@ -164,7 +164,7 @@ def build_edits_api(backstage: Backstage) -> None:
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
         read = _faces(faces)
-        numbers = None if weights is None else [as_number("weight", weight) for weight in as_list(weights)]
+        numbers = [as_number("weight", weight) for weight in as_list(weights or [])] or None
         return api.answer(read, api.run(studio.average, read, numbers), [{"op": "average"}])
 
     @friendly
@@ -191,7 +191,11 @@ def build_edits_api(backstage: Backstage) -> None:
     with gr.Column(visible=False):
         one, two, three = (gr.File(label=name) for name in ("first", "second", "third"))
         many = gr.File(label="faces", file_count="multiple")
-        strengths, options, weights = (gr.JSON(label=name) for name in ("strengths", "options", "weights"))
+        strengths, options, weights = (
+            gr.JSON(label="strengths"),
+            gr.JSON({}, label="options"),
+            gr.JSON([], label="weights"),
+        )
         expression = gr.Textbox(label="expression")
         answer = [gr.File(label="FACE.npz"), gr.File(label="picture"), gr.JSON(label="report")]
         endpoints = (
