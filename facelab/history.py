@@ -5,8 +5,8 @@ An edit is a step of the recipe on the latent, never on the last picture: the te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,16 @@ class History:
     def redo(self) -> Version:
         """One version on again."""
         return self.go(self.at + 1)
+
+    def rebase(self, face: Face, picture: np.ndarray, redo: Callable[[Version], tuple[Face, np.ndarray]]) -> History:
+        """The same edits on a better original. redo: does a version's steps to the new one, and draws it."""
+        versions = [replace(self.versions[0], face=face, picture=picture)]
+        for version in self.versions[1:]:
+            edited, drawn = redo(version)
+            versions.append(replace(version, face=edited, picture=drawn))
+        history = History(versions)
+        history.go(self.at)
+        return history
 
     def branch(self) -> History:
         """A history of its own with everything up to here, for a face that goes another way."""

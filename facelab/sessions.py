@@ -17,7 +17,7 @@ from facelab.embedding import EmbedStep
 from facelab.embedding_settings import EmbedSettings
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face
-from facelab.history import History, Result
+from facelab.history import History, Result, Version
 
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
 IDLE = 24 * 3600.0  # seconds without any action, for a page whose closing was never noticed
@@ -130,6 +130,24 @@ class Session:
                     return kept
             photo = None if embedding is None else embedding.photo
             return self._add(name, History.begin(face, picture), embedding=embedding, photo=photo, saved=saved)
+
+    def face_of(self, embedding: Embedding) -> LibraryFace | None:
+        """The face in the library that an embedding made."""
+        with self.lock:
+            return next((kept for kept in self.faces.values() if kept.embedding is embedding), None)
+
+    def rebase(
+        self, kept: LibraryFace, face: Face, picture: np.ndarray, redo: Callable[[Version], tuple[Face, np.ndarray]]
+    ) -> bool:
+        """Put a better original under a face's edits. False where more was done to it meanwhile: then ask again."""
+        before = list(kept.history.versions)
+        history = kept.history.rebase(face, picture, redo)
+        with self.lock:
+            if kept.history.versions != before:
+                return False
+            history.go(kept.history.at)
+            kept.history, kept.saved = history, False
+            return True
 
     def add_history(self, history: History, *, name: str, photo: Photo | None = None) -> LibraryFace:
         """Put a face with its history into the library. Raises Busy when the library is full."""

@@ -9,10 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from facelab.embedding import EmbedState
 from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting
+from facelab.face import Face, Recipe
+from facelab.history import Version
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.parts import part
@@ -58,6 +61,8 @@ def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_
     def run(session: Session, embedding: Embedding, resume: EmbedState | None = None) -> Iterator[dict[Any, Any]]:
         session.begin(embedding)
         stopping, embedding.running = embedding.stopping, True
+        if resume is None and embedding.settings.start == "encoder":  # a likeness to edit while the search goes on
+            keep(session, embedding, worker.run(studio.encode, embedding.aligned))
         picture = gr.update(value=_show(embedding, "waiting"), target=jpeg_uri(embedding.aligned.image, quality=95))
         yield {view: picture, library.rail: library.show(session), **buttons(session, running=True)}
         try:
@@ -78,7 +83,7 @@ def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_
         finally:  # also when the page is closed or the device fails: what was found so far is kept
             embedding.running = False
             if embedding.step is not None:
-                keep(session, embedding)
+                keep(session, embedding, studio.to_face(embedding.step, embedding.aligned))
         if session.embedding is embedding and embedding.stopping is stopping:
             yield {
                 view: _show(embedding, state),
@@ -88,9 +93,19 @@ def build_embed_tab(backstage: Backstage, library: Library, tabs: gr.Tabs, lead_
         else:
             yield {library.rail: library.show(session)}
 
-    def keep(session: Session, embedding: Embedding) -> None:
-        face = studio.to_face(embedding.step, embedding.aligned)
+    def keep(session: Session, embedding: Embedding, face: Face) -> None:
+        """Put what was found into the library, under the edits that were made to it meanwhile."""
         embedding.image = worker.run(studio.render, face)
+
+        def redo(version: Version) -> tuple[Face, np.ndarray]:
+            recipe = Recipe(face.latent.model, version.steps)
+            edited = worker.run(studio.apply, face, recipe, version.others)
+            return edited, worker.run(studio.render, edited)
+
+        known = session.face_of(embedding)
+        while known is not None and len(known.history.versions) > 1:
+            if session.rebase(known, face, embedding.image, redo):
+                return
         session.add_face(face, embedding.image, name=embedding.name, embedding=embedding)
 
     def target(session: Session) -> Any:
@@ -197,10 +212,11 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             "would draw itself; z is where it draws them from, and the strictest.",
         ),
         "start": gr.Radio(
-            [("Mean face", "mean"), ("Random", "random")],
+            [("Encoder", "encoder"), ("Mean face", "mean"), ("Random", "random")],
             value=settings.start,
             label="Start",
-            info="Where the search begins. The mean face is best for portraits; random suits pictures of other things.",
+            info="Where the search begins. The encoder sees a likeness at once; the mean face is the papers' start for "
+            "portraits; random suits pictures of other things.",
         ),
         "steps": gr.Slider(
             10,
@@ -301,7 +317,8 @@ def _show(embedding: Embedding, state: str) -> dict[str, Any]:
     """What the browser draws of an embedding: numbers as text, the curve thinned, the picture as it is now."""
     step = embedding.step
     if step is None:
-        return {"state": state, "progress": "Waiting for the device …", "title": "The embedding begins"}
+        view = {"state": state, "progress": "Waiting for the device …", "title": "The embedding begins"}
+        return view if embedding.image is None else {**view, "picture": jpeg_uri(embedding.image, quality=92)}
     best = min(loss for _, loss, _ in embedding.history)
     total = step.total
     phase = "Refining the generator" if step.phase == "refine" else "Finding the latent"
