@@ -15,6 +15,7 @@ from facelab.errors import BadSetting
 from facelab.training.augmentation import AdaptiveAugmentation, augment
 from facelab.training.data import Pictures, open_pictures
 from facelab.training.losses import path_lengths, r1_penalty
+from facelab.training.plot import plot_losses
 from facelab.training.run import Run, train
 from facelab.training.settings import RunSettings
 from tests.tiny_training import ROOT, assert_same, flatten, make_pictures, make_trainer
@@ -219,6 +220,7 @@ def test_another_family_plugs_into_the_run(tmp_path):
     train(resumed, make_pictures(), run, seconds=run.resume(resumed), steps=20)
     assert resumed.state() == whole.state()
     assert [row["step"] for row in run.read_table()] == ["16", "32"]
+    assert Image.open(run.plot).size == (1200, 260)  # one row of panels
     assert float(run.read_table()[1]["sum"]) == pytest.approx(float(Run(tmp_path / "whole").read_table()[1]["sum"]))
 
 
@@ -228,3 +230,15 @@ def test_every_step_tells_the_layers_that_their_weights_changed():
     before = weight._version, weight.detach().clone()
     trainer.step(make_pictures().batch(0, size=4, seed=0))
     assert not torch.equal(weight, before[1]) and weight._version > before[0]
+
+
+def test_the_plot_has_a_panel_for_each_column_with_numbers(tmp_path):
+    rows = [{"images": str(n), "loss": str(1 / (n + 1)), "rare": "" if n % 4 else "2", "never": ""} for n in range(40)]
+    rows += [{"images": "40", "loss": "nan"}]
+    plot_losses(rows, ("loss", "rare", "never"), tmp_path / "losses.png")
+    pixels = np.asarray(Image.open(tmp_path / "losses.png").convert("RGB")).astype(int)
+    blue = pixels[..., 2] - pixels[..., 0] > 60  # the curves' colour
+    left, middle, right = (part.any() for part in np.array_split(blue, 3, axis=1))
+    assert left and middle and not right and pixels[:, 820:].min() == 255  # no empty panel
+    plot_losses(rows, ("never",), tmp_path / "nothing.png")
+    assert not (tmp_path / "nothing.png").exists()

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from facelab.errors import BadSetting, BadWeights
 from facelab.training import distributed
+from facelab.training.plot import plot_losses
 from facelab.training.settings import RunSettings
 
 LOG_EVERY = 16
@@ -85,6 +86,7 @@ class Run:
         self.checkpoint = folder / "checkpoint.pt"
         self.settings = folder / "settings.json"
         self.table = folder / "losses.csv"
+        self.plot = folder / "losses.png"
         folder.mkdir(parents=True, exist_ok=True)
 
     def read_settings(self) -> dict[str, Any]:
@@ -92,13 +94,15 @@ class Run:
         return json.loads(self.settings.read_text()) if self.settings.exists() else {}
 
     def save(self, trainer: Trainer, seconds: float) -> None:
-        """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole."""
+        """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole; and the plot."""
         partial = self.checkpoint.with_suffix(".partial")
         with partial.open("wb") as file:
             torch.save({**trainer.state(), "seconds": seconds, "settings": asdict(trainer.settings)}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.checkpoint)
+        if self.table.exists():
+            plot_losses(self.read_table(), trainer.columns, self.plot)
 
     def resume(self, trainer: Trainer) -> float:
         """Load the checkpoint into `trainer`; returns the seconds trained so far. Later rows leave the table."""
