@@ -71,3 +71,19 @@ def test_what_is_said_of_a_picture_names_no_one() -> None:
     assert describe_step({"op": "morph", "with": "Ann from work", "t": 0.25}) == "morph 0.25"
     result = Result("Ann", "x", make_face(crop=True), None, {"op": "express", "neutral": "Ann", "strength": -1})
     assert result.operations == ["embed", "express -1"]
+
+
+def test_edits_are_moved_onto_a_better_original() -> None:
+    history = History.begin(make_face(), PICTURE)
+    history.record(make_version(1))
+    history.record(make_version(2))
+    history.undo()
+
+    def redo(version: Version) -> tuple[Face, np.ndarray]:
+        return make_face(10 + version.steps[0]["strength"]), PICTURE + 2
+
+    moved = history.rebase(make_face(10), PICTURE + 1, redo)
+    assert [each.title for each in moved.versions] == ["Original", "Edit 1", "Edit 2"] and moved.at == 1
+    assert [each.face.latent.values.max().item() for each in moved.versions] == [10, 11, 12]
+    assert [each.picture.max() for each in moved.versions] == [1, 2, 2]
+    assert history.base.latent.values.max() == 0, "the old history is left alone"

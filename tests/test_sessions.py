@@ -12,6 +12,7 @@ import torch
 from facelab.embedding_settings import PRESETS
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face, Latent
+from facelab.history import Version
 from facelab.sessions import Embedding, Photo, Session, Sessions
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -131,3 +132,28 @@ def test_a_new_embedding_asks_the_one_before_to_stop() -> None:
     assert first.stopping.is_set() and not second.stopping.is_set()
     session.stop()
     assert second.stopping.is_set()
+
+
+def test_a_face_that_was_edited_during_its_embedding_keeps_its_edits() -> None:
+    session, embedding = Session(), make_embedding()
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding)
+    assert session.face_of(embedding) is kept and session.face_of(make_embedding()) is None
+    kept.history.record(Version("Smile", ({"op": "attribute"},), make_face(), PICTURE))
+    assert session.rebase(kept, make_face(), PICTURE + 1, lambda version: (make_face(), PICTURE + 2))
+    assert [version.picture.max() for version in kept.history.versions] == [1, 2]
+    assert kept.history.now.title == "Smile"
+
+
+def test_an_edit_made_while_edits_are_moved_is_not_lost() -> None:
+    session, embedding = Session(), make_embedding()
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding)
+    kept.history.record(Version("Smile", ({"op": "attribute"},), make_face(), PICTURE))
+
+    def redo(version: Version) -> tuple[Face, np.ndarray]:
+        if len(kept.history.versions) == 2:
+            kept.history.record(Version("Age", ({"op": "attribute"},), make_face(), PICTURE))
+        return make_face(), PICTURE + 2
+
+    assert not session.rebase(kept, make_face(), PICTURE + 1, redo)
+    assert session.rebase(kept, make_face(), PICTURE + 1, redo)
+    assert [version.title for version in kept.history.versions] == ["Original", "Smile", "Age"]
