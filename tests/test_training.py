@@ -238,7 +238,7 @@ def test_the_plot_has_a_panel_for_each_column_with_numbers(tmp_path):
     plot_losses(rows, ("loss", "rare", "never"), tmp_path / "losses.png")
     pixels = np.asarray(Image.open(tmp_path / "losses.png").convert("RGB")).astype(int)
     blue = pixels[..., 2] - pixels[..., 0] > 60  # the curves' colour
-    left, middle, right = (part.any() for part in np.array_split(blue, 3, axis=1))
-    assert left and middle and not right and pixels[:, 820:].min() == 255  # no empty panel
+    assert blue[:, :400].any() and blue[:, 440:800].any()
+    assert pixels[:, 825:].min() == 255  # no empty panel
     plot_losses(rows, ("never",), tmp_path / "nothing.png")
     assert not (tmp_path / "nothing.png").exists()
