@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from facelab.errors import BadSetting
+from facelab.training.directions_command import find as find_directions
 from facelab.training.families import FAMILIES, Family
 
 if TYPE_CHECKING:
@@ -112,3 +113,4 @@ def _progress(trainer: Trainer) -> Iterator[Callable[[Trainer, dict[str, float]]
 
 for _name, _family in FAMILIES.items():
     _add_command(_name, _family)
+app.command("directions")(find_directions)
