@@ -103,8 +103,8 @@ class LibraryFace:
 class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
-    results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). detail: whether main
-    pictures have the photo's detail. directions: of the visitor's own making, by id.
+    results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). asked: what it was
+    last asked for. detail: whether main pictures have the photo's detail. directions: of the visitor's own making.
     """
 
     def __init__(self) -> None:
@@ -115,6 +115,7 @@ class Session:
         self.results: dict[str, Result] = {}
         self.clips: dict[str, Any] = {}
         self.sheets: dict[str, Any] = {}
+        self.asked: dict[str, str] = {}
         self.directions: dict[str, Direction] = {}
         self.detail = True
         self._jobs: dict[str, threading.Event] = {}

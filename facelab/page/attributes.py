@@ -19,11 +19,12 @@ from facelab.page.backstage import Backstage, friendly, log
 from facelab.page.film import build_film
 from facelab.page.library import Library
 from facelab.page.own_directions import build_own_directions
-from facelab.page.parts import part
-from facelab.page.picker import picked, picker
-from facelab.page.viewer import LIVE, QUIET, build_viewer
+from facelab.page.parts import event, part
+from facelab.page.picker import all_picked, picked, picker
+from facelab.page.viewer import IN_TURN, QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
 
+HINT = "Choose a face, then move a slider"
 LIMIT = 3.0  # where the sliders end
 WALK_SIDE, WALK_FPS = 256, 8
 
@@ -36,9 +37,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     layers = 2 * studio.card.resolution.bit_length() - 4
     with gr.Tab("Attributes", id="attributes"), gr.Row(elem_classes=["fl-split", "fl-live"]):
         with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
-            viewer = build_viewer(
-                backstage, library, "attributes", hint="Choose a face, then move a slider", keep="Keep as a new face"
-            )
+            viewer = build_viewer(backstage, library, "attributes", hint=HINT, keep="Keep as a new face")
         with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
             face = picker("Face", "attributes-face")
             sliders = part(
@@ -92,15 +91,15 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         options = {"method": chosen["method"], "keep": chosen["keep"], "rows": span, "own": session.directions}
         return studio.edit(start, strengths, **options) if strengths else start
 
-    def show(session: Session, kept: LibraryFace) -> dict[Any, Any]:
-        """The face as its history has it now."""
+    def show(session: Session, kept: LibraryFace, stamp: Any = None) -> dict[Any, Any]:
+        """The face as its history has it now. stamp: which of the sliders' states this answers."""
         history = kept.history
         result = Result(kept.name, history.now.title, history.now.face, history)
         titles = {"titles": [each.title for each in history.versions], "at": history.at}
         _, strengths = attribute_block(history)
         return {
             viewer.view: viewer.show(session, result, history=titles),
-            sliders: {"face": kept.id, "strengths": strengths},
+            sliders: {"face": kept.id, "strengths": strengths, "stamp": stamp if isinstance(stamp, int) else None},
         }
 
     def start_of(kept: LibraryFace) -> tuple[Version | None, Face]:
@@ -112,60 +111,53 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         return None, studio.apply(kept.history.base, recipe, kept.history.now.others)
 
     @friendly
-    def on_pick(value: Any, request: gr.Request) -> dict[Any, Any]:
+    def on_change(values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
+        """A face was chosen, a slider moves or rests, or a setting has changed."""
         session = backstage.visitor(request)
-        if not (value or {}).get("chosen"):
-            return {viewer.view: viewer.empty("Choose a face, then move a slider")}
-        return show(session, picked(session, value, "Face"))
-
-    @friendly
-    def on_move(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        session = backstage.visitor(request)
-        kept = picked(session, values[face], "Face")
-        strengths = read_strengths(event.strengths, known(session))
+        if not all_picked(values[face]):
+            return {viewer.view: viewer.empty(HINT)}
+        kept, said = picked(session, values[face], "Face"), values[sliders]
+        said = said if isinstance(said, dict) else {}
+        if said.get("face") != kept.id:
+            return show(session, kept)
+        strengths = read_strengths(said.get("strengths"), known(session))
+        if not said.get("moving"):
+            return settle(session, kept, values, strengths, said)
         _, start = start_of(kept)
         moved = edited(session, start, strengths, settings(values))
-        result = Result(kept.name, title_of(strengths, {}, known(session)), moved, kept.history)
+        _, before = attribute_block(kept.history)
+        result = Result(kept.name, title_of(strengths, before, known(session)), moved, kept.history)
         return {viewer.view: viewer.show(session, result, moving=True)}
 
-    @friendly
-    def on_rest(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        session = backstage.visitor(request)
-        preset = str(event._data.get("preset") or "")[:30]
-        return settle(session, values, read_strengths(event.strengths, known(session)), preset)
-
-    @friendly
-    def on_setting(values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
-        """Another method or keep list: the sliders as they stand, done again."""
-        session = backstage.visitor(request)
-        if not (values[face] or {}).get("chosen"):
-            return {viewer.view: gr.skip()}
-        _, strengths = attribute_block(picked(session, values[face], "Face").history)
-        return settle(session, values, strengths, "") if strengths else {viewer.view: gr.skip()}
-
-    def settle(session: Session, values: dict[Any, Any], strengths: dict[str, float], preset: str) -> dict[Any, Any]:
+    def settle(
+        session: Session,
+        kept: LibraryFace,
+        values: dict[Any, Any],
+        strengths: dict[str, float],
+        said: Mapping[str, Any],
+    ) -> dict[Any, Any]:
         """Put what the sliders say into the face's history."""
-        kept, chosen = picked(session, values[face], "Face"), settings(values)
+        chosen, stamp = settings(values), said.get("stamp")
         with session.lock:
             history = kept.history
             _, before = attribute_block(history)
             steps = tuple({"op": "attribute", "id": id, "strength": each, **chosen} for id, each in strengths.items())
             steps = (*_without_block(history.now.steps), *steps)
             if steps == history.now.steps:
-                return show(session, kept)
+                return show(session, kept, stamp)
             _, start = start_of(kept)
             result = edited(session, start, strengths, chosen)
             picture = worker.run(studio.render, result)
-            title = preset or title_of(strengths, before, known(session))
+            title = str(said.get("preset") or "")[:30] or title_of(strengths, before, known(session))
             history.record(Version(title, steps, result, picture, history.now.others))
             kept.saved = False
-        return {**show(session, kept), library.rail: library.show(session)}
+        return {**show(session, kept, stamp), library.rail: library.show(session)}
 
     @friendly
-    def on_go(value: Any, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+    def on_go(value: Any, chosen: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         session = backstage.visitor(request)
         kept = picked(session, value, "Face")
-        kept.history.go(int(event.index))
+        kept.history.go(int(chosen.index))
         return {**show(session, kept), library.rail: library.show(session)}
 
     @friendly
@@ -192,18 +184,13 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         for update in updates:
             yield {film.view: update}
 
-    inputs = {face, method, keeping, kept_ones, rows}
+    inputs = {face, sliders, method, keeping, kept_ones, rows}
     shown = [viewer.view, sliders, library.rail]
-    face.pick(on_pick, face, shown, **QUIET, trigger_mode="always_last")
-    sliders.move(on_move, inputs, [viewer.view], **LIVE)
-    sliders.rest(on_rest, inputs, shown, **QUIET, trigger_mode="always_last")
+    changes = [event(face, "pick"), event(sliders, "slide"), method.input, keeping.input, kept_ones.input]
+    gr.on([*changes, rows.submit, rows.blur], on_change, inputs, shown, **IN_TURN)
     viewer.view.go(on_go, face, shown, **QUIET)
     walk.click(on_walk, {*inputs, walked, reach, frames}, [film.view], **QUIET)
     keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
-    for setting in (method, keeping, kept_ones):
-        setting.input(on_setting, inputs, shown, **QUIET)
-    for leave in (rows.submit, rows.blur):
-        leave(on_setting, inputs, shown, **QUIET)
     own.wire(lambda session: gr.update(groups=groups_of(known(session))), sliders)
 
 

@@ -12,9 +12,10 @@ from facelab.errors import BadSetting
 from facelab.history import Result
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
-from facelab.page.picker import picked, picked_faces, picker
+from facelab.page.parts import event
+from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
-from facelab.page.viewer import LIVE, QUIET, build_viewer
+from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
 
 RANGES = {
@@ -76,21 +77,11 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
             others={other.name: other.face},
         )
 
-    def result(session: Session, values: dict[Any, Any]) -> Result:
+    def result(session: Session, values: dict[Any, Any]) -> Result | None:
+        if not all_picked(values[content], values[style]):
+            return None
         faces = picked(session, values[content], "Content"), picked(session, values[style], "Style")
         return crossed(*faces, rows_of(values), float(values[strength]))
-
-    @friendly
-    def on_move(values: dict[Any, Any], request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        return {viewer.view: viewer.show(session, result(session, values), moving=True)}
-
-    @friendly
-    def on_pick(values: dict[Any, Any], request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        if not all((values[each] or {}).get("chosen") for each in (content, style)):
-            return {viewer.view: viewer.empty("Choose a content and a style")}
-        return {viewer.view: viewer.show(session, result(session, values))}
 
     @friendly
     def on_draw(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
@@ -123,13 +114,9 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
         yield {sheet: made.view()}
 
     inputs = {content, style, span, strength, exact}
-    for event in (content.pick, style.pick):
-        event(on_pick, inputs, [viewer.view], **QUIET, trigger_mode="always_last")
+    triggers = [event(content, "pick"), event(style, "pick"), span.input, exact.submit, exact.blur, strength.input]
+    viewer.follow(triggers, inputs, result, hint="Choose a content and a style")
     span.input(lambda name: gr.Radio(info=RANGES[name][1]), span, span, **QUIET)
-    span.input(on_pick, inputs, [viewer.view], **QUIET)
-    exact.submit(on_pick, inputs, [viewer.view], **QUIET)
-    exact.blur(on_pick, inputs, [viewer.view], **QUIET)
-    strength.input(on_move, inputs, [viewer.view], **LIVE)
     draw.click(on_draw, {*inputs, contents, styles}, [sheet], **QUIET)
 
 

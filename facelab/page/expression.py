@@ -13,8 +13,9 @@ from facelab.history import Result
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.film import build_film
 from facelab.page.library import Library
-from facelab.page.picker import picked, picker
-from facelab.page.viewer import LIVE, QUIET, build_viewer
+from facelab.page.parts import event
+from facelab.page.picker import all_picked, picked, picker
+from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
 
 STRONGEST = 2.0
@@ -71,7 +72,9 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
     def options_of(values: dict[Any, Any]) -> dict[str, Any]:
         return {"threshold": float(values[threshold]), "normalise": bool(values[normalise])}
 
-    def result(session: Session, values: dict[Any, Any]) -> Result:
+    def result(session: Session, values: dict[Any, Any]) -> Result | None:
+        if not all_picked(values[target], values[neutral], values[expressive]):
+            return None
         face, calm, moved = faces_of(session, values)
         amount, options = float(values[strength]), options_of(values)
         step = {"op": "express", "neutral": calm.name, "expressive": moved.name, "strength": amount, **options}
@@ -83,18 +86,6 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             step=step,
             others={calm.name: calm.face, moved.name: moved.face},
         )
-
-    @friendly
-    def on_move(values: dict[Any, Any], request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        return {viewer.view: viewer.show(session, result(session, values), moving=True)}
-
-    @friendly
-    def on_pick(values: dict[Any, Any], request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        if not all((values[each] or {}).get("chosen") for each in (target, neutral, expressive)):
-            return {viewer.view: viewer.empty(MISSING)}
-        return {viewer.view: viewer.show(session, result(session, values))}
 
     @friendly
     def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
@@ -124,9 +115,6 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             yield {film.view: update}
 
     inputs = {target, neutral, expressive, strength, threshold, normalise}
-    for event in (target.pick, neutral.pick, expressive.pick):
-        event(on_pick, inputs, [viewer.view], **QUIET, trigger_mode="always_last")
-    normalise.input(on_pick, inputs, [viewer.view], **QUIET)
-    for slider in (strength, threshold):
-        slider.input(on_move, inputs, [viewer.view], **LIVE)
+    picks = [event(each, "pick") for each in (target, neutral, expressive)]
+    viewer.follow([*picks, normalise.input, strength.input, threshold.input], inputs, result, hint=MISSING)
     make.click(on_make, inputs, [film.view], **QUIET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                 with gr.Column(visible=False, min_width=0) as for_arithmetic:
                     expression = gr.Textbox(
                         "A + B - C",
+                        elem_id="fl-sum",
                         label="Expression",
                         max_lines=1,
                         info="The letters are the chosen faces; numbers weigh them, as in A + 0.5 B - 0.5 C.",
@@ -96,7 +98,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             if not 1 <= len(faces) <= len(LETTERS):
                 raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
             named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
-            text = str(values[expression])[:200]
+            text = re.sub(r"(\d)\s*([A-Z])", r"\1*\2", str(values[expression])[:200])  # 2A is what people write
             step = {"op": "mix", "face": "A", "expression": text}
             return made(faces, studio.mix(text, named), step, title=text, others=named)
         if len(faces) < 2:

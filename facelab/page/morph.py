@@ -11,8 +11,9 @@ from facelab.history import Result
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.film import build_film
 from facelab.page.library import Library
-from facelab.page.picker import picked, picker
-from facelab.page.viewer import LIVE, QUIET, build_viewer
+from facelab.page.parts import event
+from facelab.page.picker import all_picked, picked, picker
+from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
 
 PATHS = {
@@ -59,7 +60,9 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
                     "that were embedded in z.",
                 )
 
-    def between(session: Session, values: dict[Any, Any]) -> Result:
+    def between(session: Session, values: dict[Any, Any]) -> Result | None:
+        if not all_picked(values[first], values[second]):
+            return None
         one, other = both(session, values)
         t, (way, space) = float(values[position]), PATHS[values[path]]
         step = {"op": "morph", "with": other.name, "t": t, "path": way, "space": space}
@@ -74,18 +77,6 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
 
     def both(session: Session, values: dict[Any, Any]) -> tuple[LibraryFace, LibraryFace]:
         return picked(session, values[first], "From"), picked(session, values[second], "To")
-
-    @friendly
-    def on_move(values: dict[Any, Any], request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        return {viewer.view: viewer.show(session, between(session, values), moving=True)}
-
-    @friendly
-    def on_pick(values: dict[Any, Any], request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        if not all((values[each] or {}).get("chosen") for each in (first, second)):
-            return {viewer.view: viewer.empty("Choose two faces")}
-        return {viewer.view: viewer.show(session, between(session, values))}
 
     @friendly
     def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
@@ -107,8 +98,6 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
             yield {film.view: update}
 
     inputs = {first, second, position, path}
-    for event in (first.pick, second.pick):
-        event(on_pick, inputs, [viewer.view], **QUIET, trigger_mode="always_last")
-    path.input(on_pick, inputs, [viewer.view], **QUIET)
-    position.input(on_move, inputs, [viewer.view], **LIVE)
+    triggers = [event(first, "pick"), event(second, "pick"), path.input, position.input]
+    viewer.follow(triggers, inputs, between, hint="Choose two faces")
     make.click(on_make, {*inputs, frames, fps, easing, back}, [film.view], **QUIET)

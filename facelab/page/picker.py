@@ -33,6 +33,11 @@ def picker(
     return part("picker", {"chosen": []}, tag=tag, title=title, info=info, **options)
 
 
+def all_picked(*values: Any) -> bool:
+    """Whether every one of these pickers has chosen something."""
+    return all(isinstance(value, dict) and value.get("chosen") for value in values)
+
+
 def picked(session: Session, value: Any, title: str) -> LibraryFace:
     """The face that a picker has chosen. Raises BadSetting where there is none."""
     faces = picked_faces(session, value)

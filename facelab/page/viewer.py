@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -16,6 +16,7 @@ from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.parcels import file_name
+from facelab.page.parts import event as event_of
 from facelab.page.parts import part
 from facelab.page.pictures import jpeg_uri, png_file_uri
 from facelab.sessions import LibraryFace, Photo, Session
@@ -23,7 +24,7 @@ from facelab.sessions import LibraryFace, Photo, Session
 PICTURE_SIDE = 512
 MOVING_QUALITY = 85
 QUIET = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-LIVE = QUIET | {"queue": False, "trigger_mode": "always_last"}  # while a slider moves: the last place counts
+IN_TURN = QUIET | {"trigger_mode": "always_last"}  # none overtakes another, and of those that wait the last one counts
 # Tabs that a result can be carried to, by their ids.
 USES = {
     "attributes": "Attributes",
@@ -62,6 +63,31 @@ class Viewer:
             "detail": session.detail,
         }
         return value if moving else gr.update(value=value, before=self._before(session, result), **more)
+
+    def follow(
+        self,
+        triggers: Sequence[Any],
+        inputs: set[gr.components.Component],
+        make: Callable[[Session, dict[Any, Any]], Result | None],
+        *,
+        hint: str,
+    ) -> None:
+        """Draw what `make` returns of the inputs' values whenever one of the triggers fires: light while they move,
+        exact when they rest. Where it returns None the hint is shown.
+        """
+
+        @friendly
+        def on_change(values: dict[Any, Any], request: gr.Request) -> Any:
+            session = self.backstage.visitor(request)
+            result = make(session, values)
+            if result is None:
+                return {self.view: self.empty(hint)}
+            asked = repr([values[each] for each in sorted(inputs, key=lambda each: each._id)])
+            moving = session.asked.get(self.tab) != asked  # what is asked for twice has come to rest
+            session.asked[self.tab] = asked
+            return {self.view: self.show(session, result, moving=moving)}
+
+        gr.on([*triggers, event_of(self.view, "settle")], on_change, inputs, [self.view], **IN_TURN)
 
     def empty(self, hint: str) -> dict[str, Any]:
         """No picture yet, and why."""
@@ -119,11 +145,6 @@ def build_viewer(
         return viewer.show(session, result)
 
     @friendly
-    def on_settle(request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        return viewer.show(session, result_of(session))
-
-    @friendly
     def on_keep(request: gr.Request) -> Mapping[Any, Any]:
         session = backstage.visitor(request)
         keep_result(session)
@@ -137,7 +158,6 @@ def build_viewer(
         return {library.rail: library.show(session), view: gr.update(goto=goto)}
 
     view.detail(on_detail, None, view, **QUIET)
-    view.settle(on_settle, None, view, **QUIET)
     view.keep(on_keep, None, [library.rail], **QUIET)
     view.use(on_use, None, [library.rail, view], **QUIET)
     return viewer

@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 from visitor import PHONE, absent, upload, use_example, wait_for_state, wait_for_step
 
 CUT_OFF = """() => [...document.querySelectorAll("#fl-main *")]
-  .filter((each) => each.getClientRects().length && !each.closest(".fl-faces, .fl-hidden, .visually-hidden"))
+  .filter((each) => each.getClientRects().length && !each.closest(".fl-hidden, .visually-hidden"))
+  .filter((each) => !each.closest("[role=tablist], .fl-faces, .fl-sheet-scroll, .fl-view-steps"))  // these scroll
   .filter((each) => getComputedStyle(each).position !== "absolute")
   .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
   .map((each) => each.className || each.tagName)"""

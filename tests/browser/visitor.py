@@ -58,3 +58,57 @@ def wait_for_step(page: object, step: int) -> None:
 
 def wait_for_state(page: object, state: str) -> None:
     page.wait_for_selector(f".fl-embedding[data-state={state}]")
+
+
+def bring(page: object, *paths: object) -> None:
+    """Open saved faces from files in the library."""
+    for path in paths:
+        count = page.locator(".fl-face").count()
+        page.set_input_files(".fl-library input[type=file]", str(path))
+        page.wait_for_function("count => document.querySelectorAll('.fl-face').length > count", arg=count)
+
+
+def add_examples(page: object) -> None:
+    """Put the six example faces into the library."""
+    page.evaluate("facelab.addExamples()")
+    page.wait_for_function("document.querySelectorAll('.fl-face').length >= 6")
+
+
+def open_tab(page: object, name: str) -> object:
+    """Open a tab; returns its panel."""
+    page.get_by_role("tab", name=name, exact=True).click()
+    return page.get_by_role("tabpanel", name=name)
+
+
+def choose(page: object, picker: str, *names: str) -> None:
+    """Choose faces in a picker by their names."""
+    for name in names:
+        page.locator(f"#fl-picker-{picker} .fl-pick[title='{name}']").click()
+
+
+AT_REST = """([tab, before]) => {
+  const viewer = document.querySelector(`#fl-viewer-${tab} .fl-viewer`);
+  const picture = viewer?.querySelector(".fl-view-after");
+  if (!picture?.offsetParent || !picture.src.startsWith("data:") || picture.src === before) return false;
+  return !viewer.querySelector(".fl-view-act button").disabled;
+}"""
+
+
+def picture(page: object, tab: str, *, other_than: str = "") -> str:
+    """What a tab's main picture shows at rest, as soon as it does."""
+    page.wait_for_function(AT_REST, arg=[tab, other_than])
+    return page.locator(f"#fl-viewer-{tab} .fl-view-after").get_attribute("src")
+
+
+def another_picture(page: object, tab: str, before: str) -> str:
+    """Wait until a tab's main picture at rest is another one."""
+    return picture(page, tab, other_than=before)
+
+
+def download(page: object, button: object, folder: object) -> object:
+    """Press a button that saves a file; returns the file's path."""
+    with page.expect_download() as started:
+        button.click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path

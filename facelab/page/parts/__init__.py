@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import EventListener
 
 FOLDER = Path(__file__).parent
 
@@ -24,3 +25,14 @@ def part(name: str, value: Any = None, *, tag: str = "", **props: Any) -> gr.HTM
         elem_id=f"fl-{name}-{tag}" if tag else f"fl-{name}",
         **props,
     )
+
+
+def event(widget: gr.HTML, name: str) -> EventListener:
+    """An event that a widget of ours sends, as a trigger for gr.on.
+
+    Several triggers of one gr.on with trigger_mode="always_last" never overtake each other. What comes while an earlier
+    one is under way loses its data, so that such events say nothing that is not in a component's value, too.
+    """
+    trigger = EventListener(name)
+    trigger.__self__ = widget
+    return trigger

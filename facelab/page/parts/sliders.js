@@ -1,12 +1,19 @@
-// Attributes as sliders in groups. value: {face, strengths: {id: number}}; props groups: [{title, sliders: [{id, title, low, high, help}]}], presets.
+// Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props groups: [{title, sliders: [{id, title, low, high, help}]}], presets.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-sliders");
 const LIMIT = 3, STEP = 0.05, STORE = "facelab-presets";
 
 let strengths = {}, open = 0, rows = {}, resting, face = null;
 const clean = () => Object.fromEntries(Object.entries(strengths).filter(([, value]) => value));
-const move = () => trigger("move", { strengths: clean() });
-const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => trigger("rest", { strengths: clean(), preset }), preset ? 0 : 420); };
+// Each state that the server hears of has a number; an answer to an earlier one does not move the sliders back.
+let stamp = 0;
+const tell = (moving, preset = "") => {
+  stamp += 1;
+  props.value = { face, strengths: clean(), moving, preset, stamp };
+  trigger("slide", {});
+};
+const move = () => { clearTimeout(resting); tell(true); };
+const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => tell(false, preset), preset ? 0 : 350); };
 
 const tabs = el("div", { class: "fl-groups", role: "tablist", "aria-label": "Groups of attributes" });
 const list = el("div", { class: "fl-slider-list", role: "tabpanel", id: "fl-slider-list" });
@@ -56,8 +63,7 @@ const row = ({ id, title, low, high, help }) => {
   const slider = el("input", { type: "range", min: String(-LIMIT), max: String(LIMIT), step: String(STEP), class: "fl-range", "aria-label": `${title}: ${low} to ${high}`, title: help });
   const amount = el("output", { class: "fl-amount" });
   const reset = button(`Reset ${title}`, { class: "fl-icon-button tiny", onclick: () => { strengths[id] = 0; update(); move(); rest(); slider.focus(); } }, icon("reset"));
-  slider.addEventListener("input", () => { strengths[id] = Number(slider.value); show(id); move(); });
-  slider.addEventListener("change", () => rest());
+  slider.addEventListener("input", () => { strengths[id] = Number(slider.value); show(id); update(); move(); rest(); });
   slider.addEventListener("dblclick", () => { strengths[id] = 0; update(); move(); rest(); });
   rows[id] = { slider, amount, reset };
   return el("div", { class: "fl-slider", "data-id": id },
@@ -109,6 +115,7 @@ draw();
 watch("groups", draw);
 watch("value", () => {
   const value = props.value || {};
+  if (value.face === face && value.stamp && value.stamp < stamp) return;
   if (value.face !== face) { face = value.face; chosen = ""; fillPresets(); }
   strengths = { ...(value.strengths || {}) };
   update();

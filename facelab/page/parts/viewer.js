@@ -113,7 +113,7 @@ const draw = () => {
   root.classList.toggle("nothing", nothing);
   clearTimeout(resting);
   if (value.moving && !props.history) resting = setTimeout(() => trigger("settle", {}), 350);
-  if (!nothing) facelab.drawn = { tab: root.parentElement?.id, number: value.number, moving: Boolean(value.moving), at: performance.now() };
+  if (!nothing) facelab.drawn = { tab: root.closest("[id^=fl-viewer]")?.id, number: value.number, moving: Boolean(value.moving), at: performance.now() };
   show();
 };
 const drawHistory = () => {

@@ -1,0 +1,280 @@
+"""Every edit, done in the page to a portrait, and every result saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from visitor import add_examples, another_picture, bring, choose, download, open_tab, picture, upload
+
+from facelab.embedding_settings import PRESETS
+from facelab.face import Face
+from facelab.photo import read_photo
+
+
+@pytest.fixture(scope="module")
+def portrait(shared_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A portrait that was embedded in a few steps, as the face file that a visitor brings again."""
+    from facelab.studio import Studio
+
+    studio = Studio(device="cpu")
+    photo = read_photo((shared_photos / "astronaut.png").read_bytes())
+    aligned = studio.align(photo, studio.find_faces(photo)[0])
+    *_, last = studio.embed(aligned, replace(PRESETS["fast"], steps=20, refine_steps=10))
+    path = tmp_path_factory.mktemp("faces") / "Eileen.npz"
+    studio.to_face(last, aligned).save(path)
+    return path
+
+
+def set_slider(page, label: str, value: float) -> None:
+    box = page.get_by_label(f"number input for {label}", exact=True).locator("visible=true")
+    box.fill(str(value))
+    box.press("Tab")
+
+
+def check_png(path: Path, *, side: int | None = 512, said: str = "") -> None:
+    image = Image.open(path)
+    assert image.format == "PNG" and (side is None or image.size == (side, side))
+    assert "Made with AI" in image.text["Comment"] and said in image.text["Comment"], image.text["Comment"]
+
+
+def check_film(path: Path, *, frames: int) -> None:
+    image = Image.open(path)
+    assert image.n_frames == frames and image.size == (256, 256)
+
+
+def save_picture(page, tab: str, folder: Path) -> Path:
+    viewer = page.locator(f"#fl-viewer-{tab}")
+    return download(page, viewer.get_by_role("button", name="Download the picture"), folder)
+
+
+def make_own_direction(page, title: str) -> None:
+    page.get_by_role("button", name="New direction").click()
+    choose(page, "own-with", "Mara", "Ivy")
+    choose(page, "own-without", "Otto", "Leo")
+    page.get_by_placeholder("Freckles").fill(title)
+    page.get_by_role("button", name="Make the direction").click()
+    expect(page.locator(".fl-shelf-items li")).to_have_count(1)
+    page.get_by_role("tab", name="Own").click()
+
+
+def test_attributes_live_with_history_presets_and_a_file(visit, portrait: Path, tmp_path: Path):
+    page = visit()
+    add_examples(page)
+    bring(page, portrait)
+    open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Eileen")
+    expect(page.locator("#fl-viewer-attributes .fl-view-caption")).to_have_text("Original")
+    start = picture(page, "attributes")
+    make_own_direction(page, "Lightness")
+    slider = page.get_by_label("Lightness: without to with")
+    slider.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    moved = another_picture(page, "attributes", start)
+    steps = page.locator("#fl-viewer-attributes .fl-step")
+    expect(steps).to_have_text(["Original", "Lightness +0.40"])
+    check_png(save_picture(page, "attributes", tmp_path), said="attribute own")
+    page.get_by_role("button", name="Undo").click()
+    assert another_picture(page, "attributes", moved) == start, "with no edit it is the photo's crop again"
+    expect(slider).to_have_value("0")
+    page.get_by_role("button", name="Redo").click()
+    assert another_picture(page, "attributes", start) == moved
+    page.get_by_role("button", name="Save as preset").click()
+    page.get_by_label("Name of the preset").fill("Brighter")
+    page.keyboard.press("Enter")
+    choose(page, "attributes-face", "Nina")
+    expect(slider).to_have_value("0")
+    nina = picture(page, "attributes")
+    page.get_by_label("Apply a preset").select_option("Brighter")
+    another_picture(page, "attributes", nina)
+    expect(slider).to_have_value("0.4")
+    expect(steps).to_have_text(["Original", "Brighter"])
+    page.get_by_role("button", name="Keep as a new face").click()
+    expect(page.locator(".fl-face")).to_have_count(8)
+    saved = download(page, page.get_by_role("button", name="Save Lightness as a file"), tmp_path)
+    page.get_by_role("button", name="Delete Lightness").click()
+    expect(page.get_by_role("tab", name="Own")).to_have_count(0)
+    page.set_input_files(".fl-shelf input[type=file]", str(saved))
+    expect(page.get_by_role("tab", name="Own")).to_have_count(1)
+
+
+def test_the_main_picture_is_compared_held_and_toggled(visit, portrait: Path):
+    page = visit()
+    add_examples(page)
+    bring(page, portrait)
+    open_tab(page, "Style crossover")
+    choose(page, "crossover-content", "Eileen")
+    choose(page, "crossover-style", "Otto")
+    with_detail = picture(page, "crossover")
+    viewer = page.locator("#fl-viewer-crossover")
+    viewer.get_by_role("button", name="Compare before and after").click()
+    divider = viewer.get_by_label("Divider between before and after")
+    expect(divider).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(divider).to_have_value("49")
+    assert "51%" in viewer.locator(".fl-view-before").evaluate("img => img.style.clipPath")
+    viewer.get_by_role("button", name="Compare before and after").click()
+    expect(viewer.locator(".fl-view-before")).to_be_hidden()
+    hold = viewer.get_by_role("button", name="Hold to see")
+    hold.focus()
+    page.keyboard.down("Space")
+    expect(viewer.locator(".fl-view-before")).to_be_visible()
+    page.keyboard.up("Space")
+    expect(viewer.locator(".fl-view-before")).to_be_hidden()
+    viewer.get_by_role("radio", name="Generator").click()
+    another_picture(page, "crossover", with_detail)
+    viewer.get_by_role("radio", name="Photo").click()
+    page.wait_for_function(
+        "before => document.querySelector('#fl-viewer-crossover .fl-view-after').src === before", arg=with_detail
+    )
+
+
+def test_morph_scrubs_and_becomes_a_film(visit, portrait: Path, tmp_path: Path):
+    page = visit()
+    add_examples(page)
+    bring(page, portrait)
+    open_tab(page, "Morph")
+    choose(page, "morph-first", "Eileen")
+    choose(page, "morph-second", "Sami")
+    before = picture(page, "morph")
+    set_slider(page, "Position", 0.8)
+    another_picture(page, "morph", before)
+    expect(page.locator("#fl-viewer-morph .fl-view-caption")).to_have_text("Morph, 80% Sami")
+    check_png(save_picture(page, "morph", tmp_path), said="morph 0.8")
+    page.get_by_role("button", name="Film settings").click()
+    set_slider(page, "Frames", 20)
+    page.get_by_role("button", name="Make the film").click()
+    film = page.locator("#fl-film-morph")
+    expect(film.locator("img")).to_be_visible()
+    check_film(download(page, film.get_by_role("button", name="GIF"), tmp_path), frames=20)
+    check_film(download(page, film.get_by_role("button", name="WebP"), tmp_path), frames=20)
+    assert download(page, film.get_by_role("button", name="MP4"), tmp_path).read_bytes()[4:8] == b"ftyp"
+    check_png(download(page, film.get_by_role("button", name="PNG strip"), tmp_path), side=None)
+
+
+def test_crossover_takes_ranges_and_draws_its_grid(visit, portrait: Path, tmp_path: Path):
+    page = visit()
+    add_examples(page)
+    bring(page, portrait)
+    open_tab(page, "Style crossover")
+    choose(page, "crossover-content", "Eileen")
+    choose(page, "crossover-style", "Ivy")
+    expect(page.locator("#fl-viewer-crossover .fl-view-caption")).to_have_text("Style of Ivy, layers 6-11")
+    before = picture(page, "crossover")
+    page.get_by_label("Fine").check()
+    before = another_picture(page, "crossover", before)
+    expect(page.locator("#fl-viewer-crossover .fl-view-caption")).to_have_text("Style of Ivy, layers 8-11")
+    check_png(save_picture(page, "crossover", tmp_path), said="crossover 1")
+    page.get_by_role("button", name="Grid of several faces").click()
+    choose(page, "crossover-contents", "Eileen", "Nina")
+    choose(page, "crossover-styles", "Ivy", "Otto", "Leo")
+    page.get_by_role("button", name="Draw the grid").click()
+    sheet = page.locator("#fl-sheet-crossover")
+    expect(sheet.locator(".fl-sheet-cell")).to_have_count(6)
+    sheet.get_by_role("button", name="Take Nina in the style of Leo").click()
+    another_picture(page, "crossover", before)
+    path = download(page, sheet.get_by_role("button", name="Save all as one picture"), tmp_path)
+    assert Image.open(path).size[0] > 3 * 128
+
+
+def test_expression_goes_from_face_to_face(visit, portrait: Path, tmp_path: Path):
+    page = visit()
+    add_examples(page)
+    bring(page, portrait)
+    open_tab(page, "Expression")
+    choose(page, "expression-target", "Eileen")
+    choose(page, "expression-neutral", "Leo")
+    choose(page, "expression-expressive", "Ivy")
+    before = picture(page, "expression")
+    set_slider(page, "Strength", -1)
+    another_picture(page, "expression", before)
+    check_png(save_picture(page, "expression", tmp_path), said="express -1")
+    page.get_by_role("button", name="Make a film").click()
+    film = page.locator("#fl-film-expression")
+    expect(film.locator("img")).to_be_visible()
+    check_film(download(page, film.get_by_role("button", name="GIF"), tmp_path), frames=48)
+
+
+def test_mixes_of_every_kind(visit, portrait: Path, tmp_path: Path):
+    page = visit()
+    add_examples(page)
+    bring(page, portrait)
+    open_tab(page, "Mix")
+    choose(page, "mix-several", "Eileen", "Mara", "Otto")
+    page.get_by_role("button", name="Average them").click()
+    caption = page.locator("#fl-viewer-mix .fl-view-caption")
+    expect(caption).to_have_text("Average of 3 faces")
+    before = picture(page, "mix")
+    page.get_by_label("Arithmetic").check()
+    page.locator("#fl-sum :is(input, textarea)").fill("A + 0.5 B - 0.5 C")
+    page.get_by_role("button", name="Calculate").click()
+    another_picture(page, "mix", before)
+    expect(caption).to_have_text("A + 0.5*B - 0.5*C")
+    check_png(save_picture(page, "mix", tmp_path), said="mix")
+    page.locator("#fl-sum :is(input, textarea)").fill("A + __import__('os')")
+    page.get_by_role("button", name="Calculate").click()
+    expect(page.locator(".toast-body")).to_be_visible()
+    page.get_by_label("Combine two").check()
+    page.get_by_role("button", name="Combine them").click()
+    expect(page.get_by_text("Choose exactly two faces")).to_be_visible()
+    page.get_by_label("Neighbours").check()
+    page.get_by_role("button", name="Draw the neighbours").click()
+    cells = page.locator("#fl-sheet-mix .fl-sheet-cell")
+    expect(cells).to_have_count(63)
+    cells.nth(40).click()
+    expect(caption).to_have_text("Neighbour 41")
+    page.get_by_label("Random").check()
+    set_slider(page, "How many", 9)
+    page.get_by_role("button", name="Draw faces").click()
+    expect(cells).to_have_count(9)
+    cells.nth(3).click()
+    expect(caption).to_have_text("Random face 4 of seed 1")
+    before = picture(page, "mix")
+    page.get_by_label("Use in another tab").locator("visible=true").select_option("Attributes")
+    expect(page.get_by_role("tab", name="Attributes")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".fl-face")).to_have_count(8)
+    assert picture(page, "attributes") is not None
+    expect(page.locator("#fl-picker-attributes-face [aria-checked=true]")).to_have_attribute("title", "Random face 1.4")
+
+
+def test_the_edited_face_goes_back_into_the_photo(visit, portrait: Path, shared_photos: Path, tmp_path: Path):
+    page = visit()
+    upload(page, shared_photos / "astronaut.png")
+    bring(page, portrait)
+    open_tab(page, "Back into the photo")
+    untouched = picture(page, "paste")
+    expect(page.locator("#fl-viewer-paste .fl-view-caption")).to_contain_text("no face edited yet")
+    button = page.get_by_role("button", name="Download the photo")
+    photo = np.asarray(Image.open(shared_photos / "astronaut.png").convert("RGB"))
+    assert np.array_equal(np.asarray(Image.open(download(page, button, tmp_path))), photo)
+    add_examples(page)
+    open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Eileen")
+    make_own_direction(page, "Lightness")
+    before = picture(page, "attributes")
+    page.get_by_label("Lightness: without to with").fill("2")
+    another_picture(page, "attributes", before)
+    open_tab(page, "Back into the photo")
+    another_picture(page, "paste", untouched)
+    path = download(page, button, tmp_path)
+    check_png(path, side=None, said="paste")
+    result = np.asarray(Image.open(path))
+    changed = (result != photo).any(axis=2)
+    left, top, right, bottom = (lambda q: (*q.min(axis=0), *q.max(axis=0)))(Face.load(portrait).quad)
+    inside = np.zeros_like(changed)
+    inside[int(max(top, 0)) : int(bottom) + 1, int(max(left, 0)) : int(right) + 1] = True
+    assert result.shape == photo.shape and changed.any() and not (changed & ~inside).any()
+
+
+def test_what_is_missing_is_said(visit):
+    page = visit()
+    for tab, hint in (("Morph", "every face between"), ("Expression", "neutral and an expressive")):
+        open_tab(page, tab)
+        expect(page.get_by_text(hint).locator("visible=true")).to_be_visible()
+    page.get_by_role("button", name="Make a film").click()
+    expect(page.get_by_text("Choose a face under “Target”")).to_be_visible()
