@@ -81,6 +81,15 @@ def find_change(crop: np.ndarray, embedded: Look, edited: Look, *, whole: bool =
     return Change(difference + faded * (moved_old + moved_broad), faded, move, mask)
 
 
+def weakened(change: Change, share: float) -> Change:
+    """A change made by a `share` of 0 to 1 only."""
+    return (
+        change
+        if share >= 1
+        else Change(*(share * part for part in (change.added, change.faded, change.move, change.mask)))
+    )
+
+
 def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool) -> Tensor:
     """Where in the crop a change counts: the face, and around it as far as something changes.
 

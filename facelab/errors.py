@@ -39,3 +39,7 @@ class Busy(FaceLabError):
 
 class BadProject(FaceLabError):
     """A .facelab file that is damaged, too large, or of a newer version."""
+
+
+class UnreadableClip(FaceLabError):
+    """A video that is none, is damaged, or is outside the limits on bytes, seconds and pixels."""

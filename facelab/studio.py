@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -28,9 +28,11 @@ from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
 
 if TYPE_CHECKING:
+    from facelab.clips import Clip
     from facelab.detection import FaceFinder, FoundFace
     from facelab.encoder import Encoder
     from facelab.recognition import Recogniser
+    from facelab.video import ClipStep
 
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
@@ -196,6 +198,18 @@ class Studio(AttributeEditing, Editing):
             if change is not None:
                 changes.append((face.quad, change))
         return paste(photo, changes)
+
+    def edit_clip(self, clip: Clip, edit: Callable[[Face], Face], **options: Any) -> Iterator[ClipStep]:
+        """Do the same edit to one face of a clip, frame by frame and without flicker: see `video.edit_clip`."""
+        from facelab.video import edit_clip
+
+        return edit_clip(self, self._finder, clip, edit, **options)
+
+    def follow_clip(self, target: Face, clip: Clip, **options: Any) -> Iterator[ClipStep]:
+        """Give a face the expressions of the one in a clip: see `video.follow_clip`."""
+        from facelab.video import follow_clip
+
+        return follow_clip(self, self._finder, clip, target, **options)
 
     def _look(self, face: Face) -> Look:
         """A face's generated picture and its landmarks; remembered as long as somebody keeps the face itself."""
