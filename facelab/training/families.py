@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from facelab.training.settings import EncoderSettings, FitSettings, ReaderSettings, RunSettings, TrainSettings
+from facelab.training.settings import (
+    BEGANSettings,
+    DCGANSettings,
+    EncoderSettings,
+    FitSettings,
+    ReaderSettings,
+    RunSettings,
+    TrainSettings,
+    VAEGANSettings,
+    VAESettings,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,4 +53,8 @@ FAMILIES = {
         "The reader: dlib's identity vectors and landmarks, differentiable.", ReaderSettings, "identity"
     ),
     "encoder": Family("An encoder into a generator's w+.", EncoderSettings, "encoder"),
+    "vae": Family("A variational auto-encoder, plain or conditional on attributes.", VAESettings, "vae"),
+    "vaegan": Family("VAE/GAN: a VAE whose error a discriminator's features measure.", VAEGANSettings, "vaegan"),
+    "dcgan": Family("DCGAN.", DCGANSettings, "dcgan"),
+    "began": Family("BEGAN: a generator against an auto-encoder.", BEGANSettings, "began"),
 }

@@ -152,7 +152,7 @@ class Run:
 def write_weights(path: Path, tensors: Mapping[str, Tensor], images: int) -> None:
     """Write tensors as float16 safetensors that say how many pictures were seen; constant filters stay out."""
     kept = {
-        name: value.to(dtype=torch.float16, memory_format=torch.contiguous_format).contiguous()
+        name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in tensors.items()
         if not name.endswith("resample_filter")
     }

@@ -123,3 +123,59 @@ class EncoderSettings(FitSettings):
     batch: int = option(8, "Photos a step.", minimum=2)
     learning_rate: float = option(0.001, "Step size of AdamW.", minimum=0)
     sheet_images: int = option(10_000, "Photos between sheets and weight files.", minimum=1)
+
+
+@dataclass(frozen=True)
+class PaperSettings(RunSettings):
+    """What the papers' models at 64 px have in common."""
+
+    resolution: int = option(64, "Side of the pictures in pixels, a power of two.", minimum=8)
+    batch: int = option(64, "Pictures a step, over all processes.", minimum=2)
+    sheet_images: int = option(48_000, "Pictures between sample sheets and weight files.", minimum=1)
+    z_dim: int = option(128, "Numbers of the latent.", minimum=1)
+    channels: int = option(32, "Channels of the finest level.", minimum=1)
+
+
+@dataclass(frozen=True)
+class VAESettings(PaperSettings):
+    """The variational auto-encoder's; with attributes, the conditional one's. 20 epochs of CelebA-HQ's train split."""
+
+    images: int = option(484_000, "Pictures to see in all.", minimum=1)
+    learning_rate: float = option(0.0005, "Step size of Adam.", minimum=0)
+    kl_weight: float = option(1.0, "Weight of the divergence from the prior.", minimum=0)
+    attributes: str = option("", "Names of labels.csv to be conditional on, such as 'Male Smiling Eyeglasses'.")
+
+
+@dataclass(frozen=True)
+class VAEGANSettings(PaperSettings):
+    """VAE/GAN's, 60 epochs."""
+
+    images: int = option(1_450_000, "Pictures to see in all.", minimum=1)
+    learning_rate: float = option(0.0003, "Step size of Adam.", minimum=0)
+    gamma: float = option(
+        15.0, "Weight of the similarity in the decoder's loss, against the discriminator's.", minimum=0
+    )
+    similarity_weight: float = option(5.0, "Weight of the similarity in the encoder's loss.", minimum=0)
+
+
+@dataclass(frozen=True)
+class DCGANSettings(PaperSettings):
+    """DCGAN's, 100 epochs."""
+
+    images: int = option(2_420_000, "Pictures to see in all.", minimum=1)
+    batch: int = option(128, "Pictures a step, over all processes.", minimum=2)
+    learning_rate: float = option(0.0002, "Step size of Adam.", minimum=0)
+    z_dim: int = option(100, "Numbers of the latent.", minimum=1)
+    channels: int = option(48, "Channels of the finest level.", minimum=1)
+
+
+@dataclass(frozen=True)
+class BEGANSettings(PaperSettings):
+    """BEGAN's, 40 epochs."""
+
+    images: int = option(970_000, "Pictures to see in all.", minimum=1)
+    batch: int = option(16, "Pictures a step, over all processes.", minimum=2)
+    learning_rate: float = option(0.0001, "Step size of Adam, at the beginning.", minimum=0)
+    z_dim: int = option(64, "Numbers of the latent.", minimum=1)
+    gamma: float = option(0.5, "Error of drawn pictures over that of real ones: lower is sharper, higher is richer.")
+    halve_images: int = option(400_000, "Pictures after which the step size is halved, again and again.", minimum=1)

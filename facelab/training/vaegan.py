@@ -1,0 +1,74 @@
+"""Training of VAE/GAN (Larsen et al. 2016): a VAE whose error is measured in a discriminator's features."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facelab.generators.dcgan import Critic
+from facelab.generators.vae import VAE
+from facelab.training.losses import generator_loss
+from facelab.training.networks import NetworksTrainer
+from facelab.training.settings import VAEGANSettings
+from facelab.training.vae import kl_divergence
+
+BETAS = (0.5, 0.999)
+
+
+def make_trainer(settings: VAEGANSettings) -> Trainer:
+    """A trainer of new networks on the fastest device."""
+    from facelab.studio import best_device
+
+    torch.manual_seed(settings.seed)
+    model = VAE(settings.resolution, z_dim=settings.z_dim, channels=settings.channels)
+    critic = Critic(settings.resolution, channels=settings.channels)
+    for network in (model, critic):
+        network.to(device=best_device(), memory_format=torch.channels_last)
+    return Trainer(settings, model, critic)
+
+
+class Trainer(NetworksTrainer):
+    """Encoder, decoder and discriminator, each by its own loss from one forward pass (Larsen's algorithm 1).
+
+    The similarity is the mean squared distance of features; the divergence is the mean over the latent's numbers.
+    """
+
+    columns = ("d_loss", "decoder_loss", "encoder_loss", "similarity", "kl", "mse")
+
+    def __init__(self, settings: VAEGANSettings, model: VAE, critic: Critic) -> None:
+        encoder = [model.encoder, model.mean, model.log_variance]
+        groups = {"encoder": encoder, "decoder": [model.decoder], "discriminator": [critic]}
+        super().__init__(settings, model, others={"d": critic}, groups=groups, betas=BETAS)
+        self.critic = critic
+
+    def learn(self, parts: tuple[Tensor, ...]) -> None:
+        self.update(parts, self._losses)
+
+    def _losses(self, images: Tensor) -> dict[str, Tensor]:
+        settings, model = self.settings, self.model
+        mean, log_variance, _ = model.describe(images)
+        rebuilt = model.decode(mean + torch.randn_like(mean) * (log_variance / 2).exp())
+        drawn = model.decode(self.draw(len(images)))
+
+        real_logits, wanted = self.critic.look(images)
+        rebuilt_logits, reached = self.critic.look(rebuilt)
+        drawn_logits = self.critic(drawn)
+        similarity = (reached - wanted).square().mean()
+        divergence = kl_divergence(mean, log_variance) / mean.shape[1]
+        fooling = generator_loss(rebuilt_logits) + generator_loss(drawn_logits)
+        losses = {
+            "encoder": divergence + settings.similarity_weight * similarity,
+            "decoder": settings.gamma * similarity + fooling,
+            "discriminator": F.softplus(-real_logits).mean()
+            + (F.softplus(rebuilt_logits).mean() + F.softplus(drawn_logits).mean()),
+        }
+        self.note(
+            d_loss=losses["discriminator"],
+            decoder_loss=losses["decoder"],
+            encoder_loss=losses["encoder"],
+            similarity=similarity,
+            kl=divergence,
+            mse=(rebuilt.float() - images).square().mean(),
+        )
+        return losses

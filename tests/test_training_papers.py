@@ -1,0 +1,203 @@
+"""The papers' models: what they are trained by, and that any of them can be resumed, published and drawn from."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from facelab.checkpoints.weights import fill, part, read_weights
+from facelab.errors import BadSetting, LatentMismatch
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.training import began, dcgan, vae, vaegan
+from facelab.training.networks import NetworksTrainer
+from facelab.training.run import Run, train
+from facelab.training.settings import BEGANSettings, DCGANSettings, RunSettings, VAEGANSettings, VAESettings
+from tests.tiny_training import assert_same, make_pictures
+
+TINY = {"resolution": 16, "batch": 4, "accumulate": 2, "z_dim": 6, "channels": 4, "seed": 5, "learning_rate": 1e-3}
+FAMILIES = {
+    "vae": (vae, VAESettings(**TINY)),
+    "vaegan": (vaegan, VAEGANSettings(**TINY)),
+    "dcgan": (dcgan, DCGANSettings(**TINY)),
+    "began": (began, BEGANSettings(**TINY)),
+}
+
+
+def make(name: str, **changes: object) -> NetworksTrainer:
+    module, settings = FAMILIES[name]
+    torch.set_num_threads(1)
+    return module.make_trainer(type(settings)(**{**TINY, **changes}))
+
+
+def values_of(network: nn.Module) -> torch.Tensor:
+    return torch.cat([value.detach().flatten().clone() for value in network.parameters()])
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_resumed_run_is_the_uninterrupted_one(name, tmp_path):
+    whole, resumed, run = make(name), make(name), Run(tmp_path / "parts")
+    train(whole, make_pictures(), Run(tmp_path / "whole"), steps=6)
+    train(make(name), make_pictures(), run, steps=3)
+    train(resumed, make_pictures(), run, seconds=run.resume(resumed), steps=3)
+    assert_same(whole.state(), resumed.state())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_published_draws_the_same_faces(name, tmp_path):
+    trainer, run = make(name), Run(tmp_path)
+    numbers = trainer.step(make_pictures().batch(0, size=4, seed=0))
+    assert set(numbers) <= set(trainer.columns) and all(np.isfinite(value) for value in numbers.values())
+    assert trainer.sheet().shape == (128, 128, 3)
+    run.publish(trainer)
+    (path,) = (tmp_path / "weights").iterdir()
+    copy = make(name, seed=6).model
+    fill(copy, part(read_weights(path), "g."))
+    trainer.model.eval(), copy.eval()
+    first, second = (model.sample(3, seed=1) for model in (trainer.model, copy))
+    torch.testing.assert_close(first, second, atol=0.02, rtol=0.02)
+    exact = {"dtype": torch.float32}
+    with torch.no_grad():
+        pictures = trainer.model.synthesize(first, **exact)
+        torch.testing.assert_close(copy.synthesize(first, **exact), pictures, atol=0.02, rtol=0.02)
+    assert pictures.shape == (3, 3, 16, 16) and pictures.std() > 0
+    assert torch.equal(trainer.model.sample(2, seed=4, truncation=0.0)[:, 0], trainer.model.mean_latent().repeat(2, 1))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_parameter_belongs_to_one_optimiser(name):
+    trainer = make(name)
+    owned = [id(value) for values in trainer.groups.values() for value in values]
+    everyone = {id(value) for network in trainer.networks.values() for value in network.parameters()}
+    assert len(owned) == len(set(owned)) and set(owned) == everyone
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_latents_of_a_wrong_shape_are_refused(name):
+    model = make(name).model
+    with pytest.raises(LatentMismatch, match="not \\[2, 1, 5\\]"):
+        model.synthesize(torch.zeros(2, 1, 5))
+    with pytest.raises(LatentMismatch, match="w\\+"):
+        model.latent_shape("w+")
+
+
+def test_a_vae_learns_to_rebuild():
+    trainer = make("vae", kl_weight=0.01, learning_rate=5e-3)
+    pictures = make_pictures()
+    first = trainer.step(pictures.batch(0, size=4, seed=0))["mse"]
+    for step in range(1, 80):
+        last = trainer.step(pictures.batch(step, size=4, seed=0))["mse"]
+    assert last < 0.9 * first
+    trainer.model.eval()
+    batch = pictures.batch(0, size=4, seed=0)
+    rebuilt = trainer.model.synthesize(trainer.model.encode(batch), dtype=torch.float32)
+    other = trainer.model.synthesize(trainer.model.encode(batch.roll(1, 0)), dtype=torch.float32)
+    assert (rebuilt - batch).square().mean() < (other - batch).square().mean()
+
+
+def test_kl_divergence_is_that_of_two_normal_distributions():
+    mean, log_variance = torch.randn(5, 7), torch.randn(5, 7)
+    posterior = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(dim=1).mean()
+    torch.testing.assert_close(vae.kl_divergence(mean, log_variance), expected)
+
+
+def test_a_conditional_vae_reads_labels_and_keeps_them_in_its_latent(tmp_path):
+    (tmp_path / "images").mkdir()
+    lines = [",".join(["image", "split", "yaw", "pitch", "roll", *ATTRIBUTES])]
+    for index in range(8):
+        Image.new("RGB", (16, 16), (30 * index,) * 3).save(tmp_path / "images" / f"{index}.png")
+        values = ["1" if name == "Smiling" and index % 4 == 0 else "-1" for name in ATTRIBUTES]
+        lines.append(",".join([f"{index}.png", "train", "0", "0", "0", *values]))
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    trainer = make("vae", attributes="Male Smiling")
+    batches = vae.open_batches(tmp_path, trainer.settings, tmp_path / "cache")
+    images, labels = batches.batch(0, size=8, seed=0)
+    bright = ((images[:, 0, 0, 0] + 1) * 127.5 / 30).round().int()
+    assert torch.equal(labels, torch.stack([torch.zeros(8), (bright % 4 == 0).float()], dim=1))
+    for step in range(60):
+        numbers = trainer.step(batches.batch(step, size=4, seed=0))
+    assert "attributes" in numbers
+    model = trainer.model.eval()
+    assert model.latent_shape("z") == (1, 8) and model.share[1] < 0.45 and model.share[0] < 0.4
+    assert torch.equal(model.encode(images, labels)[:, 0, 6:], labels)
+    guessed = model.encode(images)[:, 0, 6:]
+    assert guessed.shape == (8, 2) and ((guessed >= 0) & (guessed <= 1)).all()
+    drawn = model.sample(200, seed=0)[:, 0, 6:]
+    assert set(drawn.unique().tolist()) <= {0.0, 1.0} and 0 < drawn[:, 1].mean() < 0.6
+
+
+def test_an_unknown_attribute_is_refused(tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    with pytest.raises(BadSetting, match="Cheerful"):
+        vae.open_batches(tmp_path, VAESettings(**TINY, attributes="Cheerful"), tmp_path / "cache")
+
+
+def test_plain_pictures_need_no_labels(tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    batch = vae.open_batches(tmp_path, VAESettings(**TINY), tmp_path / "cache").batch(0, size=4, seed=0)
+    assert batch.shape == (4, 3, 16, 16)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "began"])
+def test_the_prior_is_uniform_from_minus_1_to_1(name):
+    z = make(name).model.prior(4000, generator=torch.Generator().manual_seed(0))
+    assert z.min() >= -1 and z.max() <= 1 and z.std() == pytest.approx(1 / 3**0.5, rel=0.02)
+
+
+def test_vaegan_moves_each_network_by_its_own_loss():
+    def after_a_step(**changes: float) -> dict[str, torch.Tensor]:
+        trainer = make("vaegan", **changes)
+        trainer.step(make_pictures().batch(0, size=4, seed=0))
+        networks = {"encoder": trainer.model.encoder, "decoder": trainer.model.decoder, "critic": trainer.critic}
+        return {name: values_of(network) for name, network in networks.items()}
+
+    def moved(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> set[str]:
+        return {name for name in one if not torch.equal(one[name], other[name])}
+
+    usual = after_a_step(gamma=15.0, similarity_weight=5.0)
+    assert moved(usual, after_a_step(gamma=0.1, similarity_weight=5.0)) == {"decoder"}
+    assert moved(usual, after_a_step(gamma=15.0, similarity_weight=0.1)) == {"encoder"}
+    assert moved(usual, after_a_step(gamma=15.0, similarity_weight=5.0, learning_rate=1e-4)) == set(usual)
+
+
+def test_began_keeps_the_errors_in_balance():
+    trainer = make("began", gamma=0.5)
+    numbers = trainer.step(make_pictures().batch(0, size=4, seed=0))
+    balance = 0.5 * numbers["real_error"] - numbers["fake_error"]
+    assert numbers["k"] == pytest.approx(max(0.0, began.PROPORTIONAL_GAIN * balance))
+    assert numbers["convergence"] == pytest.approx(numbers["real_error"] + abs(balance))
+    trainer.k = 0.5
+    part = make_pictures().batch(0, size=4, seed=0)
+    losses = trainer._losses(part)
+    real, fake = trainer._noted["real_error"][-1], trainer._noted["fake_error"][-1]
+    torch.testing.assert_close(losses["discriminator"], real - 0.5 * fake)
+    torch.testing.assert_close(losses["generator"], fake)
+
+
+def test_began_halves_its_step_size_by_the_pictures_seen():
+    trainer = make("began", halve_images=100)
+    for images, factor in ((0, 1.0), (99, 1.0), (100, 0.5), (250, 0.25)):
+        trainer.images = images
+        trainer.step(make_pictures().batch(0, size=4, seed=0))
+        rates = {group["lr"] for optimizer in trainer.optimizers.values() for group in optimizer.param_groups}
+        assert rates == {TINY["learning_rate"] * factor}
+
+
+def test_a_began_latent_is_where_the_auto_encoder_sees_the_picture():
+    model = make("began").model.eval()
+    z = model.prior(2)
+    with torch.no_grad():
+        torch.testing.assert_close(model.map(z), model.encode(model.generator(z))[:, 0])
+
+
+def test_batches_are_cut_evenly():
+    with pytest.raises(BadSetting, match="multiple"):
+        RunSettings(batch=6, accumulate=4)
