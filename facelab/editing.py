@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +16,10 @@ from torch import Tensor
 from facelab.edits import arithmetic, interpolation
 from facelab.edits.crossover import checked_rows, crossover, crossover_delta
 from facelab.edits.expression import THRESHOLD, transfer
-from facelab.edits.mixing import mix_deltas
+from facelab.edits.mixing import DeltaMixer, mix_deltas
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Delta, Face, Latent, Recipe
-from facelab.generators.deltas import style_row
+from facelab.generators.deltas import on_device, style_row
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.recipes import replay
 from facelab.refinement import check_delta
@@ -64,12 +64,7 @@ class Editing:
         keeps each face's own style of every layer; "w" takes both to the nearest latent of one style first (the mean
         of their rows); "z" needs faces that were embedded in z. Raises BadSetting and LatentMismatch.
         """
-        t = _number("t", t, 0, 1)
-        path = path or ("spherical" if space == "z" else "linear")
-        start, end = self._ends(first, second, path, space)
-        values = (interpolation.spherical if path == "spherical" else interpolation.linear)(start, end, t)
-        delta = mix_deltas([first.delta, second.delta], [1 - t, t])
-        return self._made(self._from_z(values) if space == "z" else values, delta)
+        return next(self._between(first, second, [_number("t", t, 0, 1)], path, space))
 
     def morph_frames(
         self,
@@ -90,9 +85,9 @@ class Editing:
         if frames > MAX_FRAMES:
             raise BadSetting(f"A morph has at most {MAX_FRAMES} frames, not {frames}.")
         places = interpolation.positions(frames, easing=easing, there_and_back=there_and_back)
-        for start in range(0, frames, BATCH):
-            faces = [self.morph(first, second, t, path=path, space=space) for t in places[start : start + BATCH]]
-            yield from self.render_many(faces, size)
+        faces = self._between(first, second, places, path, space)
+        while batch := list(islice(faces, BATCH)):
+            yield from self.render_many(batch, size)
 
     def crossover(self, content: Face, style: Face, *, rows: slice | None = None, strength: float = 1.0) -> Face:
         """The content face with the style face's latent rows, and with its delta on the layers that these style.
@@ -208,6 +203,18 @@ class Editing:
         """z [1, Z] as w+ rows, on the CPU."""
         return self.generator.map(z.to(self.device)).cpu().expand(self.generator.num_layers, -1)
 
+    def _between(
+        self, first: Face, second: Face, places: Sequence[float], path: str | None, space: str
+    ) -> Iterator[Face]:
+        """The faces at several places of a morph."""
+        path = path or ("spherical" if space == "z" else "linear")
+        start, end = self._ends(first, second, path, space)
+        way = interpolation.spherical if path == "spherical" else interpolation.linear
+        mixer = DeltaMixer([first.delta, second.delta])
+        for t in places:
+            values = way(start, end, t)
+            yield self._made(self._from_z(values) if space == "z" else values, mixer.mix([1 - t, t]))
+
     def _ends(self, first: Face, second: Face, path: str, space: str) -> tuple[Tensor, Tensor]:
         """Both faces' latents in the space that a morph goes through."""
         if path not in ("linear", "spherical") or space not in self.generator.spaces:
@@ -240,6 +247,7 @@ class Editing:
         return Face(latent, delta, model_sha256=self.card.sha256)
 
     def _draw(self, rows: Tensor, deltas: Sequence[Delta | None], size: int | None) -> list[np.ndarray]:
+        deltas = on_device(deltas, self.device)
         pictures = self.generator.synthesize(rows.to(self.device), deltas, dtype=fast_dtype(self.device))
         return to_pixels(pictures, size)
 

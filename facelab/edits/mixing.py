@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,42 +20,64 @@ def mix_deltas(deltas: Sequence[Delta | None], weights: Sequence[float]) -> Delt
     brought to rank 32. A single delta of weight 1 comes back as it is, and one that occurs twice is counted once with
     the sum of its weights, so that A - A leaves nothing.
     """
-    terms = _merged(deltas, weights)
-    if not terms:
-        return None
-    if len(terms) == 1 and terms[0][1] == 1:
-        return terms[0][0]
-    pairs: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    whole: dict[str, Tensor] = {}
-    for delta, weight in terms:
-        for name, value in delta.values.items():
-            if name.endswith(":out"):
-                stem = name.removesuffix(":out")
-                pairs.setdefault(stem, []).append((_scaled(value, weight), delta.values[f"{stem}:in"]))
-            elif not name.endswith(":in"):
-                whole[name] = whole[name] + _scaled(value, weight) if name in whole else _scaled(value, weight)
-    factors = {stem: _side_by_side(parts) for stem, parts in pairs.items()}
+    return DeltaMixer(deltas).mix(weights)
+
+
+class DeltaMixer:
+    """Many weighted sums of the same deltas, such as a morph's: they share their inner factors [r1 + r2 + ..., I]."""
+
+    def __init__(self, deltas: Sequence[Delta | None]) -> None:
+        self._distinct: list[Delta] = []
+        self._places: list[int | None] = [None if delta is None else self._place(delta) for delta in deltas]
+        self._inner: dict[str, Tensor] = {}
+
+    def _place(self, delta: Delta) -> int:
+        known = next((place for place, other in enumerate(self._distinct) if _equal(delta, other)), None)
+        if known is None:
+            self._distinct.append(delta)
+        return len(self._distinct) - 1 if known is None else known
+
+    def mix(self, weights: Sequence[float]) -> Delta | None:
+        """The sum for these weights, one for each delta (see `mix_deltas`)."""
+        totals = [0.0] * len(self._distinct)
+        for place, weight in zip(self._places, weights, strict=True):
+            if place is not None:
+                totals[place] += float(weight)
+        terms = [(delta, weight) for delta, weight in zip(self._distinct, totals, strict=True) if weight]
+        if len(terms) < 2 and all(weight == 1 for _, weight in terms):
+            return terms[0][0] if terms else None
+        whole: dict[str, Tensor] = {}
+        outers: dict[str, list[Tensor]] = {}
+        for delta, weight in terms:
+            for name, value in delta.values.items():
+                if name.endswith(":out"):
+                    outers.setdefault(name.removesuffix(":out"), []).append(_scaled(value, weight))
+                elif not name.endswith(":in"):
+                    whole[name] = whole[name] + _scaled(value, weight) if name in whole else _scaled(value, weight)
+        inners = self._inners([delta for delta, _ in terms], outers)
+        factors = {stem: (_joined(parts, 1), inners[stem]) for stem, parts in outers.items()}
+        return Delta({**whole, **_of_one_rank(factors)})
+
+    def _inners(self, deltas: Sequence[Delta], stems: Iterable[str]) -> dict[str, Tensor]:
+        known = self._inner if len(deltas) == len(self._distinct) else {}
+        for stem in stems:
+            if stem not in known:
+                parts = [delta.values[f"{stem}:in"] for delta in deltas if f"{stem}:in" in delta.values]
+                known[stem] = _joined(parts, 0)
+        return known
+
+
+def _of_one_rank(factors: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """The entries of a delta, its factors padded with zeros to one rank, as refinement.check_delta asks for it."""
     if max((len(inner) for _, inner in factors.values()), default=0) > MAX_RANK:
         factors = {stem: _recompressed(*parts, rank=KEPT_RANK) for stem, parts in factors.items()}
     rank = max((len(inner) for _, inner in factors.values()), default=0)
-    for stem, (outer, inner) in factors.items():  # one rank for all layers: refinement.check_delta asks for it
+    values = {}
+    for stem, (outer, inner) in factors.items():
         missing = rank - len(inner)
-        whole[f"{stem}:out"] = torch.cat([outer, outer.new_zeros(len(outer), missing)], dim=1) if missing else outer
-        whole[f"{stem}:in"] = torch.cat([inner, inner.new_zeros(missing, inner.shape[1])]) if missing else inner
-    return Delta(whole)
-
-
-def _merged(deltas: Sequence[Delta | None], weights: Sequence[float]) -> list[tuple[Delta, float]]:
-    merged: list[tuple[Delta, float]] = []
-    for delta, weight in zip(deltas, weights, strict=True):
-        if delta is None:
-            continue
-        known = next((index for index, (other, _) in enumerate(merged) if _equal(delta, other)), None)
-        if known is None:
-            merged.append((delta, float(weight)))
-        else:
-            merged[known] = (merged[known][0], merged[known][1] + float(weight))
-    return [(delta, weight) for delta, weight in merged if weight]
+        values[f"{stem}:out"] = torch.cat([outer, outer.new_zeros(len(outer), missing)], dim=1) if missing else outer
+        values[f"{stem}:in"] = torch.cat([inner, inner.new_zeros(missing, inner.shape[1])]) if missing else inner
+    return values
 
 
 def _equal(one: Delta, other: Delta) -> bool:
@@ -70,10 +92,8 @@ def _scaled(value: Tensor, weight: float) -> Tensor:
     return value if weight == 1 else value * weight
 
 
-def _side_by_side(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    if len(parts) == 1:
-        return parts[0]
-    return torch.cat([outer for outer, _ in parts], dim=1), torch.cat([inner for _, inner in parts])
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
 
 
 def _recompressed(outer: Tensor, inner: Tensor, *, rank: int) -> tuple[Tensor, Tensor]:

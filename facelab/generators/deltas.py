@@ -8,24 +8,32 @@ import torch
 from torch import Tensor
 
 from facelab.face import Delta
+from facelab.generators.tuning import Group, TunedWeight, group_factors
 
 # What the faces of a batch add to one layer's parameters: name -> [...] for one face's delta shared by the whole
-# batch, [N, ...] for a delta each.
-LayerDelta = dict[str, Tensor]
+# batch, [N, ...] for a delta each; groups of factors for a convolution's weight where no gradient is wanted.
+LayerDelta = dict[str, Tensor | list[Group]]
 
 
-def added(parameter: Tensor, delta: LayerDelta | None, name: str) -> Tensor:
+def added(parameter: Tensor, delta: LayerDelta | None, name: str) -> Tensor | TunedWeight:
     """A layer's parameter with what the batch's faces add to it: [...] or, with a delta each, [N, ...]."""
-    return parameter if delta is None or name not in delta else parameter + delta[name]
+    if delta is None or name not in delta:
+        return parameter
+    addition = delta[name]
+    return TunedWeight(parameter, addition) if isinstance(addition, list) else parameter + addition
 
 
 def block_additions(deltas: Sequence[Delta | None], block: str, layers: Sequence[str]) -> dict[str, LayerDelta]:
-    """The additions of a batch's deltas to the layers of one block, dense: layer -> parameter -> tensor."""
+    """The additions of a batch's deltas to the layers of one block: layer -> parameter -> what is added."""
     shared = all(delta is deltas[0] for delta in deltas)
     additions: dict[str, LayerDelta] = {}
     for layer in layers:
         names = ("weight", "bias") if layer == "torgb" else ("weight", "bias", "noise_strength")
         for name in names:
+            factors = [_factors(delta, f"{block}.{layer}.{name}") for delta in deltas]
+            if any(pair is not None for pair in factors) and not torch.is_grad_enabled():
+                additions.setdefault(layer, {})[name] = group_factors(factors)
+                continue
             dense = [dense_addition(delta, f"{block}.{layer}.{name}") for delta in deltas[: 1 if shared else None]]
             known = next((tensor for tensor in dense if tensor is not None), None)
             if known is None:
@@ -34,6 +42,28 @@ def block_additions(deltas: Sequence[Delta | None], block: str, layers: Sequence
                 known = torch.stack([torch.zeros_like(known) if tensor is None else tensor for tensor in dense])
             additions.setdefault(layer, {})[name] = known
     return additions
+
+
+def _factors(delta: Delta | None, name: str) -> tuple[Tensor, Tensor] | None:
+    if delta is None or f"{name}:out" not in delta.values:
+        return None
+    return delta.values[f"{name}:out"], delta.values[f"{name}:in"]
+
+
+def on_device(deltas: Sequence[Delta | None], device: torch.device) -> list[Delta | None]:
+    """The same deltas on a device; tensors that they share stay shared."""
+    moved: dict[int, Tensor] = {}
+
+    def move(tensor: Tensor) -> Tensor:
+        return moved.setdefault(id(tensor), tensor.to(device))
+
+    def fits(delta: Delta | None) -> bool:
+        return delta is None or all(tensor.device.type == device.type for tensor in delta.values.values())
+
+    return [
+        delta if fits(delta) else Delta({name: move(tensor) for name, tensor in delta.values.items()})
+        for delta in deltas
+    ]
 
 
 def dense_addition(delta: Delta | None, name: str) -> Tensor | None:

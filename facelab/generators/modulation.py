@@ -14,6 +14,7 @@ from torch import Tensor
 
 from facelab.generators import winograd
 from facelab.generators.layers import Prepared, filter_2d
+from facelab.generators.tuning import TunedWeight, tuned_conv2d
 
 EPSILON = 1e-8
 # Winograd's filtering for a dtype, and from how many channels on, on both sides, it is faster than the direct sum.
@@ -23,7 +24,7 @@ WINOGRAD_SIDE = 8
 
 def modulated_conv2d(
     x: Tensor,
-    weight: Tensor,
+    weight: Tensor | TunedWeight,
     styles: Tensor,
     bias: Tensor | None,
     *,
@@ -35,11 +36,14 @@ def modulated_conv2d(
     """Convolve with weights modulated and demodulated by the styles, times gain, plus bias (equations 1 and 3).
 
     x: [N, I, H, W] in the compute dtype, channels last. weight: float32 [O, I, 3, 3] for the whole batch, or
-    [N, O, I, 3, 3] for a weight each. styles: float32 [N, I]. bias: float32 [O] or [N, O]; None, where gradients are
-    wanted, leaves it to add_and_rectify. prepared: where the layer
-    keeps what belongs to its own frozen weight; None for a weight that is not its own. Returns [N, O, up * H, up * W].
+    [N, O, I, 3, 3] for a weight each, or tuned. styles: float32 [N, I]. bias: float32 [O] or [N, O]; None, where
+    gradients are wanted, leaves it to add_and_rectify. prepared: where the layer keeps what belongs to its own frozen
+    weight; None for a weight that is not its own. Returns [N, O, up * H, up * W].
     """
     prepared = prepared or Prepared()
+    if isinstance(weight, TunedWeight):
+        shared = {"up": up, "fir": fir, "gain": gain, "prepared": prepared}
+        return tuned_conv2d(x, weight, styles, bias, epsilon=EPSILON, convolve=_convolve, **shared)
     if weight.ndim == 5:
         biases = [None] * len(x) if bias is None else bias.expand(len(x), -1)
         parts = zip(x.split(1), weight, styles.split(1), biases, strict=True)

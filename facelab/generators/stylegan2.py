@@ -100,7 +100,7 @@ class SynthesisLayer(nn.Module):
             up=self.up,
             fir=self.resample_filter,
             gain=gain,
-            prepared=self.prepared if weight is self.weight else None,
+            prepared=self.prepared if getattr(weight, "shared", weight) is self.weight else None,
         )
         maps = None if noise == "none" else self.noise_const[None, None]
         if noise == "random":
