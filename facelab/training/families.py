@@ -11,6 +11,7 @@ from facelab.training.settings import (
     DCGANSettings,
     EncoderSettings,
     FitSettings,
+    ProGANSettings,
     ReaderSettings,
     RunSettings,
     TrainSettings,
@@ -56,5 +57,6 @@ FAMILIES = {
     "vae": Family("A variational auto-encoder, plain or conditional on attributes.", VAESettings, "vae"),
     "vaegan": Family("VAE/GAN: a VAE whose error a discriminator's features measure.", VAEGANSettings, "vaegan"),
     "dcgan": Family("DCGAN.", DCGANSettings, "dcgan"),
+    "progan": Family("The progressive GAN: it grows from 8 px.", ProGANSettings, "progan"),
     "began": Family("BEGAN: a generator against an auto-encoder.", BEGANSettings, "began"),
 }

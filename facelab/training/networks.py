@@ -131,11 +131,15 @@ class NetworksTrainer(ABC):
         """An 8 x 8 sheet of the same draws every time: uint8 [8 R, 8 R, 3]."""
         self.model.eval()
         latents = self.model.sample(SHEET_SIDE**2, seed=SHEET_SEED)
-        pictures = torch.cat([self.model.synthesize(part) for part in latents.split(SHEET_SIDE)])
+        pictures = torch.cat([self.draw_sheet(part) for part in latents.split(SHEET_SIDE)])
         self.model.train()
         return picture_grid(pictures, columns=SHEET_SIDE)
 
-    def weights(self) -> dict[str, Tensor]:
+    def draw_sheet(self, latents: Tensor) -> Tensor:
+        """Pictures of latents [N, 1, D], as far as the model has come."""
+        return self.model.synthesize(latents)
+
+    def weights(self) -> dict[str, Tensor] | None:
         """The model under "g." and the other networks under their names."""
         return {
             f"{'g' if name == 'model' else name}.{each}": value

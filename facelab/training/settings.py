@@ -179,3 +179,25 @@ class BEGANSettings(PaperSettings):
     z_dim: int = option(64, "Numbers of the latent.", minimum=1)
     gamma: float = option(0.5, "Error of drawn pictures over that of real ones: lower is sharper, higher is richer.")
     halve_images: int = option(400_000, "Pictures after which the step size is halved, again and again.", minimum=1)
+
+
+@dataclass(frozen=True)
+class ProGANSettings(PaperSettings):
+    """The progressive GAN's."""
+
+    images: int = option(600_000, "Pictures to see in all.", minimum=1)
+    batch: int = option(32, "Pictures a step, over all processes.", minimum=2)
+    learning_rate: float = option(0.001, "Step size of Adam.", minimum=0)
+    z_dim: int = option(512, "Numbers of the latent.", minimum=1)
+    channels: int = option(256, "The most channels of a level.", minimum=1)
+    channel_base: int = option(2048, "A level has this many channels over its resolution.", minimum=64)
+    grow_from: int = option(8, "Begin at this resolution and grow by doubling; 0 for the whole at once.", minimum=0)
+    grow_images: int = option(60_000, "Pictures to see at each resolution before it doubles.", minimum=1)
+    fade_images: int = option(60_000, "Pictures over which a doubling fades in.", minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.grow_from and not (4 <= self.grow_from <= self.resolution and self.grow_from.bit_count() == 1):
+            raise BadSetting(
+                f"Growing must begin at a power of two from 4 up to {self.resolution}, not at {self.grow_from}."
+            )

@@ -1,0 +1,96 @@
+"""Training of the progressive GAN (Karras et al. 2018): Wasserstein loss with gradient penalty, growing by doubling."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from facelab.generators.progan import ProGAN, ProGANCritic
+from facelab.training.growth import Stage, show_at, stage_after
+from facelab.training.networks import NetworksTrainer
+from facelab.training.settings import ProGANSettings
+
+BETAS = (0.0, 0.99)
+PENALTY = 10.0  # weight of the gradient penalty (Gulrajani et al. 2017)
+DRIFT = 0.001  # weight of the squared score of real pictures (appendix A.1)
+AVERAGE_BETA = 0.999  # of the generator's moving average (section 6)
+
+
+def make_trainer(settings: ProGANSettings) -> Trainer:
+    """A trainer of new networks on the fastest device."""
+    from facelab.studio import best_device
+
+    torch.manual_seed(settings.seed)
+    shape = {"channel_base": settings.channel_base, "channel_max": settings.channels}
+    model = ProGAN(settings.resolution, z_dim=settings.z_dim, **shape)
+    critic = ProGANCritic(settings.resolution, **shape)
+    for network in (model, critic):
+        network.to(device=best_device(), memory_format=torch.channels_last)
+    return Trainer(settings, model, critic)
+
+
+class Trainer(NetworksTrainer):
+    """Generator and discriminator in turns, both at the stage that the pictures seen have brought them to. What is
+    published and drawn is the generator's moving average, `model`.
+    """
+
+    columns = ("d_loss", "g_loss", "distance", "penalty", "resolution")
+
+    def __init__(self, settings: ProGANSettings, model: ProGAN, critic: ProGANCritic) -> None:
+        live = deepcopy(model)
+        groups = {"generator": [live], "discriminator": [critic]}
+        super().__init__(settings, model, others={"live": live, "d": critic}, groups=groups, betas=BETAS)
+        self.live, self.critic = live, critic
+        model.requires_grad_(False)
+
+    @property
+    def stage(self) -> Stage:
+        """How far the networks have grown: a function of the pictures seen."""
+        settings = self.settings
+        schedule = {"grow_images": settings.grow_images, "fade_images": settings.fade_images}
+        return stage_after(
+            self.images, resolution=settings.resolution, grow_from=settings.grow_from or settings.resolution, **schedule
+        )
+
+    def learn(self, parts: tuple[Tensor, ...]) -> None:
+        stage = self.stage
+        shown = tuple(show_at(part, stage) for part in parts)
+        self.update(shown, self._discriminate)
+        self.update(shown, self._generate)
+        self.note(resolution=torch.tensor(float(stage.resolution), device=self.device))
+        with torch.no_grad():
+            averaged, current = list(self.model.parameters()), list(self.live.parameters())
+            torch._foreach_lerp_(averaged, current, 1 - AVERAGE_BETA)
+
+    def _fakes(self, count: int) -> Tensor:
+        return self.live.decode(self.draw(count), self.stage.resolution, self.stage.alpha).float()
+
+    def _discriminate(self, real: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = self._fakes(len(real))
+        alpha = self.stage.alpha
+        real_scores, fake_scores = self.critic(real, alpha), self.critic(fake, alpha)
+        between = torch.lerp(fake, real, torch.rand(len(real), 1, 1, 1, device=real.device)).requires_grad_(True)
+        (slope,) = torch.autograd.grad(self.critic(between, alpha).sum(), between, create_graph=True)
+        penalty = (slope.float().square().sum(dim=(1, 2, 3)).sqrt() - 1).square().mean()
+        distance = real_scores.mean() - fake_scores.mean()
+        loss = PENALTY * penalty - distance + DRIFT * real_scores.square().mean()
+        self.note(d_loss=loss, distance=distance, penalty=penalty)
+        return {"discriminator": loss}
+
+    def _generate(self, real: Tensor) -> dict[str, Tensor]:
+        loss = -self.critic(self._fakes(len(real)), self.stage.alpha).mean()
+        self.note(g_loss=loss)
+        return {"generator": loss}
+
+    def draw_sheet(self, latents: Tensor) -> Tensor:
+        stage = self.stage
+        return self.model.decode(latents[:, 0], stage.resolution, stage.alpha).float()
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """The averaged generator under "g." and the discriminator under "d.", once they are fully grown."""
+        if self.stage != Stage(self.settings.resolution):
+            return None
+        return {name: value for name, value in super().weights().items() if not name.startswith("live.")}
