@@ -104,7 +104,8 @@ class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
     results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). asked: what it was
-    last asked for. detail: whether main pictures have the photo's detail. directions: of the visitor's own making.
+    last asked for. directions: of the visitor's own making. detail: whether main pictures have the photo's detail.
+    mark: whether pictures that leave are marked for the eye, too.
     """
 
     def __init__(self) -> None:
@@ -118,6 +119,7 @@ class Session:
         self.asked: dict[str, str] = {}
         self.directions: dict[str, Direction] = {}
         self.detail = True
+        self.mark = False
         self._jobs: dict[str, threading.Event] = {}
 
     def add_face(
@@ -150,10 +152,12 @@ class Session:
             kept.history, kept.saved = history, False
             return True
 
-    def add_history(self, history: History, *, name: str, photo: Photo | None = None) -> LibraryFace:
+    def add_history(
+        self, history: History, *, name: str, photo: Photo | None = None, saved: bool = False
+    ) -> LibraryFace:
         """Put a face with its history into the library. Raises Busy when the library is full."""
         with self.lock:
-            return self._add(name, history, photo=photo)
+            return self._add(name, history, photo=photo, saved=saved)
 
     def _add(self, name: str, history: History, **options: Any) -> LibraryFace:
         if len(self.faces) >= MAX_FACES:

@@ -92,10 +92,11 @@ def build_film(backstage: Backstage, tab: str) -> Film:
 
     @friendly
     def on_save(event: gr.EventData, request: gr.Request) -> Any:
-        clip = backstage.visitor(request).clips.get(tab)
+        session = backstage.visitor(request)
+        clip = session.clips.get(tab)
         if clip is None or event.kind not in dict(KINDS):
             raise BadSetting("This film is not there any more. Make it again.")
-        return gr.update(parcel=parcel(encode(clip, event.kind), clip.name, event.kind))
+        return gr.update(parcel=parcel(encode(clip, event.kind, mark=session.mark), clip.name, event.kind))
 
     @friendly
     def on_stop(request: gr.Request) -> None:
@@ -106,8 +107,8 @@ def build_film(backstage: Backstage, tab: str) -> Film:
     return Film(view, backstage, tab)
 
 
-def encode(clip: Clip, kind: str) -> bytes:
+def encode(clip: Clip, kind: str, *, mark: bool = False) -> bytes:
     """The film as a file of a kind: "gif", "mp4", "webp", or its strip as a "png"."""
     if kind == "png":
-        return encode_png(filmstrip(clip.frames, clip.in_strip), clip.provenance)
-    return encode_animation(clip.frames, kind, clip.provenance, fps=clip.fps)
+        return encode_png(filmstrip(clip.frames, clip.in_strip), clip.provenance, mark=mark)
+    return encode_animation(clip.frames, kind, clip.provenance, fps=clip.fps, mark=mark)

@@ -9,14 +9,19 @@ from typing import Any
 
 import gradio as gr
 
+from facelab.errors import BadSetting
 from facelab.face import Face
+from facelab.history import History, Version
+from facelab.importing import import_latents
 from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.page.examples import load_examples
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import THUMB_SIDE, jpeg_uri
+from facelab.project import Project, ProjectFace, open_project, save_project
 from facelab.sessions import LibraryFace, Session
+from facelab.studio import Studio
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,27 @@ def build_library(backstage: Backstage) -> Library:
 
     @friendly
     def on_bring(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
-        session = backstage.visitor(request)
-        face = Face.load(io.BytesIO(take_upload(event.path)))
-        picture = backstage.worker.run(backstage.studio.render, face)
-        session.add_face(face, picture, name=PurePath(str(event.name)).stem, saved=True)
+        session, file = backstage.visitor(request), PurePath(str(event.name))
+        data = io.BytesIO(take_upload(event.path))
+        for name, history in backstage.worker.run(_read, backstage.studio, data, file.stem, file.suffix.lower()):
+            session.add_history(history, name=name, saved=True)
         return library.show(session)
+
+    @friendly
+    def on_project(request: gr.Request) -> Any:
+        session, buffer = backstage.visitor(request), io.BytesIO()
+        with session.lock:
+            kept = list(session.faces.values())
+            if not kept:
+                raise BadSetting("There is nothing in the library to save yet.")
+            save_project(Project(tuple(ProjectFace.of(each.name, each.history) for each in kept)), buffer)
+            for each in kept:
+                each.saved = True
+        return gr.update(value=library.show(session), parcel=parcel(buffer.getvalue(), "faces", "facelab"))
+
+    @friendly
+    def on_mark(event: gr.EventData, request: gr.Request) -> None:
+        backstage.visitor(request).mark = bool(event.on)
 
     @friendly
     def on_download(event: gr.EventData, request: gr.Request) -> Any:
@@ -71,7 +92,7 @@ def build_library(backstage: Backstage) -> Library:
         face = session.faces.get(event.id)
         if face is None:
             raise gr.Error("This face is not in the library any more.", print_exception=False)
-        file = _parcel(face, event.kind)
+        file = _parcel(face, event.kind, mark=session.mark)
         face.saved = True
         return gr.update(value=library.show(session), parcel=file)
 
@@ -80,6 +101,8 @@ def build_library(backstage: Backstage) -> Library:
     rail.remove(on_remove, **quiet)
     rail.examples(on_examples, **quiet)
     rail.bring(on_bring, **quiet)
+    rail.project(on_project, **quiet)
+    rail.mark(on_mark, show_progress="hidden", api_visibility="private", concurrency_limit=None)
     rail.download(on_download, trigger_mode="multiple", **quiet)
     return library
 
@@ -97,11 +120,34 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
     }
 
 
-def _parcel(face: LibraryFace, kind: str) -> dict[str, str]:
+def _read(studio: Studio, file: io.BytesIO, name: str, ending: str) -> list[tuple[str, History]]:
+    """The faces of a file that a visitor brings, with their names: a face, a project, or latents of other programs.
+
+    Raises what `Face.load`, `open_project`, `import_latents` and `Studio.render_many` raise.
+    """
+    if ending == ".facelab":
+        return [(each.name, _history(studio, each)) for each in open_project(file).faces]
+    faces = import_latents(file, studio.generator) if ending in (".npy", ".pt") else [Face.load(file)]
+    pictures = studio.render_many(faces)
+    return [(name, History.begin(face, picture)) for face, picture in zip(faces, pictures, strict=True)]
+
+
+def _history(studio: Studio, face: ProjectFace) -> History:
+    """A project's face with all its versions, or where a step cannot be done again with the first and the last."""
+    try:
+        return face.history(studio)
+    except BadSetting:
+        first, last = studio.render_many([face.base, face.result])
+        title = face.titles[-1] if face.titles else "Edit"
+        edited = Version(title, face.recipe.steps, face.result, last, face.others)
+        return History([Version("Original", (), face.base, first), edited])
+
+
+def _parcel(face: LibraryFace, kind: str, *, mark: bool) -> dict[str, str]:
     if kind == "npz":
         buffer = io.BytesIO()
         face.face.save(buffer)
         return parcel(buffer.getvalue(), face.name, "npz")
     history = face.history
     said = Provenance(face.face.latent.model, history.operations, history.from_photo)
-    return parcel(encode_png(face.picture, said), face.name, "png")
+    return parcel(encode_png(face.picture, said, mark=mark), face.name, "png")

@@ -14,6 +14,7 @@ import gradio as gr
 from facelab.checkpoints.directions import read_directions, write_directions
 from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting
+from facelab.generators.base import Generator
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
@@ -57,7 +58,7 @@ class OwnDirections:
         @friendly
         def on_open(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
             session, data = self.backstage.visitor(request), take_upload(event.path)
-            return put(session, _read(data, *studio.generator.mean_latent().shape))
+            return put(session, _read(data, studio.generator))
 
         @friendly
         def on_save(event: gr.EventData, request: gr.Request) -> Any:
@@ -102,7 +103,7 @@ def _written(direction: Direction) -> bytes:
         return path.read_bytes()
 
 
-def _read(data: bytes, layers: int, dim: int) -> Direction:
+def _read(data: bytes, generator: Generator) -> Direction:
     """The one direction of a file from anywhere. Raises BadWeights or BadSetting where it is none for this model."""
     if len(data) > MAX_FILE_BYTES:
         raise BadSetting("This file is larger than any direction. Choose a .safetensors file that this page saved.")
@@ -110,6 +111,7 @@ def _read(data: bytes, layers: int, dim: int) -> Direction:
         path = Path(folder) / "direction.safetensors"
         path.write_bytes(data)
         found = list(read_directions(path).values())
+    layers, dim = generator.num_layers, generator.mean_latent().shape[-1]
     shapes = {tuple(vector.shape) for each in found for vector in (each.difference, each.normal)}
     if len(found) != 1 or not shapes <= {(dim,), (layers, dim)}:
         raise BadSetting("This is not a direction of this model. Choose a .safetensors file that this page saved.")

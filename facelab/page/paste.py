@@ -76,10 +76,11 @@ def build_paste_tab(backstage: Backstage) -> None:
 
     @friendly
     def on_fetch(value: Any, request: gr.Request) -> Any:
-        photo, chosen, pixels = pasted(backstage.visitor(request), value)
+        session = backstage.visitor(request)
+        photo, chosen, pixels = pasted(session, value)
         operations = [describe_step(step) for face in chosen for step in face.history.now.steps]
         said = Provenance(studio.card.name, [*operations, "paste"], from_photo=True)
-        return gr.update(parcel=parcel(encode_png(pixels, said), f"{photo.name} edited", "png"))
+        return gr.update(parcel=parcel(encode_png(pixels, said, mark=session.mark), f"{photo.name} edited", "png"))
 
     faces.pick(on_pick, faces, [view, fetch], **QUIET, trigger_mode="always_last")
     fetch.click(on_fetch, faces, view, **QUIET)

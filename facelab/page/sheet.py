@@ -70,10 +70,11 @@ def build_sheet(backstage: Backstage, tab: str, viewer: Viewer) -> gr.HTML:
 
     @friendly
     def on_save(request: gr.Request) -> Any:
-        sheet = sheet_of(backstage.visitor(request))
+        session = backstage.visitor(request)
+        sheet = sheet_of(session)
         result = sheet.take(0)
         said = Provenance(backstage.studio.card.name, result.operations, result.from_photo)
-        picture = encode_png(contact_sheet(sheet.pictures, columns=sheet.columns), said)
+        picture = encode_png(contact_sheet(sheet.pictures, columns=sheet.columns), said, mark=session.mark)
         return gr.update(parcel=parcel(picture, sheet.title, "png"))
 
     @friendly

@@ -53,12 +53,13 @@ class Viewer:
         """
         session.results[self.tab] = result
         pixels = self.draw(session, result)
+        picture = jpeg_uri(pixels, quality=MOVING_QUALITY) if moving else self._png(pixels, result, mark=session.mark)
         value = {
             "number": token_hex(4),
             "name": file_name(result.name),
             "caption": result.title,
             "moving": moving,
-            "picture": jpeg_uri(pixels, quality=MOVING_QUALITY) if moving else self._png(pixels, result),
+            "picture": picture,
             "photo": self._has_photo(result),
             "detail": session.detail,
         }
@@ -111,9 +112,9 @@ class Viewer:
     def _has_photo(self, result: Result) -> bool:
         return result.before is not None and result.before.crop is not None
 
-    def _png(self, pixels: np.ndarray, result: Result) -> str:
+    def _png(self, pixels: np.ndarray, result: Result, *, mark: bool) -> str:
         said = Provenance(result.face.latent.model, result.operations, result.from_photo)
-        return png_file_uri(encode_png(pixels, said))
+        return png_file_uri(encode_png(pixels, said, mark=mark))
 
 
 def build_viewer(

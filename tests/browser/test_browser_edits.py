@@ -15,6 +15,8 @@ from facelab.embedding_settings import PRESETS
 from facelab.face import Face
 from facelab.photo import read_photo
 
+expect.set_options(timeout=60_000)  # continuous integration has slow machines
+
 
 @pytest.fixture(scope="module")
 def portrait(shared_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -269,6 +271,37 @@ def test_the_edited_face_goes_back_into_the_photo(visit, portrait: Path, shared_
     inside = np.zeros_like(changed)
     inside[int(max(top, 0)) : int(bottom) + 1, int(max(left, 0)) : int(right) + 1] = True
     assert result.shape == photo.shape and changed.any() and not (changed & ~inside).any()
+
+
+def test_the_library_is_saved_as_a_project_and_opened_again(visit, portrait: Path, tmp_path: Path):
+    page = visit()
+    bring(page, portrait)
+    add_examples(page)
+    open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Eileen")
+    before = picture(page, "attributes")
+    smile = page.get_by_label("Smile: serious to smiling")
+    smile.fill("1.5")
+    edited = another_picture(page, "attributes", before)
+    path = download(page, page.get_by_role("button", name="Save all as a project"), tmp_path)
+    assert path.name == "faces.facelab"
+    again = visit()
+    again.set_input_files(".fl-library input[type=file]", str(path))
+    expect(again.locator(".fl-face")).to_have_count(7)
+    open_tab(again, "Attributes")
+    choose(again, "attributes-face", "Eileen")
+    expect(again.locator("#fl-viewer-attributes .fl-step")).to_have_text(["Original", "Smile +1.50"])
+    assert picture(again, "attributes") == edited, "the face with its history is as it was"
+    expect(again.get_by_label("Smile: serious to smiling")).to_have_value("1.5")
+
+
+def test_pictures_are_marked_for_the_eye_on_demand(visit, tmp_path: Path):
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Morph")
+    plain = picture(page, "morph")
+    page.get_by_label("Write “made with AI” on what I save").check()
+    another_picture(page, "morph", plain)
 
 
 def test_what_is_missing_is_said(visit):

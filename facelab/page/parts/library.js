@@ -5,17 +5,23 @@ const root = element.querySelector(".fl-library");
 const count = el("span", { class: "fl-count" });
 const list = el("ul", { class: "fl-faces", tabindex: "-1" });
 const status = el("p", { class: "fl-hidden", role: "status" });
-const input = el("input", { type: "file", accept: ".npz", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
+const input = el("input", { type: "file", accept: ".npz,.facelab,.npy,.pt", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
 input.addEventListener("change", async () => {
   const file = input.files[0];
   input.value = "";
   if (!file) return;
-  try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { status.textContent = "The face file did not get through. Choose it again."; }
+  try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { status.textContent = "The file did not get through. Choose it again."; }
 });
+const saveAll = button("Save all as a project (.facelab)", { class: "fl-icon-button", onclick: () => trigger("project", {}) }, icon("save"));
+const marks = el("input", { type: "checkbox", onchange: () => {
+  trigger("mark", { on: marks.checked });
+  setTimeout(() => document.dispatchEvent(new Event("facelab:redraw")), 200);
+} });
+const marking = el("label", { class: "fl-marking" }, marks, el("span", {}, "Write “made with AI” on what I save"));
 root.append(
   el("div", { class: "fl-library-head" }, el("h2", {}, "Library"), count,
-    button("Open a saved face (FACE.npz)", { class: "fl-icon-button", onclick: () => input.click() }, icon("upload"))),
-  input, status, list);
+    saveAll, button("Open a face (FACE.npz), a project (.facelab) or latents (.npy, .pt)", { class: "fl-icon-button", onclick: () => input.click() }, icon("upload"))),
+  input, status, list, marking);
 
 const card = (face) => {
   const name = el("input", {
@@ -53,6 +59,7 @@ const show = (id) => {
 let parcel = null, known = new Set(), opened = null;
 const draw = () => {
   const faces = props.value?.faces || [];
+  saveAll.hidden = marking.hidden = !faces.length;
   count.textContent = faces.length ? String(faces.length) : "";
   const typing = document.activeElement?.closest?.(".fl-face")?.dataset.id;  // a name being typed survives a redraw
   const draft = typing && document.activeElement.matches(".fl-name") ? document.activeElement : null;

@@ -137,6 +137,7 @@ root.addEventListener("keydown", (event) => {
   (event.shiftKey ? redo : undo).click();
 });
 
+document.addEventListener("facelab:redraw", () => { if (root.offsetParent && !isEmpty()) trigger("detail", { on: props.value.detail !== false }); });
 draw();
 drawHistory();
 watch(["value", "before"], draw);
