@@ -28,6 +28,7 @@ _ANCHORS = 6  # a side of the crop, on its border: these do not move
 _STIFFNESS = 2e-3  # of the thin plate: landmarks are whole pixels of an enlarged copy, and shake
 _MAX_MOVE = 0.15  # in sides of the crop
 _STILL, _MOVED = 0.008, 0.03  # mean visible change, of the range, below which nothing has moved and above which it has
+_AROUND = (0.04, 0.12)  # the same around the face, where small changes are none that anybody has asked for
 _OLD, _NEW = 0.07, 0.2  # new structure, of the range, from which the photo's detail fades and where it is gone
 _BROAD = 0.03  # sigma in sides: coarser differences are colours, finer ones structure
 _FOREHEAD = 0.45  # how far above the brows the forehead goes, of the way from chin to brows
@@ -68,10 +69,10 @@ def find_change(crop: np.ndarray, embedded: Look, edited: Look, *, whole: bool =
     side = len(embedded.picture)
     old, new = as_tensor(embedded.picture), as_tensor(edited.picture)
     broad = _BROAD * side
-    visible = _ramp(blurred((new - old).abs().amax(dim=0, keepdim=True), broad), _STILL, _MOVED)
+    visible = blurred((new - old).abs().amax(dim=0, keepdim=True), broad)
     places = embedded.landmarks / side, edited.landmarks / side
     mask = where(visible, *places, whole=whole)
-    move = enlarged(movement(*places), side) * visible * mask
+    move = enlarged(movement(*places), side) * _ramp(visible, _STILL, _MOVED) * mask
     small = as_tensor(np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BOX)))
     moved_old, moved_broad = fetched(torch.cat([old, blurred(small - old, broad)]), move).split(3)
     difference = new - moved_old
@@ -93,8 +94,8 @@ def weakened(change: Change, share: float) -> Change:
 def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool) -> Tensor:
     """Where in the crop a change counts: the face, and around it as far as something changes.
 
-    visible: [1, R, R] in 0 to 1, how much changes. before, after: float [68, 2] in sides. whole: see `find_change`.
-    Returns [1, R, R] in 0 to 1, feathered, and exactly 0 outside.
+    visible: [1, R, R] in 0 to 1, how much is seen to change. before, after: float [68, 2] in sides.
+    whole: see `find_change`. Returns [1, R, R] in 0 to 1, feathered, and exactly 0 outside.
     """
     side = visible.shape[-1]
     face = Image.new("L", (side, side))
@@ -106,7 +107,8 @@ def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool
     inside = torch.from_numpy(np.array(face)).float()[None] / 255
     offsets = (torch.arange(side) + 0.5) / side * 2 - 1
     radius = (offsets**4 + offsets[:, None] ** 4).sqrt().sqrt()  # of a square with round corners
-    mask = torch.maximum(inside, visible if whole else visible * (1 - _ramp(radius, *_HEAD)))
+    around = _ramp(visible, *_AROUND)
+    mask = torch.maximum(inside, around if whole else around * (1 - _ramp(radius, *_HEAD)))
     mask = blurred(mask, _FEATHER * side) * (1 if whole else 1 - _ramp(radius, *_BORDER))
     return ((mask - 0.01) / 0.98).clamp(0, 1)
 
