@@ -84,9 +84,9 @@ class EmbedSettings:
             raise BadSetting("pixel_weight and perceptual_weight cannot both be 0: nothing would be compared.")
 
 
-# "fast" was chosen on 16 unseen faces. From the encoder 50 steps come nearer than 100 from the mean face (22.1 dB and an
-# identity distance of 0.59 against 21.9 dB and 0.61); refinement steps are worth more than latent steps; the pull to the
-# mean brings the latent 15 percent nearer, which is room for edits, at the same PSNR and identity distance.
+# "fast" was chosen on 16 unseen faces. From the encoder 50 steps come nearer than 100 from the mean face (22.1 dB and
+# an identity distance of 0.59 against 21.9 dB and 0.61); refinement steps are worth more than latent steps; the pull
+# to the mean brings the latent 15 percent nearer, which is room for edits, at the same PSNR and identity distance.
 PRESETS = {
     "fast": EmbedSettings(
         start="encoder",

@@ -96,8 +96,8 @@ class Studio(AttributeEditing, Editing):
         """Embed a face: `embedding.embed` with this studio's models, and identity distance where it is measured.
 
         The distance is dlib's between the photo's crop and the step's picture: at the end of each phase, where the
-        picture is the best one's, and on some previews in between. Closing the iterator stops. A model without an encoder
-        starts from its mean face.
+        picture is the best one's, and on some previews in between. Closing the iterator stops. A model without an
+        encoder starts from its mean face.
         """
         if settings.start == "encoder" and not self.has_encoder:
             settings = replace(settings, start="mean")
