@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from facelab.edits.mixing import MAX_RANK
 from facelab.errors import BadFaceFile, BadSetting
 from facelab.face import Delta
 from facelab.generators.base import Generator
@@ -48,11 +49,15 @@ def fitting_rank(generator: Generator, *, limit: int = MAX_BYTES) -> int:
 
 
 def check_delta(generator: Generator, delta: Delta) -> None:
-    """Raise BadFaceFile unless every tensor of `delta` has the name and the shape of one that refining makes."""
+    """Raise BadFaceFile unless every tensor of `delta` has the name and the shape of one that faces here have."""
     ranks = {value.shape[0] for name, value in delta.values.items() if name.endswith(":in") and value.ndim}
     shapes = delta_shapes(generator, rank=max(ranks, default=0))
     found = {name: tuple(value.shape) for name, value in delta.values.items()}
-    if len(ranks) > 1 or any(shapes.get(name) != shape for name, shape in found.items()):
+    if (
+        len(ranks) > 1
+        or max(ranks, default=0) > MAX_RANK
+        or any(shapes.get(name) != shape for name, shape in found.items())
+    ):
         raise BadFaceFile(f"This face's refinement does not fit {generator.name}. Embed the photo again.")
     if any(name.endswith((":in", ":out")) and _partner(name) not in found for name in found):
         raise BadFaceFile("A part of this face's refinement is missing. Embed the photo again.")

@@ -69,6 +69,12 @@ def test_a_batch_with_a_face_that_does_not_fit_is_refused(studio, faces):
         studio.render_many([faces[1], dataclasses.replace(faces[0], delta=Delta(values))])
 
 
+def test_a_delta_of_a_rank_that_nothing_makes_is_refused(studio, faces):
+    giant = dataclasses.replace(faces[1], delta=make_delta(studio, 1, 65))
+    with pytest.raises(BadFaceFile, match="does not fit"):
+        studio.average([faces[0], giant])
+
+
 def test_a_morph_begins_and_ends_with_the_faces_bit_by_bit(studio, faces):
     first, second, _ = faces
     start, end = studio.morph(first, second, 0), studio.morph(first, second, 1)

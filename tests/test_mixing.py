@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from facelab.edits.mixing import KEPT_RANK, MAX_RANK, mix_deltas
+from facelab.errors import BadFaceFile
 from facelab.face import Delta
 from facelab.generators.deltas import dense_addition
 
@@ -86,3 +87,10 @@ def test_recompression_loses_no_more_than_the_best_approximation_must():
     error = torch.linalg.norm(mixed.values["w:out"] @ mixed.values["w:in"] - wanted)
     best = torch.linalg.svdvals(wanted)[KEPT_RANK:].norm()
     assert float(error) == pytest.approx(float(best), rel=1e-3)
+
+
+def test_a_damaged_delta_is_refused_where_its_numbers_are_too_large_to_sum():
+    huge = Delta({"w:out": torch.full((80, 40), 1e30), "w:in": torch.full((40, 90), 1e30)})
+    other = Delta({"w:out": torch.randn(80, 40), "w:in": torch.randn(40, 90)})
+    with pytest.raises(BadFaceFile, match="damaged"):
+        mix_deltas([huge, other], [1, 1])

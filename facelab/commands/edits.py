@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption, open_studio, read_faces
+from facelab.commands.console import JsonOption
 from facelab.commands.results import (
+    FRAME_SIZE,
     FpsOption,
     FramesOption,
+    Job,
     MarkOption,
     OutOption,
     Output,
     RawOption,
     SizeOption,
-    report,
-    write_result,
 )
 from facelab.errors import BadSetting
-
-if TYPE_CHECKING:
-    from facelab.face import Face
 
 
 class Method(str, Enum):
@@ -90,7 +85,7 @@ def edit(
     from facelab.edits.crossover import parse_rows
     from facelab.face import Recipe
 
-    job = _Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
+    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
     strengths = dict(_assignment(text, "--set smile=2") for text in settings)
     held = None if keep is None else [name for name in keep if name != "none"]
     rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
@@ -122,10 +117,9 @@ def morph(
     as_json: JsonOption = False,
 ) -> None:
     """Go from one face to another: a film, or one face in between."""
-    from facelab.commands.results import FRAME_SIZE
     from facelab.media import save_animation
 
-    job = _Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
     options = {"path": path and path.value, "space": space.value}
     between = job.studio.morph(*job.faces, t, **options)
     moving = {"frames": frames, "size": size or FRAME_SIZE, "easing": easing.value, "there_and_back": there_and_back}
@@ -135,7 +129,7 @@ def morph(
         if out.suffix != ".png":
             raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
         save_animation(film, out, **job.said([step]), mark=mark)
-        report(job.output, as_json, job.started, model=job.studio.card.name, frames=frames)
+        job.report([step], frames=frames)
     else:
         job.finish(between, [step], frames=film)
 
@@ -156,7 +150,7 @@ def crossover(
     """Give a face the style of another: some layers from there, the others stay."""
     from facelab.edits.crossover import parse_rows
 
-    job = _Job(Output(out, size, frames, fps, raw, mark), [content, style], as_json)
+    job = Job(Output(out, size, frames, fps, raw, mark), [content, style], as_json)
     rows = parse_rows(layers or "half", job.studio.generator.num_layers)
     result = job.studio.crossover(*job.faces, rows=rows, strength=strength)
     job.finish(result, [{"op": "crossover", "strength": strength}], rows=[rows.start, rows.stop])
@@ -184,7 +178,7 @@ def express(
     """Give a face the expression by which two faces of somebody differ."""
     from facelab.edits.expression import THRESHOLD
 
-    job = _Job(Output(out, size, frames, fps, raw, mark), [target, neutral, expressive], as_json)
+    job = Job(Output(out, size, frames, fps, raw, mark), [target, neutral, expressive], as_json)
     threshold = THRESHOLD if threshold is None else threshold
     result = job.studio.express(*job.faces, strength=strength, threshold=threshold, normalise=normalise)
     job.finish(result, [{"op": "express", "strength": strength}], threshold=threshold, normalise=normalise)
@@ -203,7 +197,7 @@ def average(
     as_json: JsonOption = False,
 ) -> None:
     """The average of many faces."""
-    job = _Job(Output(out, size, frames, fps, mark=mark), faces, as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark), faces, as_json)
     numbers = None if weights is None else [_number(text, "--weights") for text in weights.split(",")]
     job.finish(job.studio.average(job.faces, numbers), [{"op": "average"}], count=len(faces))
 
@@ -219,7 +213,7 @@ def combine(
     as_json: JsonOption = False,
 ) -> None:
     """One face that has something of two."""
-    job = _Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
     job.finish(job.studio.combine(*job.faces), [{"op": "combine"}])
 
 
@@ -238,40 +232,12 @@ def mix(
 
     weights = parse(expression)
     named = dict(_assignment(text, "A=a.npz") for text in faces)
-    job = _Job(Output(out, size, frames, fps, mark=mark), [Path(path) for path in named.values()], as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark), [Path(path) for path in named.values()], as_json)
     result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)))
     job.finish(result, [{"op": "mix"}], weights=weights)
 
 
 COMMANDS = (edit, morph, crossover, express, average, combine, mix)
-
-
-class _Job:
-    """One command under way: its faces, the studio of their model, and how its result is written."""
-
-    def __init__(self, output: Output, paths: Sequence[Path], as_json: bool) -> None:
-        self.started = time.perf_counter()
-        self.output, self.as_json = output, as_json
-        output.check()
-        self.faces: list[Face] = read_faces(paths)
-        self.studio = open_studio(self.faces[0].latent.model)
-
-    def said(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What the file's metadata says: how the first face was made and what was done to it; nobody's name."""
-        from facelab.history import describe_step
-
-        return {
-            "model": self.studio.card.name,
-            "operations": [*self.faces[0].operations, *map(describe_step, steps)],
-            "from_photo": any(face.crop is not None for face in self.faces),
-        }
-
-    def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, frames: Any = None, **figures: Any) -> None:
-        """Write the result and print what was done."""
-        said = self.said(steps)
-        write_result(self.studio, self.output, self.faces[0], result, said, frames=frames)
-        figures = {"model": said["model"], "operations": said["operations"], **figures}
-        report(self.output, self.as_json, self.started, **figures)
 
 
 def _assignment(text: str, example: str) -> tuple[str, str]:

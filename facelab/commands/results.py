@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import answer, make_folder
+from facelab.commands.console import answer, make_folder, open_studio, read_faces
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -50,6 +50,42 @@ class Output:
         if self.path.suffix not in (".npz", ".png", *ANIMATIONS):
             raise BadSetting(f"--out must end in .npz, .png, .gif, .mp4 or .webp; it is {self.path.name!r}.")
         make_folder(self.path.parent)
+
+
+class Job:
+    """One command under way: its faces, the studio of their model, and how its result is written."""
+
+    def __init__(self, output: Output, paths: Sequence[Path], as_json: bool) -> None:
+        self.started = time.perf_counter()
+        self.output, self.as_json = output, as_json
+        output.check()
+        self.faces: list[Face] = read_faces(paths)
+        self.studio = open_studio(self.faces[0].latent.model)
+
+    def said(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the file's metadata says: how the first face was made and what was done to it; nobody's name."""
+        from facelab.history import describe_step
+
+        return {
+            "model": self.studio.card.name,
+            "operations": [*self.faces[0].operations, *map(describe_step, steps)],
+            "from_photo": any(face.crop is not None for face in self.faces),
+        }
+
+    def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, frames: Any = None, **figures: Any) -> None:
+        """Write the result and print what was done."""
+        write_result(self.studio, self.output, self.faces[0], result, self.said(steps), frames=frames)
+        self.report(steps, **figures)
+
+    def report(self, steps: Sequence[Mapping[str, Any]], **figures: Any) -> None:
+        """Print what was done."""
+        output, said = self.output, self.said(steps)
+        answered = {"model": said["model"], "operations": said["operations"], **figures}
+        answered["seconds"] = round(time.perf_counter() - self.started, 2)
+        answered |= {"bytes": output.path.stat().st_size, "files": [str(output.path)]}
+        if output.path.suffix in ANIMATIONS:
+            answered |= {"frames": output.frames, "fps": output.fps}
+        answer(answered, self.as_json, str(output.path))
 
 
 def write_result(
@@ -96,13 +132,3 @@ def way(studio: Studio, start: Face, result: Face, output: Output) -> Iterator[n
         return
     for t in positions(output.frames):
         yield studio.picture(start, studio.morph(start, result, t), size=size)
-
-
-def report(output: Output, as_json: bool, started: float, **figures: Any) -> None:
-    """Print what was done."""
-    size = output.path.stat().st_size
-    seconds = round(time.perf_counter() - started, 2)
-    figures |= {"seconds": seconds, "bytes": size, "files": [str(output.path)]}
-    if output.path.suffix in ANIMATIONS:
-        figures |= {"frames": output.frames, "fps": output.fps}
-    answer(figures, as_json, str(output.path))

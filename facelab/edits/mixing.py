@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from facelab.errors import BadFaceFile
 from facelab.face import Delta
 
 MAX_RANK = 64  # above, a sum is recompressed
@@ -100,6 +101,9 @@ def _recompressed(outer: Tensor, inner: Tensor, *, rank: int) -> tuple[Tensor, T
     """The nearest product of `rank` (Eckart and Young 1936), by QR of both factors and SVD of the small middle."""
     left, upper = torch.linalg.qr(outer)
     right, lower = torch.linalg.qr(inner.T)
-    u, s, vh = torch.linalg.svd(upper @ lower.T, full_matrices=False)
+    try:
+        u, s, vh = torch.linalg.svd(upper @ lower.T, full_matrices=False)
+    except torch.linalg.LinAlgError as cause:  # numbers that no refinement makes, from a file
+        raise BadFaceFile("The refinement of one of these faces is damaged. Embed its photo again.") from cause
     root = s[:rank].sqrt()
     return (left @ u[:, :rank]) * root, root[:, None] * (vh[:rank] @ right.T)
