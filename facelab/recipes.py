@@ -50,7 +50,7 @@ def replay(studio: Studio, face: Face, recipe: Recipe, others: Others) -> Face:
             )
         try:
             face = operation(studio, face, step, others)
-        except (KeyError, TypeError, ValueError) as cause:
+        except (KeyError, IndexError, TypeError, ValueError) as cause:
             if isinstance(cause, BadSetting):
                 raise
             raise BadSetting(
@@ -90,6 +90,11 @@ def _mix(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) ->
     return studio.mix(str(step["expression"]), {**others, str(step["face"]): face})
 
 
+def _neighbour(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
+    options = {"radius": float(step["radius"]), "seed": int(step["seed"])}
+    return studio.neighbours(face, int(step["count"]), **options)[int(step["number"])]
+
+
 OPERATIONS: dict[str, Callable[[Any, Face, Mapping[str, Any], Others], Face]] = {
     "attribute": _attribute,
     "morph": _morph,
@@ -98,6 +103,7 @@ OPERATIONS: dict[str, Callable[[Any, Face, Mapping[str, Any], Others], Face]] = 
     "average": _average,
     "combine": _combine,
     "mix": _mix,
+    "neighbour": _neighbour,
 }
 
 

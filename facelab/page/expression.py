@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from facelab.clips import read_clip
 from facelab.edits.expression import THRESHOLD
 from facelab.history import Result
-from facelab.page.backstage import Backstage, friendly
-from facelab.page.film import build_film
+from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.film import Progress, build_film
 from facelab.page.library import Library
-from facelab.page.parts import event
+from facelab.page.parts import event as event_of
+from facelab.page.parts import part
 from facelab.page.picker import all_picked, picked, picker
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
@@ -23,6 +26,7 @@ MISSING = (
     "Choose a neutral and an expressive picture of one person. Attributes makes them: move Smile, then keep the result "
     "as a new face."
 )
+PHASES = {"follow": ("Following the face", 0.2), "embed": ("Embedding", 0.4), "encode": ("Encoding the frames", 0.6)}
 FILM_FRAMES, FILM_FPS, FILM_SIDE, BATCH = 48, 24, 256, 12
 
 
@@ -47,6 +51,8 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             with gr.Row(elem_classes="fl-actions"):
                 make = gr.Button("Make a film", variant="primary", size="lg")
             film = build_film(backstage, "expression")
+            with gr.Accordion("From a video clip", open=False):
+                clip = part("clip", {})
             with gr.Accordion("Advanced", open=False):
                 threshold = gr.Slider(
                     0,
@@ -114,7 +120,36 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
         for update in updates:
             yield {film.view: update}
 
+    @friendly
+    def on_clip(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        session = backstage.visitor(request)
+        face = picked(session, values[target], "Target")
+        filmed = read_clip(take_upload(event.path))
+        yield {clip: {"name": PurePath(str(event.name)).name[:40]}}
+        options = {"strength": float(values[strength]), "threshold": float(values[threshold]), "size": FILM_SIDE}
+
+        def frames() -> Iterator[np.ndarray | Progress]:
+            for step in studio.follow_clip(face.face, filmed, **options):
+                if step.frame is not None:
+                    yield step.frame
+                else:
+                    words, share = PHASES.get(step.phase, ("Looking", 0.1))
+                    yield Progress(f"{words} · {step.done}" + (f" of {step.total}" if step.total else ""), share)
+
+        updates = film.make(
+            session,
+            frames,
+            total=None,
+            fps=filmed.fps,
+            name=f"{face.name} follows",
+            operations=[*face.history.operations, f"express {values[strength]:g} from a clip"],
+            from_photo=True,
+        )
+        for update in updates:
+            yield {film.view: update}
+
     inputs = {target, neutral, expressive, strength, threshold, normalise}
-    picks = [event(each, "pick") for each in (target, neutral, expressive)]
+    picks = [event_of(each, "pick") for each in (target, neutral, expressive)]
     viewer.follow([*picks, normalise.input, strength.input, threshold.input], inputs, result, hint=MISSING)
+    clip.clip(on_clip, {target, strength, threshold}, [clip, film.view], **QUIET)
     make.click(on_make, inputs, [film.view], **QUIET)

@@ -38,6 +38,14 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a film is before its first frame: in words, and as a part of the whole, 0 to 1."""
+
+    text: str
+    fraction: float
+
+
+@dataclass(frozen=True)
 class Film:
     """A tab's film, drawn by parts/film.js."""
 
@@ -48,9 +56,9 @@ class Film:
     def make(
         self,
         session: Session,
-        frames: Callable[[], Iterator[np.ndarray]],
+        frames: Callable[[], Iterator[np.ndarray | Progress]],
         *,
-        total: int,
+        total: int | None,
         fps: float,
         name: str,
         operations: list[str],
@@ -59,21 +67,30 @@ class Film:
     ) -> Iterator[dict[str, Any]]:
         """Make the frames on the device, one slice each, and tell how far it is: updates of the view.
 
-        strip: show the frames side by side instead of a film.
+        total: how many frames there will be, None where nobody knows. strip: show the frames side by side instead of a
+        film.
         """
         stopping, made, told = session.begin_job(self.tab), [], time.monotonic()
         yield self._running("Waiting for the device …", 0)
         with closing(self.backstage.worker.iterate(frames)) as steps:
-            for frame in steps:
-                made.append(frame)
+            for item in steps:
+                before = isinstance(item, Progress)
+                if not before:
+                    made.append(item)
                 if stopping.is_set():
                     break
                 if time.monotonic() - told > TOLD_SECONDS:
                     told = time.monotonic()
-                    yield self._running(f"Frame {len(made)} of {total}", 0.9 * len(made) / max(total, 1))
-        if stopping.is_set():
-            yield {"state": "done", "text": f"Stopped at frame {len(made)} of {total}.", "kinds": []}
+                    done = len(made) / max(total or 1, len(made), 1)
+                    yield (
+                        self._running(item.text, item.fraction)
+                        if before
+                        else self._running(f"Frame {len(made)}" + (f" of {total}" if total else ""), 0.9 * done)
+                    )
+        if stopping.is_set() or not made:
+            yield {"state": "done", "text": f"Stopped at frame {len(made)}.", "kinds": []}
             return
+        total = len(made)
         yield self._running("Putting the frames together …", 0.95)
         said = Provenance(self.backstage.studio.card.name, operations, from_photo)
         clip = Clip(made, fps, name, said, total if strip else 10)

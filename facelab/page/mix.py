@@ -26,6 +26,7 @@ WAYS = {
     "random": ("Random", "Draw faces", "New faces, drawn from the generator."),
 }
 COLUMNS = 9
+NEIGHBOURS = 63  # as many as ISTRC shows
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -124,7 +125,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         if name == "neighbours":
             centre_face = picked(session, values[centre], "Face")
             title = f"Neighbours of {centre_face.name}"
-            faces = studio.neighbours(centre_face.face, 63, radius=float(values[radius]), seed=seeded)
+            faces = studio.neighbours(centre_face.face, NEIGHBOURS, radius=float(values[radius]), seed=seeded)
             source = centre_face.history
         else:
             options = {"seed": seeded, "truncation": float(values[truncation])}
@@ -139,7 +140,13 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             if source is None:
                 name = f"Random face {seeded}.{index + 1}"
                 return Result(name, f"Random face {index + 1} of seed {seeded}", faces[index])
-            step = {"op": "neighbour", "number": index, "radius": float(values[radius]), "seed": seeded}
+            step = {
+                "op": "neighbour",
+                "count": NEIGHBOURS,
+                "number": index,
+                "radius": float(values[radius]),
+                "seed": seeded,
+            }
             return Result(f"{centre_face.name} {index + 1}", f"Neighbour {index + 1}", faces[index], source, step)
 
         labels = [f"Take {title.lower().rstrip('s')} {number + 1}" for number in range(len(drawing))]

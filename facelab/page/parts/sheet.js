@@ -9,7 +9,7 @@ const keepIt = button("Save all as one picture (PNG)", { class: "fl-icon-button"
 const grid = el("div", { class: "fl-sheet-grid" });
 root.append(el("div", { class: "fl-sheet-head" }, title, text, stop, keepIt), el("div", { class: "fl-sheet-scroll" }, grid));
 
-let parcel = null;
+let parcel = null, drawing = false;
 const draw = () => {
   const value = props.value || {}, cells = value.cells || [];
   root.hidden = !cells.length && !value.running;
@@ -28,9 +28,12 @@ const draw = () => {
     nodes.push(button(cell.label, { class: "fl-sheet-cell", "aria-pressed": String(index === value.chosen), onclick: () => pick(index) }, el("img", { src: cell.picture, alt: "" })));
   });
   grid.replaceChildren(...nodes);
+  if (drawing && !value.running) root.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  drawing = Boolean(value.running);
 };
 const pick = (index) => {
   grid.querySelectorAll(".fl-sheet-cell").forEach((cell, number) => cell.setAttribute("aria-pressed", String(number === index)));
+  root.closest("[role=tabpanel]")?.querySelector(".fl-view-frame")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
   trigger("choose", { index });
 };
 
