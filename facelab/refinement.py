@@ -38,14 +38,14 @@ def delta_shapes(generator: Generator, *, rank: int) -> dict[str, tuple[int, ...
 
 
 def fitting_rank(generator: Generator, *, limit: int = MAX_BYTES) -> int:
-    """The largest rank whose delta takes at most `limit` bytes in float16. Raises BadSetting when not even 1 does."""
+    """The largest rank, at most 64, whose delta takes `limit` bytes in float16. Raises BadSetting where none does."""
     sizes = [_nbytes(delta_shapes(generator, rank=rank)) for rank in (0, 1)]
     rank = (limit - sizes[0]) // max(sizes[1] - sizes[0], 1)
     if rank < 1:
         raise BadSetting(
             f"{generator.name} is too large to refine a face within {limit:,} bytes. Embed without refining."
         )
-    return rank
+    return min(rank, MAX_RANK)
 
 
 def check_delta(generator: Generator, delta: Delta) -> None:

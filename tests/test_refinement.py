@@ -68,6 +68,13 @@ def test_the_rank_is_lowered_until_a_delta_fits(resolution):
     assert nbytes(rank) <= MAX_BYTES < nbytes(rank + 1)
 
 
+def test_a_small_model_makes_no_rank_that_a_file_may_not_have(generator):
+    rank = fitting_rank(generator)
+    assert rank == 64
+    shapes = delta_shapes(generator, rank=rank)
+    check_delta(generator, as_delta(start_values(shapes, seed=1), shapes))
+
+
 def test_a_model_too_large_for_any_rank_says_so(generator):
     with pytest.raises(BadSetting, match="without refining"):
         fitting_rank(generator, limit=100)

@@ -48,7 +48,8 @@ def group_factors(factors: Sequence[tuple[Tensor, Tensor] | None]) -> list[Group
         else:
             inner = factors[places[0]][1]
             outer = torch.stack([factors[place][0] for place in places])
-            groups.append(Group(places, outer, inner.reshape(len(inner), -1, 3, 3)))
+            inner = inner.reshape(len(inner), -1, 3, 3).to(memory_format=torch.channels_last)
+            groups.append(Group(places, outer, inner))
     return groups
 
 
@@ -60,14 +61,17 @@ def demodulation(weight: Tensor, energy: Tensor, group: Group, styles: Tensor) -
     plain = styles.square() @ energy
     if group.outer is None:
         return plain
-    count, rank = len(styles), len(group.inner)
-    inner = group.inner.flatten(2)  # [r, I, 9]
-    scaled = inner * styles.reshape(count, 1, -1, 1)  # [n, r, I, 9]
-    twice = (scaled * styles.reshape(count, 1, -1, 1)).reshape(count * rank, -1)
-    cross = (weight.flatten(1) @ twice.t()).reshape(-1, count, rank).transpose(0, 1)  # [n, O, r]
+    scaled = _rows(group.inner) * styles[:, None, None]  # [n, r, 9, I]
+    twice = scaled * styles[:, None, None]
+    cross = torch.einsum("oe,nre->nor", _rows(weight).flatten(1), twice.flatten(2))
     scaled = scaled.flatten(2)
     gram = scaled @ scaled.transpose(1, 2)  # [n, r, r]
     return plain + ((2 * cross + group.outer @ gram) * group.outer).sum(dim=2)
+
+
+def _rows(weight: Tensor) -> Tensor:
+    """[O, I, 3, 3] as [O, 9, I], as it lies in memory where channels come last."""
+    return weight.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def tuned_conv2d(
