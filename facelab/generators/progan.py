@@ -17,7 +17,8 @@ from facelab.generators.single_latent import SMALLEST, SingleLatentGenerator
 
 def pixel_norm(x: Tensor) -> Tensor:
     """Scale the channels of every pixel to a mean square of 1 (section 4.2): [N, C, ...]."""
-    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+    strength = (x.square().mean(dim=1, keepdim=True, dtype=torch.float32) + 1e-8).rsqrt()
+    return x * strength.to(x.dtype)
 
 
 class ProGAN(SingleLatentGenerator):

@@ -31,10 +31,10 @@ ResumeOption = Annotated[
 ]
 
 
-def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings: dict[str, Any]) -> Path:
-    """Train a family into the folder `out`; returns the checkpoint's path."""
+def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings: dict[str, Any]) -> Path | None:
+    """Train a family into the folder `out`; returns the checkpoint's path, if this process wrote it."""
     from facelab.allocator import keep_freed_memory
-    from facelab.training.distributed import first_alone, joined
+    from facelab.training.distributed import first_alone, joined, rank
     from facelab.training.run import Run, train
 
     keep_freed_memory()
@@ -46,7 +46,7 @@ def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings:
         seconds = run.resume(trainer) if resume else 0.0
         with _progress(trainer) as show:
             train(trainer, batches, run, seconds=seconds, report=show)
-    return run.checkpoint
+        return run.checkpoint if rank() == 0 else None
 
 
 def _add_command(name: str, family: Family) -> None:
@@ -60,7 +60,9 @@ def _add_command(name: str, family: Family) -> None:
             from facelab.training.run import Run
 
             given = _as_before(context, given, Run(out))
-        print(run_family(family, data=data, out=out, resume=resume, settings=given))
+        checkpoint = run_family(family, data=data, out=out, resume=resume, settings=given)
+        if checkpoint is not None:
+            print(checkpoint)
 
     hints = get_type_hints(family.settings)
     options = {field.name: _option(field, hints[field.name]) for field in known}
@@ -105,7 +107,7 @@ def _progress(trainer: Trainer) -> Iterator[Callable[[Trainer, dict[str, float]]
     with tqdm(file=sys.stderr, unit="img", dynamic_ncols=True, disable=rank() > 0, **bounds) as bar:
 
         def show(trainer: Trainer, numbers: dict[str, float]) -> None:
-            bar.set_postfix({name: f"{numbers[name]:.2f}" for name in trainer.columns[:3]}, refresh=False)
+            bar.set_postfix({name: f"{numbers[name]:.3g}" for name in trainer.columns[:3]}, refresh=False)
             bar.update(trainer.images - bar.n)
 
         yield show
