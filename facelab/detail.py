@@ -29,10 +29,11 @@ _STIFFNESS = 2e-3  # of the thin plate: landmarks are whole pixels of an enlarge
 _MAX_MOVE = 0.15  # in sides of the crop
 _STILL, _MOVED = 0.008, 0.03  # mean visible change, of the range, below which nothing has moved and above which it has
 _AROUND = (0.04, 0.12)  # the same around the face, where small changes are none that anybody has asked for
-_OLD, _NEW = 0.07, 0.2  # new structure, of the range, from which the photo's detail fades and where it is gone
+_OLD, _NEW = 0.08, 0.24  # new structure, of the range, from which the photo's detail fades and where it is gone
 _BROAD = 0.03  # sigma in sides: coarser differences are colours, finer ones structure
 _FOREHEAD = 0.45  # how far above the brows the forehead goes, of the way from chin to brows
-_FEATHER = 0.03  # sigma in sides of the mask's edge
+_GROWN = 1.06  # the face's outline, so that the feathered mask still holds the jaw
+_FEATHER = 0.06  # sigma in sides of the mask's edge
 _HEAD, _BORDER = (0.7, 0.9), (0.85, 0.97)  # where hair's change, and all change, fade; the crop's border is at 1
 _MATCHING = 0.06  # sigma in sides of the zone along the mask's edge in which colours are matched
 
@@ -76,19 +77,19 @@ def find_change(crop: np.ndarray, embedded: Look, edited: Look, *, whole: bool =
     small = as_tensor(np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BOX)))
     moved_old, moved_broad = fetched(torch.cat([old, blurred(small - old, broad)]), move).split(3)
     difference = new - moved_old
-    structure = (difference - blurred(difference, broad)).square().mean(dim=0, keepdim=True)
-    faded = _ramp(blurred(structure, 0.01 * side).sqrt(), _OLD, _NEW) * mask
-    difference = (difference - at_edge(difference, mask)) * mask
-    return Change(difference + faded * (moved_old + moved_broad), faded, move, mask)
+    colours = blurred(difference, broad)
+    structure = difference - colours
+    faded = _ramp(blurred(structure.square().mean(dim=0, keepdim=True), 0.01 * side).sqrt(), _OLD, _NEW) * mask
+    # Squared, for half of two structures at once, the old one and the new one, is more to see than either.
+    added = (colours - at_edge(colours, mask)) * mask + structure * mask.square()
+    return Change(added + faded * (moved_old + moved_broad), faded, move, mask)
 
 
 def weakened(change: Change, share: float) -> Change:
     """A change made by a `share` of 0 to 1 only."""
-    return (
-        change
-        if share >= 1
-        else Change(*(share * part for part in (change.added, change.faded, change.move, change.mask)))
-    )
+    if share >= 1:
+        return change
+    return Change(*(share * part for part in (change.added, change.faded, change.move, change.mask)))
 
 
 def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool) -> Tensor:
@@ -102,7 +103,9 @@ def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool
     for points in (before, after):
         brows, chin = points[17:27], points[8]
         forehead = brows + _FOREHEAD * (brows.mean(axis=0) - chin)
-        outline = np.concatenate([points[:17], forehead[::-1]]) * side
+        outline = np.concatenate([points[:17], forehead[::-1]])
+        middle = outline.mean(axis=0)
+        outline = (middle + _GROWN * (outline - middle)) * side
         ImageDraw.Draw(face).polygon([tuple(point) for point in outline], fill=255)
     inside = torch.from_numpy(np.array(face)).float()[None] / 255
     offsets = (torch.arange(side) + 0.5) / side * 2 - 1

@@ -148,12 +148,12 @@ def test_new_things_are_painted_over_the_photos_detail():
     crop[:, ::8] = 200
     base = np.asarray(Image.fromarray(crop).resize((R, R), Image.Resampling.BOX))
     bar = base.copy()
-    bar[50:58, 30:98] = 20
+    bar[66:74, 30:98] = 20
     change = find_change(crop, Look(base, LANDMARKS), Look(bar, LANDMARKS))
     result = paste(crop, [(QUAD_OF_CROP, change)])
-    middle = result[50 * 4 + 8 : 58 * 4 - 8, 160:350].astype(int)
+    middle = result[66 * 4 + 8 : 74 * 4 - 8, 200:312].astype(int)
     assert abs(middle.mean() - 20) < 25 and middle.std(axis=1).max() < 12
-    assert np.array_equal(result[400:, 160:350], crop[400:, 160:350])
+    assert np.array_equal(result[440:, 200:312], crop[440:, 200:312])
 
 
 @pytest.fixture(scope="module")
