@@ -12,6 +12,7 @@ from torch import Tensor
 from facelab.edits.attributes import Direction, move
 from facelab.evaluation.geometry import measure, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
+from facelab.face import Delta
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
 from facelab.training.direction_list import WANTED, Wanted
@@ -57,19 +58,25 @@ def reach(
     reader: FaceReader,
     latents: Tensor,
     *,
+    deltas: Sequence[Delta | None] | None = None,
+    any_rows: bool = True,
     method: str = "mean",
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
     """The directions with the rows and the strength that change most faces at the least cost of likeness.
 
-    latents: w+ [N, L, D] of portraits that no evaluation looks at.
+    latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. any_rows: try
+    ranges of rows as well, or only how far to go on those that each direction has.
     """
 
-    def draw(values: Tensor) -> Tensor:
-        parts = [generator.synthesize(part, dtype=fast_dtype(part.device)).clamp(-1, 1) for part in values.split(16)]
-        return torch.cat(parts)
+    def draw(values: Tensor, whose: Tensor) -> Tensor:
+        pictures = []
+        for places in torch.arange(len(values)).split(16):
+            chosen = None if deltas is None else [deltas[index] for index in whose[places]]
+            pictures.append(generator.synthesize(values[places], chosen, dtype=fast_dtype(values.device)).clamp(-1, 1))
+        return torch.cat(pictures)
 
-    before = see(reader, draw(latents))
+    before = see(reader, draw(latents, torch.arange(len(latents))))
     limits = {
         wanted.id: 0.0
         if wanted.seen.removeprefix("-") in ATTRIBUTES
@@ -78,7 +85,7 @@ def reach(
     }
     by_id = {direction.id: direction for direction in directions}
     return [
-        _reach(direction, by_id, latents, before, limits[direction.id], draw, reader, method, progress)
+        _reach(direction, by_id, latents, before, limits[direction.id], draw, reader, any_rows, method, progress)
         for direction in directions
     ]
 
@@ -89,8 +96,9 @@ def _reach(
     latents: Tensor,
     before: Sight,
     limit: float,
-    draw: Callable[[Tensor], Tensor],
+    draw: Callable[[Tensor, Tensor], Tensor],
     reader: FaceReader,
+    any_rows: bool,
     method: str,
     progress: Callable[[str, tuple[int, int], float], None],
 ) -> Direction:
@@ -98,11 +106,11 @@ def _reach(
     held = [by_id[name] for name in direction.held]
     lacking = torch.from_numpy(np.flatnonzero(before.scores[direction.id] <= limit))[:16]
     best, best_value = direction, -np.inf
-    for rows in row_choices(latents.shape[1]):
+    for rows in row_choices(latents.shape[1]) if any_rows else [direction.rows]:
         for strength in STRENGTHS:
             tried = replace(direction, rows=rows, strength=strength)
             moved = torch.stack([move(latents[index], tried, strength, method=method, held=held) for index in lacking])
-            after = see(reader, draw(moved), [wanted])
+            after = see(reader, draw(moved, lacking), [wanted])
             changed = float((after.scores[direction.id] > limit).mean())
             apart = float((after.vectors - before.vectors[lacking]).norm(dim=1).mean())
             value = min(changed, ENOUGH) - LIKENESS_WEIGHT * max(apart - 0.2, 0)

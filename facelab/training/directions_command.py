@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-REACH_FACES = 64  # on so many portraits rows and strengths are tried
+ENCODED = 64  # on so many encoded portraits the rows are tried
+REFINED = 24  # and on so many embedded and refined ones, which are harder to change, the strengths
 
 
 def find(
@@ -24,7 +25,9 @@ def find(
 
     from facelab.checkpoints.directions import write_directions
     from facelab.checkpoints.weights import load_model
+    from facelab.embedding_settings import PRESETS
     from facelab.encoder import load_encoder
+    from facelab.evaluation.embedding import embed_portraits
     from facelab.evaluation.portraits import describe_split
     from facelab.identity import load_reader
     from facelab.training.data import Pictures, open_pictures
@@ -43,11 +46,25 @@ def find(
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(load_encoder(generator), pictures, progress=bar.update)
     directions = find_directions(latents, score_portraits(pictures, labels, seen))
-    tried = torch.from_numpy(
-        np.random.default_rng(0).choice(len(latents), min(REACH_FACES, len(latents)), replace=False)
-    )
-    with _bar("reach", len(WANTED), "direction") as bar:
-        directions = reach(directions, generator, load_reader(), latents[tried], progress=lambda *_: bar.update())
+    tried = np.random.default_rng(0).choice(len(latents), min(ENCODED, len(latents)), replace=False)
+    reader = load_reader()
+    with _bar("rows", len(WANTED), "direction") as bar:
+        directions = reach(directions, generator, reader, latents[tried], progress=lambda *_: bar.update())
+    with _bar("embedding", min(REFINED, len(tried)), "face") as bar:
+        portraits = [np.array(pictures.images[index]) for index in tried[:REFINED]]
+        how = {"model": model, "settings": PRESETS["fast"], "folder": cache / f"refined-{generator.sha256[:8]}"}
+        faces = [one.face for one in embed_portraits(portraits, **how, progress=bar.update)]
+    refined, deltas = torch.stack([face.latent.values for face in faces]), [face.delta for face in faces]
+    with _bar("strengths", len(WANTED), "direction") as bar:
+        directions = reach(
+            directions,
+            generator,
+            reader,
+            refined,
+            deltas=deltas,
+            any_rows=False,
+            progress=lambda *_: bar.update(),
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out)
     print(out)
