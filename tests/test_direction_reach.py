@@ -1,0 +1,74 @@
+"""How far a direction goes and on which rows, on a generator and a reader of which everything is known."""
+
+import torch
+
+from facelab.edits.attributes import Direction
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.identity import Reading
+from facelab.template import TEMPLATE_LANDMARKS
+from facelab.training.direction_list import WANTED
+from facelab.training.direction_reach import STRENGTHS, reach, row_choices
+
+ROWS, DIM = 12, 4
+SMILING = ATTRIBUTES.index("Smiling")
+
+
+class Painter:
+    """Paints the mean of coarse rows' first channel into red, all rows' second channel into green."""
+
+    def synthesize(self, latents, deltas=None, *, dtype=None):
+        pictures = torch.zeros(len(latents), 3, 8, 8)
+        pictures[:, 0] = latents[:, :6, 0].mean(dim=1)[:, None, None] / 10
+        pictures[:, 1] = latents[:, :, 1].mean(dim=1)[:, None, None] / 10
+        return pictures
+
+
+class Eyes:
+    """Sees a smile in red and the person in green."""
+
+    def read(self, pictures):
+        attributes = torch.zeros(len(pictures), len(ATTRIBUTES))
+        attributes[:, SMILING] = pictures[:, 0, 0, 0] * 10
+        vectors = torch.zeros(len(pictures), 128)
+        vectors[:, 0] = pictures[:, 1, 0, 0] * 10
+        landmarks = torch.from_numpy(TEMPLATE_LANDMARKS.copy()).float().expand(len(pictures), -1, -1)
+        return Reading(vectors, landmarks, attributes, torch.zeros(len(pictures), 3))
+
+
+def smile(spoils):
+    vector = torch.tensor([1.0, spoils, 0.0, 0.0])
+    wanted = next(each for each in WANTED if each.id == "smile")
+    return Direction(
+        wanted.id,
+        wanted.title,
+        wanted.low,
+        wanted.high,
+        wanted.group,
+        (0, ROWS),
+        (),
+        1.0,
+        vector,
+        torch.nn.functional.normalize(vector, dim=0),
+    )
+
+
+LATENTS = torch.zeros(8, ROWS, DIM).index_fill(2, torch.tensor([0]), -1.2)
+
+
+def test_a_strength_is_far_enough_and_no_farther():
+    (found,) = reach([smile(0.0)], Painter(), Eyes(), LATENTS)
+    assert found.strength == min(strength for strength in STRENGTHS if strength > 1.2)
+
+
+def test_rows_that_only_cost_likeness_are_left_alone():
+    (found,) = reach([smile(0.6)], Painter(), Eyes(), LATENTS)
+    assert found.rows[1] == 6, "the rows from 6 on change the person and not the smile"
+
+
+def test_rows_stay_where_only_strengths_are_asked_for():
+    (found,) = reach([smile(0.6)], Painter(), Eyes(), LATENTS, any_rows=False, deltas=[None] * 8)
+    assert found.rows == (0, ROWS)
+
+
+def test_small_models_move_all_rows():
+    assert row_choices(8) == [(0, 8)] and (0, 12) in row_choices(12)
