@@ -95,7 +95,7 @@ def test_a_face_that_is_not_there_is_refused(client: Client, portrait: Path):
 
 
 def test_only_the_stateless_endpoints_are_public(client: Client):
-    edits = {"/edit", "/morph", "/crossover", "/express", "/average", "/combine", "/mix"}
+    edits = {"/edit", "/morph", "/crossover", "/express", "/average", "/combine", "/mix", "/paste"}
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/align", "/embed", *edits}
 
 
