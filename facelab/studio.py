@@ -59,8 +59,10 @@ class Studio(AttributeEditing, Editing):
     def warm_up(self) -> None:
         """Load everything from detection to embedding and run it once, so that the first visitor does not wait."""
         picture = np.full((self.card.resolution, self.card.resolution, 3), 127, np.uint8)
-        settings = replace(PRESETS["fast"], steps=2, refine_steps=2)
-        for _ in embed(self.generator, picture, settings, perceptual=self._perceptual(settings.perceptual)):
+        settings = replace(PRESETS["fast"], steps=2, refine_steps=2, start="encoder" if self.has_encoder else "mean")
+        encode = self._encoder.encode if self.has_encoder else None
+        perceptual = self._perceptual(settings.perceptual)
+        for _ in embed(self.generator, picture, settings, perceptual=perceptual, encode=encode):
             pass
         self._finder.find(picture)
         self._recogniser.vector(picture)

@@ -139,3 +139,7 @@ def test_without_vggs_weights_the_error_says_where_they_go(studio, tmp_path, mon
     aligned = as_aligned(studio.sample(1, seed=4)[0][1])
     with pytest.raises(facelab.errors.BadWeights, match=r"vgg16-397923af\.pth"):
         studio.embed(aligned, EmbedSettings(perceptual="vgg16"))
+
+
+def test_everything_that_a_first_visitor_needs_warms_up(studio: Studio) -> None:
+    studio.warm_up()
