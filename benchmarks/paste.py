@@ -4,13 +4,16 @@ PHOTOS is a folder of portraits. The largest face of each is embedded (a FACE.np
 instead), edited and pasted back. Printed for each photo and, as median and worst, for all:
 edge: the mean gradient along the way into the mask, on its feathered edge, over that of the photo (at most 1.1);
 sharp: the variance of the Laplacian inside the mask, over the photo's (at least 0.8);
-ms: the pasting, and kept: whether every pixel outside the quad stayed as it was.
+ms: the pasting, and kept: whether every pixel outside the quad stayed as it was;
+smile: by how much the judge's logit for "Smiling" rises from the photo to the pasted photo, aligned anew, and at the
+end, of those that did not smile, how many do now.
 At the end, the seconds that it takes to paste the first face into its photo enlarged to `--megapixels`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import time
 from dataclasses import replace
@@ -20,10 +23,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.machine import machine
-from facelab.alignment import crop_to_photo
+from facelab.alignment import align, crop_to_photo, quad_from_landmarks
 from facelab.detail import find_change
+from facelab.embedding import as_picture
 from facelab.embedding_settings import PRESETS
-from facelab.errors import FaceLabError
+from facelab.errors import FaceLabError, NoFaceFound
+from facelab.evaluation.judge import ATTRIBUTES, judge, load_judge
 from facelab.face import Face
 from facelab.photo import read_photo
 from facelab.studio import Studio
@@ -60,8 +65,11 @@ def main() -> None:
         return
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     print(f"{'median':<24} {told({key: statistics.median(values) for key, values in columns.items()})}")
-    worst = {"edge": max, "sharp": min, "ms": max, "kept": min}
+    worst = {"edge": max, "sharp": min, "ms": max, "kept": min, "smile": min, "before": min}
     print(f"{'worst':<24} {told({key: worst[key](values) for key, values in columns.items()})}")
+    serious = [row for row in rows if row["before"] <= 0]
+    flipped = sum(row["before"] + row["smile"] > 0 for row in serious)
+    print(f"the judge sees {flipped} of {len(serious)} serious faces smile")
     good = sum(row["edge"] <= 1.1 and row["sharp"] >= 0.8 for row in rows)
     print(f"{good} of {len(rows)} photos within both bars")
     print(f"into {options.megapixels:g} megapixels: {large(studio, *first, options.megapixels):.2f} s")
@@ -97,6 +105,7 @@ def measure(studio: Studio, photo: np.ndarray, face: Face, edited: Face) -> dict
         return float((around - 4 * picture[1:-1, 1:-1])[mask[1:-1, 1:-1] > INSIDE].var())
 
     before, after = (picture.astype(np.float32) @ np.float32([0.299, 0.587, 0.114]) for picture in (photo, pasted))
+    seen = [smiling(studio, picture, face.quad) for picture in (photo, pasted)]
     outside = Image.new("1", photo.shape[1::-1], 1)
     ImageDraw.Draw(outside).polygon([tuple(corner) for corner in face.quad], fill=0, outline=0)
     outside = np.array(outside)
@@ -105,7 +114,21 @@ def measure(studio: Studio, photo: np.ndarray, face: Face, edited: Face) -> dict
         "sharp": laplacian(after) / laplacian(before),
         "ms": took * 1000,
         "kept": float(np.array_equal(photo[outside], pasted[outside])),
+        "smile": seen[1] - seen[0],
+        "before": seen[0],
     }
+
+
+def smiling(studio: Studio, photo: np.ndarray, quad: np.ndarray) -> float:
+    """The judge's logit for "Smiling" of the face in a photo: aligned by what a detector finds near the quad, or, where
+    none does, by the quad.
+    """
+    with contextlib.suppress(NoFaceFound):
+        found = min(studio.find_faces(photo), key=lambda face: np.hypot(*(face.landmarks.mean(0) - quad.mean(0))))
+        if np.hypot(*(found.landmarks.mean(axis=0) - quad.mean(axis=0))) < 0.25 * np.hypot(*(quad[3] - quad[0])):
+            quad = quad_from_landmarks(found.landmarks)
+    image = align(photo, quad, resolution=studio.card.resolution).image
+    return float(judge(load_judge(), as_picture(image, studio.generator))[0, ATTRIBUTES.index("Smiling")])
 
 
 def in_photo(mask: np.ndarray, quad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -132,7 +155,8 @@ def large(studio: Studio, photo: np.ndarray, face: Face, edited: Face, megapixel
 
 def told(row: dict[str, float]) -> str:
     """One line of figures."""
-    return f"edge {row['edge']:.3f}  sharp {row['sharp']:.3f}  {row['ms']:6.0f} ms  kept {row['kept']:.0f}"
+    seen = f"edge {row['edge']:.3f}  sharp {row['sharp']:.3f}  {row['ms']:6.0f} ms"
+    return f"{seen}  kept {row['kept']:.0f}  smile {row['smile']:+.1f}"
 
 
 if __name__ == "__main__":
