@@ -105,6 +105,19 @@ def test_attributes_live_with_history_presets_and_a_file(visit, portrait: Path, 
     expect(page.get_by_role("tab", name="Own")).to_have_count(1)
 
 
+def test_a_walk_is_drawn_as_a_strip(visit, tmp_path: Path):
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Attributes")
+    picture(page, "attributes")
+    page.get_by_role("button", name="Walk").click()
+    page.get_by_role("button", name="Draw the walk").click()
+    film = page.locator("#fl-film-attributes")
+    expect(film.locator("img")).to_be_visible()
+    check_film(download(page, film.get_by_role("button", name="GIF"), tmp_path), frames=11)
+    assert Image.open(download(page, film.get_by_role("button", name="PNG strip"), tmp_path)).size[0] >= 11 * 256
+
+
 def test_the_main_picture_is_compared_held_and_toggled(visit, portrait: Path):
     page = visit()
     add_examples(page)

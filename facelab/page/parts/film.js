@@ -10,7 +10,8 @@ const text = el("span", { class: "fl-progress-text", role: "status" });
 const stop = button("Stop", { class: "fl-mini", onclick: () => trigger("stop", {}) }, "Stop");
 const progress = el("div", { class: "fl-progress" }, track, el("div", { class: "fl-progress-line" }, text, stop));
 const saves = el("div", { class: "fl-row fl-film-saves", role: "group", "aria-label": "Save the film" });
-root.append(progress, picture, saves);
+const box = el("div", { class: "fl-film-box" }, picture);  // a strip scrolls sideways, also by keyboard
+root.append(progress, box, saves);
 
 let parcel = null;
 const draw = () => {
@@ -24,7 +25,8 @@ const draw = () => {
   text.textContent = value.text || "";
   picture.hidden = state !== "done" || !value.picture;
   if (value.picture && picture.src !== value.picture) picture.src = value.picture;
-  picture.classList.toggle("wide", Boolean(value.wide));
+  box.classList.toggle("wide", Boolean(value.wide));
+  if (value.wide) { box.tabIndex = 0; box.setAttribute("role", "region"); box.setAttribute("aria-label", "Frames"); }
   saves.replaceChildren(...(state === "done" ? value.kinds || [] : []).map(([kind, words]) =>
     el("button", { type: "button", class: "fl-button small", onclick: () => trigger("save", { kind }) }, icon("save"), words)));
 };
