@@ -11,7 +11,8 @@ from visitor import PHONE, absent, upload, use_example, wait_for_state, wait_for
 
 CUT_OFF = """() => [...document.querySelectorAll("#fl-main *")]
   .filter((each) => each.getClientRects().length && !each.closest(".fl-hidden, .visually-hidden"))
-  .filter((each) => !each.closest("[role=tablist], .fl-faces, .fl-film-box, .fl-sheet-scroll, .fl-view-steps"))  // these scroll
+  .filter((each) => !each.closest("[role=tablist], .fl-faces, .fl-view-steps"))  // these scroll
+  .filter((each) => !each.closest(".fl-film-box, .fl-sheet-scroll"))
   .filter((each) => getComputedStyle(each).position !== "absolute")
   .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
   .map((each) => each.className || each.tagName)"""
