@@ -49,7 +49,7 @@ def look(network: Judge, pictures: Sequence[np.ndarray]) -> Look:
         if name in ATTRIBUTES:
             scores[wanted.id] = sign * logits[:, ATTRIBUTES.index(name)]
         else:
-            scores[wanted.id] = skin_tone(stack, seen.landmarks) if name == "skin" else shapes[name]
+            scores[wanted.id] = skin_tone(stack, seen.landmarks) if name == "skin" else sign * shapes[name]
     estimated = estimate_gender_and_age(pictures, seen.landmarks)
     if estimated is not None:
         scores["gender"], scores["age"] = estimated

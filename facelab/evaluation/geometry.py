@@ -13,8 +13,8 @@ def measure(landmarks: np.ndarray) -> dict[str, np.ndarray]:
     """Sizes in units of the distance between the eyes' centres, float [N] each, of landmarks [N, 68, 2].
 
     nose_size: width of the wings. lips: thickness of both lips. eyes: opening, mean of both. mouth_size: width.
-    mouth_open: gap between the lips. brows: height above the eyes. yaw: how far the nose's tip lies right of the middle
-    between the eyes, in the picture. roll: by how many degrees the line of the eyes falls to the right.
+    mouth_open: gap between the lips. brows: height above the eyes. yaw: how far the nose's tip lies left of the middle
+    between the eyes, in the picture.
     """
     points = np.asarray(landmarks, np.float64)
     left, right = points[:, LEFT_EYE].mean(axis=1), points[:, RIGHT_EYE].mean(axis=1)
@@ -33,8 +33,7 @@ def measure(landmarks: np.ndarray) -> dict[str, np.ndarray]:
         "mouth_size": apart(48, 54),
         "mouth_open": inside,
         "brows": (apart(19, 37) + apart(24, 44)) / 2,
-        "yaw": np.sum((points[:, 30] - (left + right) / 2) * along, axis=1) / unit,
-        "roll": np.degrees(np.arctan2(along[:, 1], along[:, 0])),
+        "yaw": np.sum(((left + right) / 2 - points[:, 30]) * along, axis=1) / unit,
     }
 
 

@@ -9,7 +9,6 @@ HELP = {
     "smile": "Raises the corners of the mouth.",
     "mouth_open": "Parts the lips.",
     "yaw": "Turns the head to the side.",
-    "roll": "Tilts the head.",
     "eyes": "Opens the eyes.",
     "brows": "Makes the eyebrows bushier.",
     "nose_size": "Widens the nose.",

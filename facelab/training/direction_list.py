@@ -12,7 +12,8 @@ class Wanted:
     """A direction to be learned.
 
     seen: the attribute of the judge's list that the reader sees, with a minus where the list has the opposite, or the
-    name of a measure of evaluation/geometry.py, "skin", "yaw" or "roll". held: kept by default.
+    name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. There is none for roll: the
+    alignment takes it out of every picture.
     """
 
     id: str
@@ -27,8 +28,7 @@ class Wanted:
 WANTED = (
     Wanted("smile", "Smile", "serious", "smiling", "expression", "Smiling"),
     Wanted("mouth_open", "Mouth", "closed", "open", "expression", "mouth_open"),
-    Wanted("yaw", "Turn", "to the left", "to the right", "expression", "yaw"),
-    Wanted("roll", "Tilt", "to one side", "to the other", "expression", "roll"),
+    Wanted("yaw", "Turn", "to the left", "to the right", "expression", "-yaw"),
     Wanted("eyes", "Eyes", "narrower", "wider", "features", "eyes"),
     Wanted("brows", "Brows", "finer", "bushier", "features", "Bushy_Eyebrows", ("gender",)),
     Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size"),

@@ -42,7 +42,7 @@ def see(reader: FaceReader, pictures: Tensor, wanted: Sequence[Wanted] = WANTED)
         if name in ATTRIBUTES:
             scores[each.id] = sign * reading.attributes[:, ATTRIBUTES.index(name)].cpu().numpy()
         elif name in POSE:
-            scores[each.id] = reading.pose[:, POSE.index(name)].cpu().numpy()
+            scores[each.id] = sign * reading.pose[:, POSE.index(name)].cpu().numpy()
         elif name == "skin":
             pixels = ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
             scores[each.id] = skin_tone(pixels, landmarks)

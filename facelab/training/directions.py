@@ -49,7 +49,7 @@ def score_portraits(pictures: Pictures, labels: Labels, seen: Portraits) -> dict
         if name in ATTRIBUTES:
             scores[wanted.id] = labels.of(name) ^ opposite
         elif name in POSE:
-            scores[wanted.id] = labels.pose[:, POSE.index(name)]
+            scores[wanted.id] = (-1 if opposite else 1) * labels.pose[:, POSE.index(name)]
         elif name == "skin":
             scores[wanted.id] = _filled(skin_tone(pictures.images, seen.landmarks), seen.found)
         else:
