@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from facelab.checkpoints.directions import load_directions
-from facelab.edits.attributes import METHODS, Direction, from_faces, move, walk
+from facelab.edits.attributes import DEFAULT_METHOD, METHODS, Direction, from_faces, move, walk
 from facelab.errors import BadSetting
 from facelab.face import Face, Latent
 
@@ -37,17 +37,18 @@ class AttributeEditing:
         face: Face,
         strengths: Mapping[str, float],
         *,
-        method: str = "mean",
+        method: str = DEFAULT_METHOD,
         keep: Sequence[str] | None = None,
         rows: slice | None = None,
         own: Mapping[str, Direction] | None = None,
     ) -> Face:
         """A face with attributes changed; its delta and its photo stay.
 
-        strengths: by the direction's id; 1 is the distance between people without and with it, negative the other way.
-        method: "mean", "linear" or "gradient". keep: ids of attributes to hold, by default those that each direction
-        names itself; an attribute that is edited in the same call is never held. rows: of w+, by default each
-        direction's own. own: directions beside the model's, such as `new_direction` makes.
+        strengths: by the direction's id; 1 is the distance between people without and with it, negative the other
+        way. method: "linear", "mean" or "gradient". keep: ids of attributes to hold; by default none beside a
+        regression, which has held all others already, and with other methods those that each direction names; an
+        attribute that is edited in the same call is never held. rows: of w+, by default each direction's own. own:
+        directions beside the model's, such as `new_direction` makes.
         Raises BadSetting for an unknown attribute, method or strength.
         """
         known = {**self.directions(), **(own or {})}
@@ -59,7 +60,7 @@ class AttributeEditing:
             if method not in METHODS:
                 raise BadSetting(f"The method must be one of {', '.join(METHODS)}, not {method!r}.")
             if strength:
-                held = _held(direction, keep, known, strengths)
+                held = _held(direction, keep, known, strengths, method)
                 latent = move(latent, direction, float(strength), method=method, held=held, rows=self._range(rows))
         return self._edited(face, latent)
 
@@ -77,7 +78,7 @@ class AttributeEditing:
         """The faces along a classifier's gradient in equal steps, from the face itself on: frames + 1 of them."""
         known = self.directions()
         direction = _find(known, attribute)
-        held = _held(direction, keep, known, ())
+        held = _held(direction, keep, known, (), "gradient")
         path = walk(
             self._rows(face),
             direction,
@@ -111,7 +112,8 @@ def _find(known: Mapping[str, Direction], name: str) -> Direction:
 
 
 def _held(
-    direction: Direction, keep: Sequence[str] | None, known: Mapping[str, Direction], edited: Sequence[str]
+    direction: Direction, keep: Sequence[str] | None, known: Mapping[str, Direction], edited: Sequence[str], method: str
 ) -> list[Direction]:
-    names = direction.held if keep is None else keep
+    by_default = () if method == "linear" else direction.held
+    names = by_default if keep is None else keep
     return [_find(known, name) for name in names if name != direction.id and name not in edited]

@@ -65,10 +65,13 @@ def test_several_attributes_are_edited_at_once(studio, face):
 
 
 def test_what_is_held_can_be_chosen(studio, face):
-    plain = studio.edit(face, {"beard": 1}, keep=())
-    held = studio.edit(face, {"beard": 1}, keep=["gender"])
-    assert np.allclose(held.latent.values, studio.edit(face, {"beard": 1}).latent.values)
-    assert not np.allclose(held.latent.values, plain.latent.values)
+    def beard(**options):
+        return studio.edit(face, {"beard": 1}, **options).latent.values
+
+    for method in ("mean", "linear", "gradient"):
+        assert not np.allclose(beard(method=method, keep=()), beard(method=method, keep=["gender"]))
+    assert np.allclose(beard(method="mean"), beard(method="mean", keep=["gender"])), "as the direction asks"
+    assert np.allclose(beard(), beard(method="linear", keep=())), "the regression has held the others already"
 
 
 def test_a_walk_has_the_face_itself_first(studio, face):

@@ -27,8 +27,8 @@ from facelab.errors import BadSetting
 class Method(str, Enum):
     """How an attribute is changed."""
 
-    mean = "mean"
     linear = "linear"
+    mean = "mean"
     gradient = "gradient"
 
 
@@ -68,7 +68,7 @@ def edit(
     ],
     method: Annotated[
         Method, typer.Option(help="mean difference, linear plane, or classifier gradient.")
-    ] = Method.mean,
+    ] = Method.linear,
     keep: Annotated[
         list[str] | None,
         typer.Option(help="An attribute to hold, repeatable, or none; by default what each attribute asks for."),

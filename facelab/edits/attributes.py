@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from facelab.errors import BadSetting
 
-METHODS = ("mean", "linear", "gradient")
+METHODS = ("linear", "mean", "gradient")
+DEFAULT_METHOD = "linear"
 WALK_STEPS = 50  # of a gradient edit; a walk that is watched takes more
 
 
@@ -111,15 +112,15 @@ def move(
     direction: Direction,
     strength: float,
     *,
-    method: str = "mean",
+    method: str = DEFAULT_METHOD,
     held: Sequence[Direction] = (),
     rows: slice | None = None,
 ) -> Tensor:
     """A w+ latent [L, D] with an attribute changed.
 
-    strength: 1 goes as far as the class means lie apart; negative goes towards `low`. method: "mean" (difference of
-    the means), "linear" (the normal of the separating plane) or "gradient" (steps along the classifier's gradient).
-    held: attributes that are to stay. rows: which rows move, by default the direction's.
+    strength: 1 goes as far as the class means lie apart; negative goes towards `low`. method: "linear" (what a
+    regression on all attributes gives this one alone), "mean" (difference of the means) or "gradient" (steps along
+    the classifier's gradient). held: attributes that are to stay. rows: which rows move, by default the direction's.
     Raises BadSetting for an unknown method.
     """
     if method not in METHODS:

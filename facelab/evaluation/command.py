@@ -32,7 +32,7 @@ def evaluate(
     directions: Annotated[
         bool, typer.Option("--directions", help="Edit the embedded faces, by every direction.")
     ] = False,
-    method: Annotated[str, typer.Option(help="Of the edits: mean, linear or gradient.")] = "mean",
+    method: Annotated[str, typer.Option(help="Of the edits: linear, mean or gradient.")] = "linear",
     matrix: Annotated[Path | None, typer.Option(help="PNG of what each direction changes besides.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from facelab.edits.attributes import Direction
+from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.evaluation.geometry import measure, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.evaluation.portraits import describe
@@ -102,7 +102,7 @@ def measure_direction(
     spread: Mapping[str, float],
     *,
     strength: float | None = None,
-    method: str = "mean",
+    method: str = DEFAULT_METHOD,
     keep: Sequence[str] | None = None,
 ) -> dict[str, float | dict[str, float]]:
     """Edit the faces that lack an attribute and look at the pictures again.
@@ -143,11 +143,11 @@ def measure_directions(
     faces: Sequence[Face],
     portraits: Sequence[np.ndarray],
     *,
-    method: str = "mean",
+    method: str = DEFAULT_METHOD,
     plain: bool = True,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, dict]:
-    """All directions of a studio's model on embedded faces; `plain` also measures the edits that hold nothing.
+    """All directions of a studio's model on embedded faces; `plain` also measures differences of means, nothing held.
 
     portraits: the photos behind the faces, uint8 [R, R, 3] each.
     """
@@ -156,21 +156,12 @@ def measure_directions(
     spread = {name: float(values.std()) for name, values in real.scores.items()}
     figures = {}
     for name, direction in studio.directions().items():
-        both = {"default": None, "plain": ()} if plain and direction.held else {"default": None}
+        ways = {"default": {"method": method, "keep": None}}
+        if plain and direction.held:
+            ways["plain"] = {"method": "mean", "keep": ()}
         figures[name] = {
-            how: measure_direction(
-                studio,
-                network,
-                direction,
-                faces,
-                before,
-                real.vectors,
-                limits,
-                spread,
-                method=method,
-                keep=keep,
-            )
-            for how, keep in both.items()
+            way: measure_direction(studio, network, direction, faces, before, real.vectors, limits, spread, **options)
+            for way, options in ways.items()
         }
         progress(1)
     return figures

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from facelab.edits.attributes import DEFAULT_METHOD
 from facelab.edits.crossover import parse_rows
 from facelab.edits.expression import THRESHOLD
 from facelab.errors import BadSetting
@@ -80,11 +81,11 @@ def build_edits_api(backstage: Backstage) -> None:
         """Change attributes of a face.
 
         face: FACE.npz. strengths: by attribute, such as {"smile": 1.5, "age": -1}; 1 is the distance between people
-        without and with it. options: {"method": "mean" | "linear" | "gradient", "keep": ["gender"], "layers": "0-7",
+        without and with it. options: {"method": "linear" | "mean" | "gradient", "keep": ["gender"], "layers": "0-7",
         "size": 512, "raw": false}; without "keep" each attribute holds what it asks for.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
         """
-        chosen = read_options(options, method="mean", keep=[], layers="", size=512, raw=False)
+        chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", size=512, raw=False)
         keep = chosen["keep"] if "keep" in (options or {}) else None
         rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
         numbers = {str(name): as_number(name, value) for name, value in as_mapping(strengths).items()}

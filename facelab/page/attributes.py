@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from facelab.edits.attributes import Direction
+from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.edits.crossover import parse_rows
 from facelab.errors import BadSetting, FaceLabError
 from facelab.face import Face, Recipe
@@ -54,18 +54,18 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             own = build_own_directions(backstage)
             with gr.Accordion("Advanced", open=False):
                 method = gr.Radio(
-                    [("Mean difference", "mean"), ("Plane's normal", "linear"), ("Gradient", "gradient")],
-                    value="mean",
+                    [("Regression", "linear"), ("Mean difference", "mean"), ("Gradient", "gradient")],
+                    value=DEFAULT_METHOD,
                     label="Method",
-                    info="Straight along the difference of the means or across the separating plane, or in equal steps "
-                    "along a classifier's gradient, which bends with the face.",
+                    info="Regression changes one attribute and leaves the others; the difference of the means takes "
+                    "along what comes with it; the gradient of a classifier bends with the face.",
                 )
                 keeping = gr.Radio(
                     [("Recommended", "default"), ("Nothing", "nothing"), ("These", "these")],
                     value="default",
                     label="Keep",
-                    info="What stays as it is while something else changes. Recommended keeps, for instance, gender "
-                    "while a beard grows.",
+                    info="What stays as it is while something else changes. Recommended trusts the regression, and "
+                    "with the other methods keeps, for instance, gender while a beard grows.",
                 )
                 kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
                 rows = gr.Textbox(

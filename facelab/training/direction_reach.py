@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.edits.attributes import Direction, move
+from facelab.edits.attributes import DEFAULT_METHOD, Direction, move
 from facelab.evaluation.geometry import measure, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.face import Delta
@@ -60,7 +60,7 @@ def reach(
     *,
     deltas: Sequence[Delta | None] | None = None,
     any_rows: bool = True,
-    method: str = "mean",
+    method: str = DEFAULT_METHOD,
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
     """The directions with the rows and the strength that change most faces at the least cost of likeness.
@@ -103,7 +103,7 @@ def _reach(
     progress: Callable[[str, tuple[int, int], float], None],
 ) -> Direction:
     wanted = next(each for each in WANTED if each.id == direction.id)
-    held = [by_id[name] for name in direction.held]
+    held = [] if method == "linear" else [by_id[name] for name in direction.held]
     lacking = torch.from_numpy(np.flatnonzero(before.scores[direction.id] <= limit))[:16]
     best, best_value = direction, -np.inf
     for rows in row_choices(latents.shape[1]) if any_rows else [direction.rows]:
