@@ -16,10 +16,12 @@ from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.edits import Look, thresholds
 from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
 from facelab.evaluation.groups import by_group, group_masks
+from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.matrix import draw_matrix
 from facelab.evaluation.metrics import as_shapes, frechet_distance
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
+from facelab.training.labels import POSE
 
 RANDOM = np.random.default_rng(0)
 
@@ -106,12 +108,20 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     faces = [picture for _, picture in Studio().sample(24, seed=5, truncation=0.8)]
     for index, picture in enumerate(faces):
         Image.fromarray(picture).save(images / f"{index}.png")
-    names = [f"{index}.png,val" for index in range(len(faces))]
-    (tmp_path / "data" / "labels.csv").write_text("\n".join(["image,split", *names]) + "\n")
+    columns = ["image", "split", *POSE, *ATTRIBUTES]
+    answers = ["0"] * 3 + ["1", "-1"] * 20
+    names = [",".join([f"{index}.png", "val", *answers]) for index in range(len(faces))]
+    (tmp_path / "data" / "labels.csv").write_text("\n".join([",".join(columns), *names]) + "\n")
     command = [sys.executable, "-m", "facelab", "evaluate", "faces128", "--data", tmp_path / "data", "--samples", "24"]
     run = subprocess.run(
-        [*map(str, command), "--json"], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False
+        [*map(str, command), "--eyes", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     figures = json.loads(run.stdout)
     assert figures["found"] > 0.9 and 0 < figures["frechet"]["identity"] < 1 and figures["frechet"]["shape"] > 0
+    assert 0 <= figures["judge"]["accuracy"] <= 1 and len(figures["judge"]["attributes"]) == 40
+    assert 0 < figures["reader"]["distance"] < 0.9, "the reader is nearer to dlib than strangers are to each other"

@@ -28,6 +28,7 @@ def evaluate(
     weights: Annotated[Path | None, typer.Option(help="Other weights of the same model, such as a run's.")] = None,
     train: Annotated[int, typer.Option(min=0, help="How many train faces give the floor; 0 leaves it out.")] = 0,
     copies: Annotated[bool, typer.Option("--copies", help="Whether samples come too near to train faces.")] = False,
+    eyes: Annotated[bool, typer.Option("--eyes", help="How well the judge and the reader see on val.")] = False,
     embed: Annotated[int, typer.Option(min=0, help="How many val faces to embed.")] = 0,
     directions: Annotated[
         bool, typer.Option("--directions", help="Edit the embedded faces, by every direction.")
@@ -52,6 +53,8 @@ def evaluate(
         keep = cache or Path(folder)
         if samples:
             figures |= _evaluate_samples(model, data, samples, seed, weights, train, copies, keep)
+        if eyes:
+            figures |= _evaluate_eyes(data, figures["resolution"], keep)
         if embed:
             figures |= _evaluate_embeddings(model, data, embed, directions, method, matrix, keep)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
@@ -81,6 +84,26 @@ def _evaluate_samples(
         vectors = [each.vectors[each.found] for each in (drawn, val, trained)]
         figures["copies"] = copies(*vectors)
     return figures
+
+
+def _evaluate_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:
+    import numpy as np
+
+    from facelab.evaluation.judge import load_judge
+    from facelab.identity import load_reader
+    from facelab.training.data import open_pictures
+    from facelab.training.identity import agreement
+    from facelab.training.judge import accuracy
+    from facelab.training.labels import read_labels
+
+    val = open_pictures(data, resolution=resolution, cache=cache, split="val")
+    by_attribute = accuracy(load_judge(), val, read_labels(data, split="val"))
+    means = {
+        name: round(float(np.mean([each[name] for each in by_attribute.values()])), 4)
+        for name in ("accuracy", "balanced")
+    }
+    seen = _real(data, "val", resolution, None, cache)
+    return {"judge": means | {"attributes": by_attribute}, "reader": agreement(load_reader(), val, seen)}
 
 
 def _evaluate_embeddings(
