@@ -35,12 +35,12 @@ class Eyes(nn.Module):
 
 
 def _head(width: int) -> nn.Module:
-    """Judges each neighbourhood of a feature map."""
+    """Judges each neighbourhood of a feature map; the last layer is free to say how sure it is."""
     norm = nn.utils.parametrizations.spectral_norm
     return nn.Sequential(
         norm(nn.Conv2d(width, WIDTH, 1)),
         nn.LeakyReLU(LRELU_SLOPE),
         norm(nn.Conv2d(WIDTH, WIDTH, 3, padding=1)),
         nn.LeakyReLU(LRELU_SLOPE),
-        norm(nn.Conv2d(WIDTH, 1, 3, padding=1)),
+        nn.Conv2d(WIDTH, 1, 3, padding=1),
     )
