@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio, say
+from facelab.commands.console import JsonOption, ModelOption, Space, answer, make_folder, open_studio, say
 from facelab.commands.edits import COMMANDS as EDITS
 from facelab.commands.photo import COMMANDS as PHOTO
 from facelab.commands.photo import project_app
@@ -67,14 +67,6 @@ class Preset(str, Enum):
 
     fast = "fast"
     paper = "paper"
-
-
-class Space(str, Enum):
-    """Latent spaces."""
-
-    z = "z"
-    w = "w"
-    w_plus = "w+"
 
 
 PhotoArgument = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF or GIF.")]

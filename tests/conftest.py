@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,20 @@ def shared_photos() -> Path:
 def finder() -> FaceFinder:
     """The resident detectors, loaded once."""
     return FaceFinder()
+
+
+@pytest.fixture
+def facelab(monkeypatch, capsys):
+    """Run a command line in this process: (exit status, stdout, stderr)."""
+
+    from facelab import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["facelab", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return run

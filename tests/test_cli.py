@@ -13,21 +13,6 @@ from facelab.face import Face
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
-@pytest.fixture
-def facelab(monkeypatch, capsys):
-    """Run a command line in this process: (exit status, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["facelab", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return run
-
-
 def test_align_writes_every_face_and_prints_one_json_object(facelab, shared_photos, tmp_path):
     status, out, _ = facelab("align", shared_photos / "several_faces.jpg", "--out", tmp_path / "faces", "--json")
     answer = json.loads(out)

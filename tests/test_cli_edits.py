@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,27 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from facelab import cli
 from facelab.face import Delta, Face
 from facelab.page.examples import load_examples
 from facelab.recipes import read_recipe
 from facelab.refinement import delta_shapes
 from facelab.studio import Studio
-
-
-@pytest.fixture
-def facelab(monkeypatch, capsys):
-    """Run a command line in this process: (exit status, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["facelab", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,32 +1,15 @@
 """paste, import and project on the command line."""
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from facelab import cli
 from facelab.alignment import align
 from facelab.face import Face, Latent, Recipe
 from facelab.studio import Studio
-
-
-@pytest.fixture
-def facelab(monkeypatch, capsys):
-    """Run a command line in this process: (exit status, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["facelab", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

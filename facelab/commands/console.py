@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,15 @@ from facelab.errors import BadFaceFile, BadSetting
 if TYPE_CHECKING:
     from facelab.face import Face
     from facelab.studio import Studio
+
+
+class Space(str, Enum):
+    """Latent spaces."""
+
+    z = "z"
+    w = "w"
+    w_plus = "w+"
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 ModelOption = Annotated[str, typer.Option(help="A name that `models list` prints.")]

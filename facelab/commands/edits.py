@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption
+from facelab.commands.console import JsonOption, Space
 from facelab.commands.results import (
     FRAME_SIZE,
     FpsOption,
@@ -44,14 +44,6 @@ class Way(str, Enum):
 
     linear = "linear"
     spherical = "spherical"
-
-
-class Space(str, Enum):
-    """Latent spaces."""
-
-    z = "z"
-    w = "w"
-    w_plus = "w+"
 
 
 FaceArgument = Annotated[Path, typer.Argument(help="A FACE.npz.")]
