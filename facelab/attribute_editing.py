@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -52,7 +52,7 @@ class AttributeEditing:
         Raises BadSetting for an unknown attribute, method or strength.
         """
         known = {**self.directions(), **(own or {})}
-        latent = self._rows(face)
+        latent, steps = self._rows(face), []
         for name, strength in strengths.items():
             direction = _find(known, name)
             if not (math.isfinite(strength) and abs(strength) <= MOST):
@@ -62,7 +62,8 @@ class AttributeEditing:
             if strength:
                 held = _held(direction, keep, known, strengths, method)
                 latent = move(latent, direction, float(strength), method=method, held=held, rows=self._range(rows))
-        return self._edited(face, latent)
+                steps.append({"op": "attribute", "id": name, "strength": strength})
+        return self._edited(face, latent, *steps)
 
     def walk(
         self,
@@ -88,7 +89,9 @@ class AttributeEditing:
             held=held,
             rows=self._range(rows),
         )
-        return [self._edited(face, latent) for latent in path]
+        strengths = [strength * number / frames for number in range(frames + 1)]
+        steps = [{"op": "walk", "id": attribute, "strength": each} for each in strengths]
+        return [self._edited(face, latent, step) for latent, step in zip(path, steps, strict=True)]
 
     def new_direction(self, id: str, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
         """A direction of one's own, from faces that have something and faces that do not."""
@@ -97,9 +100,10 @@ class AttributeEditing:
         stacks = [torch.stack([self._rows(face) for face in faces]) for faces in (with_it, without)]
         return from_faces(id, title, *stacks)
 
-    def _edited(self, face: Face, latent: Tensor) -> Face:
+    def _edited(self, face: Face, latent: Tensor, *steps: Mapping[str, Any]) -> Face:
         values = latent.detach().float().contiguous()
-        return replace(face, latent=Latent(values, "w+", self.card.name), model_sha256=self.card.sha256)
+        edited = replace(face, latent=Latent(values, "w+", self.card.name), model_sha256=self.card.sha256)
+        return edited.made_by(*steps, of=[face]) if steps else edited
 
     def _range(self, rows: slice | None) -> slice | None:
         return None if rows is None else self._checked_rows(rows)

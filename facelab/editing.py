@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -98,7 +98,9 @@ class Editing:
         rows = self._checked_rows(rows)
         values = crossover(self._rows(content), self._rows(style), rows=rows, strength=strength)
         delta = crossover_delta(content.delta, style.delta, rows=rows, row_of=style_row, strength=strength)
-        return self._made(values, delta, like=content)
+        return self._made(
+            values, delta, {"op": "crossover", "strength": strength}, of=[content, style], keep_photo=True
+        )
 
     def crossover_grid(
         self,
@@ -133,16 +135,18 @@ class Editing:
         strength: minus turns the expression around. threshold: rows of the difference shorter than this fraction of a
         row's usual distance from the mean face are left out as noise. normalise: one intensity whatever the source.
         """
+        strength = _number("strength", strength, -10, 10)
         values = transfer(
             self._rows(target),
             self._rows(neutral),
             self._rows(expressive),
             row_norm=self._row_norm,
-            strength=_number("strength", strength, -10, 10),
+            strength=strength,
             threshold=_number("threshold", threshold, 0, 100),
             normalise=normalise,
         )
-        return self._made(values, target.delta, like=target)
+        step = {"op": "express", "strength": strength}
+        return self._made(values, target.delta, step, of=[target, neutral, expressive], keep_photo=True)
 
     def average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> Face:
         """The weighted mean of one or more faces, latents and deltas; weights of any positive sum."""
@@ -150,15 +154,18 @@ class Editing:
             raise BadSetting(f"An average takes between 1 and {MAX_FACES} faces, not {len(faces)}.")
         shares = interpolation.shares(len(faces), weights).tolist()
         values = interpolation.weighted_mean(torch.stack([self._rows(face) for face in faces]), shares)
-        return self._made(values, mix_deltas([face.delta for face in faces], shares))
+        return self._made(values, mix_deltas([face.delta for face in faces], shares), {"op": "average"}, of=faces)
 
     def combine(self, first: Face, second: Face) -> Face:
         """Two faces in one: their mean in w+, or normalise(z1 + z2) where both were embedded in z (PGGAN paper)."""
         if first.latent.space == second.latent.space == "z":
             self._rows(first), self._rows(second)
             z = arithmetic.combine_on_sphere(first.latent.values, second.latent.values)
-            return self._made(self._from_z(z), mix_deltas([first.delta, second.delta], [0.5, 0.5]))
-        return self.average([first, second])
+            values, delta = self._from_z(z), mix_deltas([first.delta, second.delta], [0.5, 0.5])
+        else:
+            mean = self.average([first, second])
+            values, delta = mean.latent.values, mean.delta
+        return self._made(values, delta, {"op": "combine"}, of=[first, second])
 
     def mix(self, expression: str, faces: Mapping[str, Face]) -> Face:
         """A weighted sum of faces by an expression such as "A + B - C" (see arithmetic.parse).
@@ -168,7 +175,9 @@ class Editing:
         weights = arithmetic.parse(expression)
         latents = {name: self._rows(face) for name, face in faces.items()}
         values = arithmetic.weighted_sum(latents, weights, origin=self.generator.mean_latent().cpu())
-        return self._made(values, mix_deltas([faces[name].delta for name in weights], list(weights.values())))
+        used = [faces[name] for name in weights]
+        delta = mix_deltas([face.delta for face in used], list(weights.values()))
+        return self._made(values, delta, {"op": "mix"}, of=used)
 
     def neighbours(self, face: Face, count: int = 63, *, radius: float = 0.25, seed: int = 0) -> list[Face]:
         """Faces that look much like one face: small noise of the kind by which random faces differ (ISTRC).
@@ -180,7 +189,8 @@ class Editing:
         radius = _number("radius", radius, 0, 2)
         offsets = self.generator.sample(count, seed=seed) - self.generator.mean_latent()
         values = arithmetic.neighbours(self._rows(face), offsets.cpu(), radius=radius)
-        return [self._made(rows, face.delta, like=face) for rows in values]
+        step = {"op": "neighbour"}
+        return [self._made(rows, face.delta, step, of=[face], keep_photo=True) for rows in values]
 
     def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face] | None = None) -> Face:
         """Do a recipe's steps to a face (see recipes.replay). others: the faces that the steps name."""
@@ -213,7 +223,8 @@ class Editing:
         mixer = DeltaMixer([first.delta, second.delta])
         for t in places:
             values = way(start, end, t)
-            yield self._made(self._from_z(values) if space == "z" else values, mixer.mix([1 - t, t]))
+            rows = self._from_z(values) if space == "z" else values
+            yield self._made(rows, mixer.mix([1 - t, t]), {"op": "morph", "t": t}, of=[first, second])
 
     def _ends(self, first: Face, second: Face, path: str, space: str) -> tuple[Tensor, Tensor]:
         """Both faces' latents in the space that a morph goes through."""
@@ -239,12 +250,22 @@ class Editing:
         count = self.generator.num_layers
         return checked_rows(rows or slice(count // 2, count), count)
 
-    def _made(self, values: Tensor, delta: Delta | None, *, like: Face | None = None) -> Face:
-        """A face with w+ values: with the photo of `like`, or of no photo."""
+    def _made(
+        self,
+        values: Tensor,
+        delta: Delta | None,
+        step: Mapping[str, Any],
+        *,
+        of: Sequence[Face],
+        keep_photo: bool = False,
+    ) -> Face:
+        """The face that a step has made of faces, with w+ values, and with the crop of the first one or with none."""
         latent = Latent(values.detach().float().contiguous(), "w+", self.card.name)
-        if like is not None:
-            return replace(like, latent=latent, delta=delta, model_sha256=self.card.sha256)
-        return Face(latent, delta, model_sha256=self.card.sha256)
+        if keep_photo:
+            face = replace(of[0], latent=latent, delta=delta, model_sha256=self.card.sha256)
+        else:
+            face = Face(latent, delta, model_sha256=self.card.sha256)
+        return face.made_by(step, of=of)
 
     def _draw(self, rows: Tensor, deltas: Sequence[Delta | None], size: int | None) -> list[np.ndarray]:
         deltas = on_device(deltas, self.device)

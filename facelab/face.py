@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,8 @@ from facelab.errors import BadFaceFile, LatentMismatch
 FACE_FORMAT = "facelab-face/1"
 CROP_SIZE = 512
 MAX_FACE_FILE_BYTES = 64 * 2**20
+MAX_OPERATIONS = 100  # that a face remembers; of more, how it began and the last ones
+_OPERATION = re.compile(r"[a-z][a-z0-9 _.+-]{0,59}")  # what describe_step writes: no room for anybody's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,9 @@ class Delta:
 class Face:
     """A face that can be edited: its latent, its own delta, and the photo's crop that it came from.
 
-    crop, quad and photo_size are those of AlignedFace, or None for a face that no photo is behind.
+    crop, quad and photo_size are those of AlignedFace, or None for a face that was not cut out of a photo. made: how
+    it was made, in the words of describe_step, where that is more than crop and delta tell. photo_behind: whether a
+    photo is behind it although it has no crop, as behind an average of people.
     """
 
     latent: Latent
@@ -100,10 +105,26 @@ class Face:
     quad: np.ndarray | None = None
     photo_size: tuple[int, int] | None = None
     model_sha256: str = ""
+    made: tuple[str, ...] = ()
+    photo_behind: bool = False
+
+    @property
+    def from_photo(self) -> bool:
+        """Whether a photo is behind the face."""
+        return self.crop is not None or self.photo_behind
+
+    def made_by(self, *steps: Mapping[str, Any], of: Sequence[Face]) -> Face:
+        """The same face, said to be what steps (a recipe's) have made of faces, the first of which began it."""
+        before, latest = of[0].operations, [describe_step(step) for step in steps]
+        if len(before) + len(latest) > MAX_OPERATIONS:
+            before = [*before[:2], *before[2:][len(latest) - MAX_OPERATIONS + 2 :]]
+        return replace(self, made=(*before, *latest), photo_behind=any(face.from_photo for face in of))
 
     @property
     def operations(self) -> list[str]:
-        """How the face was made, as the metadata of its pictures says it."""
+        """How the face was made, as the metadata of its pictures says it: no name of anyone in it."""
+        if self.made:
+            return list(self.made)
         if self.crop is None:
             return ["sample"]
         return ["embed", "refine"] if self.delta is not None else ["embed"]
@@ -126,6 +147,10 @@ class Face:
             arrays["quad"] = self.quad.astype(np.float32)
         if self.photo_size is not None:
             arrays["photo_size"] = np.array(self.photo_size, np.int32)
+        if self.made:
+            arrays["operations"] = np.array(self.made)
+        if self.photo_behind:
+            arrays["photo_behind"] = np.array(True)
         if isinstance(target, (str, os.PathLike)):  # np.savez would add ".npz" to a path of another ending
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)
@@ -135,8 +160,9 @@ class Face:
 
     @classmethod
     def load(cls, source: str | os.PathLike | BinaryIO) -> Face:
-        """Read FACE.npz: format, model, model_sha256, space, latent float32 [L, D], delta/* float16, and, where a
-        photo is behind the face, crop uint8 [512, 512, 3], quad float32 [4, 2] and photo_size (width, height).
+        """Read FACE.npz: format, model, model_sha256, space, latent float32 [L, D], delta/* float16, and, where it was
+        cut out of a photo, crop uint8 [512, 512, 3], quad float32 [4, 2] and photo_size (width, height). Optional are
+        operations (texts, how it was made) and photo_behind (bool), which FaceLab's first versions did not write.
 
         Nothing in the file is executed. Raises BadFaceFile when the file is damaged or of another format.
         """
@@ -171,6 +197,8 @@ class Face:
                 quad=quad,
                 photo_size=None if size is None else (int(size[0]), int(size[1])),
                 model_sha256=str(arrays["model_sha256"]),
+                made=_operations(arrays.get("operations")),
+                photo_behind=bool(arrays.get("photo_behind", False)),
             )
         except BadFaceFile:
             raise
@@ -187,6 +215,15 @@ class Face:
             raise BadFaceFile(
                 "This is not a FaceLab face file, or it is damaged. Choose a FACE.npz that FaceLab saved."
             ) from cause
+
+
+def _operations(texts: np.ndarray | None) -> tuple[str, ...]:
+    """What a file says of how its face was made: a file from anywhere, whose words end up in our files' metadata."""
+    if texts is None:
+        return ()
+    if texts.ndim != 1 or len(texts) > MAX_OPERATIONS or not all(_OPERATION.fullmatch(str(text)) for text in texts):
+        raise ValueError("operations")
+    return tuple(str(text) for text in texts)
 
 
 def _read_arrays(source: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
@@ -215,3 +252,11 @@ class Recipe:
     def to_json(self) -> str:
         """The recipe as {"version": 1, "model": ..., "steps": [...]}."""
         return json.dumps({"version": self.version, "model": self.model, "steps": list(self.steps)})
+
+
+def describe_step(step: Mapping[str, Any]) -> str:
+    """A step in a few words without anybody's name: "attribute smile 1.5", "morph 0.5", "crossover"."""
+    id = str(step.get("id", ""))
+    words = [str(step.get("op", "edit")), "own" if id.startswith("own_") else id]
+    amount = next((step[key] for key in ("strength", "t") if isinstance(step.get(key), (int, float))), None)
+    return " ".join(word for word in (*words, "" if amount is None else f"{amount:g}") if word)

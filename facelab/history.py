@@ -61,13 +61,13 @@ class History:
 
     @property
     def operations(self) -> list[str]:
-        """How the version that is shown was made, for the metadata of its pictures: no name of anyone in it."""
-        return [*self.base.operations, *(describe_step(step) for step in self.now.steps)]
+        """How the version that is shown was made, for the metadata of its pictures."""
+        return self.now.face.operations
 
     @property
     def from_photo(self) -> bool:
         """Whether a photo is behind the version that is shown."""
-        return any(face.crop is not None for face in (self.base, self.now.face, *self.now.others.values()))
+        return self.now.face.from_photo
 
     def record(self, version: Version) -> None:
         """Add an edit after the version that is shown; what had been undone is forgotten."""
@@ -134,18 +134,6 @@ class Result:
         before = () if self.source is None else self.source.now.steps
         return (*before, dict(self.step)) if self.step else before
 
-    @property
-    def operations(self) -> list[str]:
-        """How the face was made, for the metadata of its pictures: no name of anyone in it."""
-        origin = self.face if self.source is None else self.source.base
-        return [*origin.operations, *(describe_step(step) for step in self.steps)]
-
-    @property
-    def from_photo(self) -> bool:
-        """Whether a photo is behind the face."""
-        origin = self.face if self.source is None else self.source.base
-        return any(each.crop is not None for each in (self.face, origin, *self.others.values()))
-
     def history(self, picture: np.ndarray) -> History:
         """The history of this result as a face of its own. picture: the generator's, uint8 [R, R, 3]."""
         if self.source is None:
@@ -155,10 +143,3 @@ class Result:
             others = {**history.now.others, **self.others}
             history.record(Version(self.title, self.steps, self.face, picture, others))
         return history
-
-
-def describe_step(step: Mapping[str, Any]) -> str:
-    """A step in a few words without anybody's name: "attribute smile 1.5", "morph 0.5", "crossover"."""
-    words = [str(step.get("op", "edit")), str(step.get("id", ""))]
-    amount = next((step[key] for key in ("strength", "t") if isinstance(step.get(key), (int, float))), None)
-    return " ".join(word for word in (*words, "" if amount is None else f"{amount:g}") if word)

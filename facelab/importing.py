@@ -55,7 +55,15 @@ def import_latents(source: str | os.PathLike | BinaryIO, generator: Generator) -
         raise BadFaceFile(f"This file holds {len(values)} latents; between 1 and {MAX_LATENTS} can be imported.")
     if not torch.isfinite(values).all() or values.abs().max() > _LARGEST:
         raise BadFaceFile("This file holds numbers that no latent has (infinite, or far too large).")
-    return [Face(Latent(rows.clone(), "w+", generator.name), model_sha256=generator.sha256) for rows in values]
+    return [
+        Face(
+            Latent(rows.clone(), "w+", generator.name),
+            model_sha256=generator.sha256,
+            made=("import",),
+            photo_behind=True,  # these programs take latents from photos
+        )
+        for rows in values
+    ]
 
 
 def _bytes(source: str | os.PathLike | BinaryIO) -> bytes:

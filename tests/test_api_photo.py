@@ -45,7 +45,7 @@ def files(tmp_path_factory):
 
 def test_paste_returns_the_photo_with_its_edit(client, files):
     path, report = client.predict(files["photo"], [files["face"]], [files["edited"]], None, api_name="/paste")
-    assert report == {"model": "faces128", "operations": ["paste"], "photo_size": [500, 400]}
+    assert report == {"model": "faces128", "operations": ["embed", "paste"], "photo_size": [500, 400]}
     before, after = np.asarray(Image.open(files["photo"]["path"])), np.asarray(Image.open(path))
     assert np.array_equal(after[:, :100], before[:, :100]) and (after != before).any(axis=2).mean() > 0.05
 

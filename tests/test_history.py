@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from facelab.face import Face, Latent
-from facelab.history import MAX_VERSIONS, History, Result, Version, describe_step
+from facelab.history import MAX_VERSIONS, History, Result, Version
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 SMILE = {"op": "attribute", "id": "smile", "strength": 1.5}
@@ -56,21 +56,13 @@ def test_a_result_goes_on_from_its_source_and_leaves_it_alone() -> None:
     history = result.history(PICTURE)
     assert [each.title for each in history.versions] == ["Original", "Smile +1.5", "Style of Ben"]
     assert history.now.steps == (SMILE, step) and history.now.others["Ben"] is style
-    assert len(source.versions) == 2 and result.before is source.base and result.from_photo
+    assert len(source.versions) == 2 and result.before is source.base
 
 
 def test_a_face_that_no_photo_is_left_of_is_compared_with_nothing() -> None:
     source = History.begin(make_face(crop=True), PICTURE)
     morph = Result("Both", "Morph", make_face(1), source, {"op": "morph", "with": "Ben", "t": 0.5})
     assert morph.before is None
-    assert morph.from_photo, "a photo is behind it all the same, and its metadata says so"
-
-
-def test_what_is_said_of_a_picture_names_no_one() -> None:
-    assert describe_step(SMILE) == "attribute smile 1.5"
-    assert describe_step({"op": "morph", "with": "Ann from work", "t": 0.25}) == "morph 0.25"
-    result = Result("Ann", "x", make_face(crop=True), None, {"op": "express", "neutral": "Ann", "strength": -1})
-    assert result.operations == ["embed", "express -1"]
 
 
 def test_edits_are_moved_onto_a_better_original() -> None:

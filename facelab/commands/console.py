@@ -28,6 +28,7 @@ class Space(str, Enum):
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+MarkOption = Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the pictures.')]
 ModelOption = Annotated[str, typer.Option(help="A name that `models list` prints.")]
 
 

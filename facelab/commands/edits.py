@@ -9,13 +9,12 @@ from typing import Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption, Space
+from facelab.commands.console import JsonOption, MarkOption, Space
 from facelab.commands.results import (
     FRAME_SIZE,
     FpsOption,
     FramesOption,
     Job,
-    MarkOption,
     OutOption,
     Output,
     RawOption,

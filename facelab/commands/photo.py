@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio, read_faces, say
+from facelab.commands.console import (
+    JsonOption,
+    MarkOption,
+    ModelOption,
+    answer,
+    make_folder,
+    open_studio,
+    read_faces,
+    say,
+)
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -30,12 +40,12 @@ def paste(
     edited: Annotated[
         list[Path] | None, typer.Option(help="What edits have made of a face, as FACE.npz; one --edited for each face.")
     ] = None,
-    mark: Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the picture.')] = False,
+    mark: MarkOption = False,
     model: ModelOption = "faces128",
     as_json: JsonOption = False,
 ) -> None:
     """Put edited faces back into their photo. What no edit reaches keeps its pixels exactly."""
-    from facelab.media import save_png
+    from facelab.media import Provenance, save_png
     from facelab.photo import read_photo
 
     started = time.perf_counter()
@@ -47,16 +57,15 @@ def paste(
         raise BadSetting(f"{len(faces)} faces need as many --edited, not {len(edited)}.")
     make_folder(out.parent)
     studio, before, pixels = open_studio(model), read_faces(faces), read_photo(photo)
-    steps = () if recipe is None else _read(recipe).steps
     after = read_faces(edited) if edited else [studio.apply(face, _read(recipe)) for face in before]
     result = studio.paste(pixels, list(zip(before, after, strict=True)))
-    operations = [*_described(steps), "paste"]
-    save_png(result, out, model=studio.card.name, operations=operations, from_photo=True, mark=mark)
+    said = asdict(Provenance.of(*after, then=["paste"]))
+    save_png(result, out, **said, mark=mark)
     figures = {
         "faces": len(before),
         "photo_size": list(pixels.shape[1::-1]),
         "changed": round(_changed(pixels, result), 6),
-        "operations": operations,
+        "operations": said["operations"],
         "seconds": round(time.perf_counter() - started, 2),
         "files": [str(out)],
     }
@@ -113,10 +122,11 @@ def save(
 def unpack(
     project: ProjectArgument,
     out: Annotated[Path, typer.Option(help="Folder for the faces, pictures and recipes.")],
+    mark: MarkOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write what is in a project as files: NAME.npz, NAME-original.npz, NAME.png and NAME.json, the recipe."""
-    from facelab.media import save_png
+    from facelab.media import Provenance, save_png
     from facelab.project import open_project
 
     opened = open_project(project)
@@ -130,9 +140,7 @@ def unpack(
             kept.base.save(out / f"{stem}-original.npz")
             (out / f"{stem}.json").write_text(kept.recipe.to_json(), encoding="utf-8")
             files += [f"{stem}-original.npz", f"{stem}.json"]
-        operations = [*kept.base.operations, *_described(kept.recipe.steps)]
-        shown, model = kept.base.crop is not None, kept.base.latent.model
-        save_png(kept.thumbnail, out / f"{stem}.png", model=model, operations=operations, from_photo=shown)
+        save_png(kept.thumbnail, out / f"{stem}.png", **asdict(Provenance.of(kept.result)), mark=mark)
         files.append(f"{stem}.png")
     files = [str(out / name) for name in files]
     answer({"faces": len(opened.faces), "files": files}, as_json, "\n".join(files))
@@ -168,7 +176,7 @@ def _read(path: Path) -> Recipe:
 
 
 def _described(steps: Sequence[dict]) -> list[str]:
-    from facelab.history import describe_step
+    from facelab.face import describe_step
 
     return [describe_step(step) for step in steps]
 

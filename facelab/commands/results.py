@@ -31,7 +31,6 @@ SizeOption = Annotated[
 FramesOption = Annotated[int, typer.Option(min=2, max=600, help="Frames of an animation.")]
 FpsOption = Annotated[float, typer.Option(min=0.1, max=60, help="Frames a second of an animation.")]
 RawOption = Annotated[bool, typer.Option("--raw", help="The generator's own picture, not the photo's with the change.")]
-MarkOption = Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the picture.')]
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,12 @@ class Job:
 
     def said(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What the file's metadata says: how the first face was made and what was done to it; nobody's name."""
-        from facelab.history import describe_step
+        from facelab.face import describe_step
 
         return {
             "model": self.studio.card.name,
             "operations": [*self.faces[0].operations, *map(describe_step, steps)],
-            "from_photo": any(face.crop is not None for face in self.faces),
+            "from_photo": any(face.from_photo for face in self.faces),
         }
 
     def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, frames: Any = None, **figures: Any) -> None:

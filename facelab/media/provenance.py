@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from PIL import Image
 
 import facelab
+
+if TYPE_CHECKING:
+    from facelab.face import Face
 
 # IPTC's digital source types (https://cv.iptc.org/newscodes/digitalsourcetype/): all of it made by a model, or a
 # photo that a model has changed or remade.
@@ -37,6 +41,13 @@ class Provenance:
     model: str
     operations: Sequence[str] = ()
     from_photo: bool = False
+
+    @classmethod
+    def of(cls, face: Face, *more: Face, then: Sequence[str] = ()) -> Provenance:
+        """That of a picture of faces. then: what was done once they were made, such as "paste"."""
+        faces = [face, *more]
+        operations = dict.fromkeys(operation for each in faces for operation in each.operations)
+        return cls(face.latent.model, [*operations, *then], any(each.from_photo for each in faces))
 
     @property
     def software(self) -> str:

@@ -15,8 +15,7 @@ from facelab.edits.attributes import DEFAULT_METHOD
 from facelab.edits.crossover import parse_rows
 from facelab.edits.expression import THRESHOLD
 from facelab.errors import BadSetting
-from facelab.face import Face
-from facelab.history import describe_step
+from facelab.face import Face, describe_step
 from facelab.media import KINDS, save_animation, save_png
 from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options
 from facelab.page.backstage import Backstage, friendly, take_upload
@@ -68,7 +67,7 @@ class _Api:
         return {
             "model": self.backstage.studio.card.name,
             "operations": [*operands[0].operations, *map(describe_step, steps)],
-            "from_photo": any(face.crop is not None for face in operands),
+            "from_photo": any(face.from_photo for face in operands),
         }
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.face import Face
-from facelab.history import describe_step
-from facelab.media import save_png
+from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.photo import read_photo
@@ -43,18 +43,17 @@ def build_photo_api(backstage: Backstage) -> None:
         if edited and len(edited) != len(faces):
             raise BadSetting(f"{len(faces)} faces need as many edited ones, not {len(edited)}.")
         pixels = read_photo(take_upload(photo))
-        before, steps = [_face(path) for path in faces], ()
+        before = [_face(path) for path in faces]
         if edited:
             after = [_face(path) for path in edited]
         else:
             chosen = read_recipe(json.dumps(recipe))
-            steps = chosen.steps
             after = [worker.run(studio.apply, face, chosen) for face in before]
         result = worker.run(studio.paste, pixels, list(zip(before, after, strict=True)))
-        operations = [*map(describe_step, steps), "paste"]
+        said = asdict(Provenance.of(*after, then=["paste"]))
         path = answer_folder() / "photo.png"
-        save_png(result, path, model=studio.card.name, operations=operations, from_photo=True)
-        report = {"model": studio.card.name, "operations": operations, "photo_size": list(pixels.shape[1::-1])}
+        save_png(result, path, **said)
+        report = {"model": said["model"], "operations": said["operations"], "photo_size": list(pixels.shape[1::-1])}
         return str(path), report
 
     with gr.Column(visible=False):

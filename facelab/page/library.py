@@ -148,6 +148,4 @@ def _parcel(face: LibraryFace, kind: str, *, mark: bool) -> dict[str, str]:
         buffer = io.BytesIO()
         face.face.save(buffer)
         return parcel(buffer.getvalue(), face.name, "npz")
-    history = face.history
-    said = Provenance(face.face.latent.model, history.operations, history.from_photo)
-    return parcel(encode_png(face.picture, said, mark=mark), face.name, "png")
+    return parcel(encode_png(face.picture, Provenance.of(face.face), mark=mark), face.name, "png")

@@ -9,7 +9,6 @@ import gradio as gr
 import numpy as np
 
 from facelab.errors import BadSetting
-from facelab.history import describe_step
 from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.parcels import file_name, parcel
@@ -78,8 +77,7 @@ def build_paste_tab(backstage: Backstage) -> None:
     def on_fetch(value: Any, request: gr.Request) -> Any:
         session = backstage.visitor(request)
         photo, chosen, pixels = pasted(session, value)
-        operations = [describe_step(step) for face in chosen for step in face.history.now.steps]
-        said = Provenance(studio.card.name, [*operations, "paste"], from_photo=True)
+        said = Provenance.of(*(face.face for face in chosen), then=["paste"])
         return gr.update(parcel=parcel(encode_png(pixels, said, mark=session.mark), f"{photo.name} edited", "png"))
 
     faces.pick(on_pick, faces, [view, fetch], **QUIET, trigger_mode="always_last")

@@ -113,8 +113,7 @@ class Viewer:
         return result.before is not None and result.before.crop is not None
 
     def _png(self, pixels: np.ndarray, result: Result, *, mark: bool) -> str:
-        said = Provenance(result.face.latent.model, result.operations, result.from_photo)
-        return png_file_uri(encode_png(pixels, said, mark=mark))
+        return png_file_uri(encode_png(pixels, Provenance.of(result.face), mark=mark))
 
 
 def build_viewer(
