@@ -25,6 +25,7 @@ from facelab.commands.photo import project_app
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
 from facelab.training.command import app as train_app
+from facelab.training.publish import publish
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,7 @@ models_app = typer.Typer(help="The models FaceLab knows.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.command()(evaluate)
+app.command()(publish)
 for command in EDITS:
     app.command()(command)
 for name, command in PHOTO.items():

@@ -18,9 +18,11 @@ FOLDER_VARIABLE = "FACELAB_CHECKPOINTS"
 class Card:
     """What is known of a model.
 
-    config: arguments of the family's networks. downsample: the discriminator's, "fir" or "average". sha256: of the
-    weight file. training: images seen, data split, and what is worth knowing about how it was made. companions: the
-    small networks and directions that belong to it, by the end of their file's name: sha256 and what was measured.
+    config: arguments of the family's networks. downsample: a StyleGAN2 discriminator's, "fir" or "average". sha256: of
+    the weight file. training: images seen, epochs, hours, and what is worth knowing about how it was made; "losses" is
+    the table of losses beside the card. conditions: CelebA's names of the attributes that the latent's last numbers
+    stand for, of a conditional model. companions: the small networks and directions that belong to it, by the end of
+    their file's name: sha256 and what was measured.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
     companions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
     limits: str = ""
 
     @property
@@ -61,7 +64,8 @@ def read_card(path: Path) -> Card:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         values = {name: value for name, value in values.items() if name in known}
-        return Card(**{**values, "spaces": tuple(values["spaces"])})
+        lists = {name: tuple(values[name]) for name in ("spaces", "conditions") if name in values}
+        return Card(**{**values, **lists})
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as cause:
         raise BadWeights(f"{path.name} is not a model card. Restore it from the repository.") from cause
 

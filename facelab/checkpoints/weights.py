@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from facelab.checkpoints.cards import Card, find_card, find_companion
 from facelab.errors import BadWeights
-from facelab.generators.discriminator import Discriminator
-from facelab.generators.stylegan2 import StyleGAN2
+from facelab.generators.base import Generator
+from facelab.generators.families import FAMILIES
 
-CONSTANTS = ("resample_filter", "num_batches_tracked")  # buffers that inference never needs, or that never change
+# What weight files may lack: buffers that never change, and what only training needs.
+SPARED = ("resample_filter", "num_batches_tracked", "log_variance.weight", "log_variance.bias")
 
 
 def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
@@ -50,12 +51,12 @@ def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load tensors into a network, every name matched but for constant filters. Raises BadWeights otherwise."""
+    """Load tensors into a network, every name matched but for what SPARED lists. Raises BadWeights otherwise."""
     try:
         missing, unexpected = network.load_state_dict(tensors, strict=False)
     except RuntimeError as cause:
         raise BadWeights(f"The weights do not fit this architecture: {str(cause).splitlines()[-1].strip()}") from cause
-    missing = [name for name in missing if not name.endswith(CONSTANTS)]
+    missing = [name for name in missing if not name.endswith(SPARED)]
     if missing or unexpected:
         raise BadWeights(
             f"The weights do not fit this architecture: {len(missing)} missing ({', '.join(missing[:3])}), "
@@ -80,29 +81,37 @@ def load_network(network: nn.Module, source: Path | str, *, device: torch.device
     return network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
 
 
-def build_networks(card: Card) -> tuple[StyleGAN2, Discriminator]:
-    """The generator and the discriminator that a card of the family stylegan2 describes, untrained."""
-    if card.family != "stylegan2":
+def build_networks(card: Card) -> tuple[Generator, nn.Module | None]:
+    """The generator and the discriminator (None where the family has none) that a card describes, untrained.
+
+    Raises BadWeights for a family that this version does not know, and for a card that does not say enough.
+    """
+    if card.family not in FAMILIES:
         raise BadWeights(f"{card.name} is of the family {card.family!r}, which this version cannot build.")
-    shape = {name: card.config[name] for name in ("channel_base", "channel_max")}
-    own = {name: card.config[name] for name in ("z_dim", "w_dim", "mapping_layers")}
-    return (
-        StyleGAN2(card.resolution, **own, **shape),
-        Discriminator(card.resolution, downsample=card.downsample, **shape),
-    )
+    try:
+        return FAMILIES[card.family].build(card.resolution, card.config, downsample=card.downsample)
+    except (KeyError, TypeError, ValueError, RuntimeError) as cause:
+        raise BadWeights(
+            f"The card of {card.name} does not say what its networks are made of. Restore it from the repository."
+        ) from cause
 
 
-def load_model(name: str, *, device: torch.device | str = "cpu") -> tuple[StyleGAN2, Discriminator]:
+def load_model(name: str, *, device: torch.device | str = "cpu") -> tuple[Generator, nn.Module | None]:
     """A catalogued model, ready for inference on `device`: its generator and its discriminator, both frozen.
 
+    The discriminator is None where the family has none, or where the weight file, to be small, goes without it.
     Raises UnknownModel for a name without a card and BadWeights for a damaged file.
     """
     card = find_card(name)
     tensors = read_weights(card.path, sha256=card.sha256)
     generator, discriminator = build_networks(card)
     fill(generator, part(tensors, "g."))
-    fill(discriminator, part(tensors, "d."))
+    critic = part(tensors, "d.")
+    if discriminator is not None and (critic or FAMILIES[card.family].needs_critic):
+        fill(discriminator, critic)
+    else:
+        discriminator = None
     generator.name, generator.sha256, generator.alignment = card.name, card.sha256, card.alignment
-    for network in (generator, discriminator):
+    for network in filter(None, (generator, discriminator)):
         network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
     return generator, discriminator

@@ -20,7 +20,7 @@ def make_trainer(settings: BEGANSettings) -> Trainer:
     from facelab.studio import best_device
 
     torch.manual_seed(settings.seed)
-    model = BEGAN(settings.resolution, z_dim=settings.z_dim, channels=settings.channels)
+    model = BEGAN(settings.resolution, **settings.config)
     return Trainer(settings, model.to(device=best_device(), memory_format=torch.channels_last))
 
 

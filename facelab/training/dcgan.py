@@ -18,7 +18,7 @@ def make_trainer(settings: DCGANSettings) -> Trainer:
     from facelab.studio import best_device
 
     torch.manual_seed(settings.seed)
-    model = DCGAN(settings.resolution, z_dim=settings.z_dim, channels=settings.channels)
+    model = DCGAN(settings.resolution, **settings.config)
     critic = Critic(settings.resolution, channels=settings.channels)
     for network in (model, critic):
         network.to(device=best_device(), memory_format=torch.channels_last)

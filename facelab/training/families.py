@@ -60,3 +60,8 @@ FAMILIES = {
     "progan": Family("The progressive GAN: it grows from 8 px.", ProGANSettings, "progan"),
     "began": Family("BEGAN: a generator against an auto-encoder.", BEGANSettings, "began"),
 }
+
+
+def family_of(settings: RunSettings) -> str:
+    """The family that settings are of, or "" for none of these."""
+    return next((name for name, family in FAMILIES.items() if family.settings is type(settings)), "")

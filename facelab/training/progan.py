@@ -23,8 +23,8 @@ def make_trainer(settings: ProGANSettings) -> Trainer:
     from facelab.studio import best_device
 
     torch.manual_seed(settings.seed)
-    shape = {"channel_base": settings.channel_base, "channel_max": settings.channels}
-    model = ProGAN(settings.resolution, z_dim=settings.z_dim, **shape)
+    shape = {name: settings.config[name] for name in ("channel_base", "channel_max")}
+    model = ProGAN(settings.resolution, **settings.config)
     critic = ProGANCritic(settings.resolution, **shape)
     for network in (model, critic):
         network.to(device=best_device(), memory_format=torch.channels_last)

@@ -91,8 +91,15 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
 
     def read_settings(self) -> dict[str, Any]:
-        """The settings that the run was last trained with, by name; none for a new run."""
+        """The settings that the run was last trained with, by name, and "family"; none for a new run."""
         return json.loads(self.settings.read_text()) if self.settings.exists() else {}
+
+    def write_settings(self, settings: RunSettings) -> None:
+        """Note what the run is trained with, and of which family it is."""
+        from facelab.training.families import family_of
+
+        noted = {"family": family_of(settings), **asdict(settings)}
+        self.settings.write_text(json.dumps(noted, indent=2) + "\n")
 
     def save(self, trainer: Trainer, seconds: float) -> None:
         """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole; and the plot."""
@@ -183,7 +190,7 @@ def train(
     """
     settings, first = trainer.settings, distributed.rank() == 0
     if first:
-        run.settings.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+        run.write_settings(settings)
     stop = _stop_on_signal()
     begun, saved = time.monotonic(), time.monotonic()
     last = None if steps is None else trainer.steps + steps

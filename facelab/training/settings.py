@@ -135,6 +135,11 @@ class PaperSettings(RunSettings):
     z_dim: int = option(128, "Numbers of the latent.", minimum=1)
     channels: int = option(32, "Channels of the finest level.", minimum=1)
 
+    @property
+    def config(self) -> dict[str, int]:
+        """What the family's networks are made of, as the model's card will say it."""
+        return {"z_dim": self.z_dim, "channels": self.channels}
+
 
 @dataclass(frozen=True)
 class VAESettings(PaperSettings):
@@ -144,6 +149,15 @@ class VAESettings(PaperSettings):
     learning_rate: float = option(0.0005, "Step size of Adam.", minimum=0)
     kl_weight: float = option(1.0, "Weight of the divergence from the prior.", minimum=0)
     attributes: str = option("", "Names of labels.csv to be conditional on, such as 'Male Smiling Eyeglasses'.")
+
+    @property
+    def conditions(self) -> list[str]:
+        """The attributes that the model is conditional on."""
+        return self.attributes.replace(",", " ").split()
+
+    @property
+    def config(self) -> dict[str, int]:
+        return super().config | {"attributes": len(self.conditions)}
 
 
 @dataclass(frozen=True)
@@ -156,6 +170,10 @@ class VAEGANSettings(PaperSettings):
         15.0, "Weight of the similarity in the decoder's loss, against the discriminator's.", minimum=0
     )
     similarity_weight: float = option(5.0, "Weight of the similarity in the encoder's loss.", minimum=0)
+
+    @property
+    def config(self) -> dict[str, int]:
+        return super().config | {"attributes": 0}
 
 
 @dataclass(frozen=True)
@@ -194,6 +212,10 @@ class ProGANSettings(PaperSettings):
     grow_from: int = option(8, "Begin at this resolution and grow by doubling; 0 for the whole at once.", minimum=0)
     grow_images: int = option(60_000, "Pictures to see at each resolution before it doubles.", minimum=1)
     fade_images: int = option(60_000, "Pictures over which a doubling fades in.", minimum=1)
+
+    @property
+    def config(self) -> dict[str, int]:
+        return {"z_dim": self.z_dim, "channel_base": self.channel_base, "channel_max": self.channels}
 
     def __post_init__(self) -> None:
         super().__post_init__()

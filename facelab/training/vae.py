@@ -25,14 +25,8 @@ def make_trainer(settings: VAESettings) -> Trainer:
     from facelab.studio import best_device
 
     torch.manual_seed(settings.seed)
-    attributes = len(names_of(settings))
-    model = VAE(settings.resolution, z_dim=settings.z_dim, channels=settings.channels, attributes=attributes)
+    model = VAE(settings.resolution, **settings.config)
     return Trainer(settings, model.to(device=best_device(), memory_format=torch.channels_last))
-
-
-def names_of(settings: VAESettings) -> list[str]:
-    """The attributes that the model is conditional on."""
-    return settings.attributes.replace(",", " ").split()
 
 
 def open_batches(source: Path, settings: VAESettings, cache: Path) -> Batches:
@@ -41,7 +35,7 @@ def open_batches(source: Path, settings: VAESettings, cache: Path) -> Batches:
     from facelab.training.labels import read_labels
 
     pictures = open_pictures(source, resolution=settings.resolution, cache=cache)
-    names = names_of(settings)
+    names = settings.conditions
     if not names:
         return pictures
     if unknown := set(names) - set(ATTRIBUTES):

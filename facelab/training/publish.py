@@ -1,0 +1,134 @@
+"""`python -m facelab publish RUN --name NAME`: a run of a paper's model becomes a model of the catalogue."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facelab.commands.console import JsonOption, answer
+from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    from facelab.checkpoints.cards import Card
+    from facelab.training.run import Run
+
+LICENCE = "Non-commercial research only, as the training pictures are. The code is MIT; these weights are not."
+TITLES = {"vae": "VAE", "vaegan": "VAE/GAN", "dcgan": "DCGAN", "began": "BEGAN", "progan": "PGGAN"}
+MOST_ROWS = 400  # of the table of losses that ships
+LEFT_OUT = ("d.", "g.log_variance.")  # what only training needs
+
+
+def publish(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of vae, vaegan, dcgan, began or progan.")],
+    name: Annotated[str, typer.Option(help="The model's name, such as vae64.")],
+    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
+    title: Annotated[str, typer.Option(help="What people call it; by default the family's name and the size.")] = "",
+    licence: Annotated[str, typer.Option(help="Of the weights.")] = LICENCE,
+    limits: Annotated[str, typer.Option(help="What it does badly.")] = "",
+    again: Annotated[bool, typer.Option("--replace", help="In place of a published model of this name.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a run's newest weights a model of the catalogue: NAME.safetensors, NAME.json and NAME-losses.csv."""
+    from facelab.checkpoints.cards import checkpoint_folder
+    from facelab.training.run import Run
+
+    if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
+        raise BadSetting(f"A model's name is of small letters and digits, such as vae64, not {name[:40]!r}.")
+    if not run.is_dir():
+        raise BadSetting(f"There is no run in {run}. Train one with `train FAMILY --out {run}`.")
+    folder = checkpoint_folder()
+    if (folder / f"{name}.json").exists() and not again:
+        raise BadSetting(f"There is a model {name} already. Add --replace to put this run in its place.")
+    card = publish_run(Run(run), folder, name=name, title=title, data=data, licence=licence, limits=limits)
+    size = card.path.stat().st_size
+    figures = {"name": name, "bytes": size, "sha256": card.sha256, **card.training}
+    figures["files"] = [str(folder / f"{name}{ending}") for ending in (".safetensors", ".json", "-losses.csv")]
+    answer(figures, as_json, f"{card.title}: {size / 1e6:.1f} MB, {card.training['images']:,} pictures.")
+
+
+def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, licence: str, limits: str) -> Card:
+    """Write the weights, the card and the losses of a run into `folder`, once they have been tried; returns the card.
+
+    Raises BadSetting for a run without weights, or of a family that is not published like this.
+    """
+    from safetensors import safe_open
+
+    from facelab.checkpoints.cards import Card
+    from facelab.checkpoints.weights import build_networks, fill, part, read_weights
+    from facelab.training.families import FAMILIES
+    from facelab.training.run import write_weights
+
+    values = run.read_settings()
+    family = values.get("family")
+    if family not in TITLES:
+        raise BadSetting(f"{run.folder} is no run of {', '.join(TITLES)}: its settings.json names {family!r}.")
+    settings = FAMILIES[family].settings(**{key: value for key, value in values.items() if key != "family"})
+    files = sorted((run.folder / "weights").glob("*.safetensors"))
+    if not files:
+        raise BadSetting(f"{run.folder} has no weights yet. They are written every {settings.sheet_images:,} pictures.")
+    with safe_open(files[-1], framework="pt") as file:
+        images = int(file.metadata()["images"])
+    kept = {key: value for key, value in read_weights(files[-1]).items() if not key.startswith(LEFT_OUT)}
+    conditions = tuple(getattr(settings, "conditions", ()))
+    card = Card(
+        name=name,
+        title=title or f"{'Conditional ' if conditions else ''}{TITLES[family]}, {settings.resolution} px",
+        family=family,
+        resolution=settings.resolution,
+        spaces=(),
+        alignment="ffhq",
+        downsample="",
+        data=data,
+        licence=licence,
+        sha256="",
+        config=settings.config,
+        training=_history(run, images) | {"wanted": settings.images, "losses": f"{name}-losses.csv"},
+        conditions=conditions,
+        limits=limits,
+    )
+    generator, _ = build_networks(card)
+    fill(generator, part(kept, "g."))
+    if not all(value.isfinite().all() for value in generator.state_dict().values()):
+        raise BadSetting(f"{files[-1]} holds numbers that are none: this training has failed. Publish an earlier run.")
+    write_weights(folder / f"{name}.safetensors", kept, images)
+    sha256 = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
+    card = replace(card, spaces=generator.spaces, sha256=sha256)
+    _write_losses(run, images, folder / f"{name}-losses.csv")
+    (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+    return card
+
+
+def _history(run: Run, images: int) -> dict[str, float]:
+    """How long a run has been trained up to a number of pictures: images, epochs where known, and hours."""
+    import numpy as np
+
+    seconds = [float(row["seconds"]) for row in run.read_table() if int(row["images"]) <= images]
+    told: dict[str, float] = {"images": images}
+    for pictures in run.folder.glob("pictures-*.npy"):
+        told["epochs"] = round(images / len(np.load(pictures, mmap_mode="r")), 2)
+    return told | {"hours": round(max(seconds, default=0.0) / 3600, 2)}
+
+
+def _write_losses(run: Run, images: int, path: Path) -> None:
+    """The run's table of losses up to a number of pictures, thinned to the means of neighbouring rows."""
+    rows = [row for row in run.read_table() if int(row["images"]) <= images]
+    if not rows:
+        raise BadSetting(f"The table of losses in {run.folder} is empty. Train further.")
+    stride = -(-len(rows) // MOST_ROWS)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for first in range(0, len(rows), stride):
+            group = rows[first : first + stride]
+            writer.writerow({name: _mean([row[name] for row in group]) for name in rows[0]})
+
+
+def _mean(texts: list[str]) -> str:
+    numbers = [float(text) for text in texts if text]
+    return f"{sum(numbers) / len(numbers):.6g}" if numbers else ""

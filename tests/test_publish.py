@@ -1,0 +1,121 @@
+"""A run becomes a model of the catalogue by one command, and the catalogue draws what the run drew."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facelab.checkpoints import cards
+from facelab.checkpoints.cards import find_card
+from facelab.checkpoints.weights import load_model
+from facelab.errors import BadWeights
+from facelab.evaluation.judge import ATTRIBUTES
+
+TINY = ["--resolution", 16, "--batch", 4, "--images", 64, "--sheet-images", 32, "--z-dim", 6, "--channels", 4]
+FAMILIES = {
+    "vae": [],
+    "vaegan": [],
+    "dcgan": [],
+    "began": [],
+    "progan": ["--channel-base", 64, "--grow-from", 0],
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Eight pictures with labels."""
+    folder, random = tmp_path / "data", np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    lines = [",".join(["image", "split", "yaw", "pitch", "roll", *ATTRIBUTES])]
+    for index in range(8):
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / "images" / f"{index}.png")
+        lines.append(
+            ",".join([f"{index}.png", "train", "0", "0", "0", *("1" if index % 2 else "-1" for _ in ATTRIBUTES)])
+        )
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """An empty folder of checkpoints."""
+    (tmp_path / "shelf").mkdir()
+    monkeypatch.setenv(cards.FOLDER_VARIABLE, str(tmp_path / "shelf"))
+    return tmp_path / "shelf"
+
+
+def trained(facelab, pictures, run, family, *options):
+    status, _, said = facelab("train", family, "--data", pictures, "--out", run, *TINY, *FAMILIES[family], *options)
+    assert status == 0, said
+    return run
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_published_run_draws_what_it_drew(facelab, pictures, shelf, tmp_path, family):
+    run = trained(facelab, pictures, tmp_path / "run", family)
+    status, out, said = facelab("publish", run, "--name", "tiny16", "--data", "noise", "--json")
+    assert status == 0, said
+    figures, card = json.loads(out), find_card("tiny16")
+    assert figures["images"] == card.training["images"] == 64 and card.training["epochs"] == 8.0
+    assert card.family == family and card.resolution == 16 and card.data == "noise" and "Non-commercial" in card.licence
+    generator, critic = load_model("tiny16")
+    assert critic is None and generator.spaces == card.spaces and not generator.training
+    (sheet,) = [path for path in (run / "sheets").iterdir() if path.stem == "00000064"]
+    drawn = np.asarray(Image.open(sheet)).reshape(8, 16, 8, 16, 3).swapaxes(1, 2).reshape(64, 16, 16, 3)
+    with torch.inference_mode():
+        again = generator.synthesize(generator.sample(64, seed=1))
+    again = ((again.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+    assert np.abs(again - drawn).mean() < 3  # of 255: what float16 costs
+    rows = list(csv.DictReader((shelf / card.training["losses"]).open()))
+    assert rows and int(float(rows[-1]["images"])) == 64
+
+
+def test_a_conditional_model_says_what_its_last_numbers_mean(facelab, pictures, shelf, tmp_path):
+    run = trained(facelab, pictures, tmp_path / "run", "vae", "--attributes", "Male Smiling")
+    assert facelab("publish", run, "--name", "ctiny", "--data", "noise")[0] == 0
+    card = find_card("ctiny")
+    assert card.conditions == ("Male", "Smiling") and card.title.startswith("Conditional VAE")
+    assert load_model("ctiny")[0].latent_shape("z") == (1, 8)
+
+
+def test_what_cannot_be_published_is_refused_kindly(facelab, pictures, shelf, tmp_path):
+    status, _, said = facelab("publish", tmp_path / "none", "--name", "tiny", "--data", "noise")
+    assert status == 1 and "no run" in said
+    run = trained(facelab, pictures, tmp_path / "run", "dcgan")
+    status, _, said = facelab("publish", run, "--name", "../tiny", "--data", "noise")
+    assert status == 1 and "small letters" in said
+    assert facelab("publish", run, "--name", "tiny", "--data", "noise")[0] == 0
+    before = (shelf / "tiny.json").read_text()
+    status, _, said = facelab("publish", run, "--name", "tiny", "--data", "other")
+    assert status == 1 and "--replace" in said and (shelf / "tiny.json").read_text() == before
+    for path in (run / "weights").iterdir():
+        path.unlink()
+    status, _, said = facelab("publish", run, "--name", "empty", "--data", "noise")
+    assert status == 1 and "no weights yet" in said and not (shelf / "empty.json").exists()
+
+
+def test_a_card_that_its_weights_do_not_fit_is_refused(facelab, pictures, shelf, tmp_path):
+    run = trained(facelab, pictures, tmp_path / "run", "dcgan")
+    facelab("publish", run, "--name", "tiny", "--data", "noise")
+    values = json.loads((shelf / "tiny.json").read_text())
+    for name, config in {
+        "wider": {"z_dim": 6, "channels": 8},
+        "vague": {"channels": 4},
+        "odd": {"z_dim": "x", "channels": 4},
+    }.items():
+        (shelf / f"{name}.json").write_text(json.dumps({**values, "name": name, "config": config}))
+        (shelf / f"{name}.safetensors").write_bytes((shelf / "tiny.safetensors").read_bytes())
+    for name, words in (("wider", "do not fit"), ("vague", "does not say"), ("odd", "does not say")):
+        with pytest.raises(BadWeights, match=words):
+            load_model(name)
