@@ -101,8 +101,8 @@ class AttributeEditing:
         return from_faces(id, title, *stacks)
 
     def _edited(self, face: Face, latent: Tensor, *steps: Mapping[str, Any]) -> Face:
-        values = latent.detach().float().contiguous()
-        edited = replace(face, latent=Latent(values, "w+", self.card.name), model_sha256=self.card.sha256)
+        values, face_space = latent.detach().float().contiguous(), self.generator.edit_space
+        edited = replace(face, latent=Latent(values, face_space, self.card.name), model_sha256=self.card.sha256)
         return edited.made_by(*steps, of=[face]) if steps else edited
 
     def _range(self, rows: slice | None) -> slice | None:

@@ -26,7 +26,7 @@ from facelab.refinement import check_delta
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
-    from facelab.generators.stylegan2 import StyleGAN2
+    from facelab.generators.base import Generator
 
 MAX_SIDE = 4096  # of a picture, in pixels
 BATCH = 16  # pictures drawn at once; more are no faster and keep others waiting
@@ -39,7 +39,7 @@ class Editing:
     """What a Studio does with faces that exist. The faces that come in are never changed."""
 
     card: Card
-    generator: StyleGAN2
+    generator: Generator
     device: torch.device
 
     @torch.inference_mode()
@@ -57,12 +57,15 @@ class Editing:
             for picture in self._draw(torch.stack(latents[first:stop]), deltas[first:stop], size)
         ]
 
-    def morph(self, first: Face, second: Face, t: float, *, path: str | None = None, space: str = "w+") -> Face:
+    def morph(
+        self, first: Face, second: Face, t: float, *, path: str | None = None, space: str | None = None
+    ) -> Face:
         """A face between two, latent and delta; at t = 0 the first one's, at t = 1 the second one's, exactly.
 
-        path: "linear" or "spherical", by default spherical in z, which is a sphere, and linear elsewhere. space: "w+"
-        keeps each face's own style of every layer; "w" takes both to the nearest latent of one style first (the mean
-        of their rows); "z" needs faces that were embedded in z. Raises BadSetting and LatentMismatch.
+        path: "linear" or "spherical", by default spherical in a normal prior's z, which is a sphere, and linear
+        elsewhere. space: by default the one that the model's faces are edited in. "w+" keeps each face's own style of
+        every layer; "w" takes both to the nearest latent of one style first (the mean of their rows); "z" needs faces
+        that were embedded in z. Raises BadSetting and LatentMismatch.
         """
         return next(self._between(first, second, [_number("t", t, 0, 1)], path, space))
 
@@ -76,7 +79,7 @@ class Editing:
         easing: str = "linear",
         there_and_back: bool = False,
         path: str | None = None,
-        space: str = "w+",
+        space: str | None = None,
     ) -> Iterator[np.ndarray]:
         """The pictures of a morph one after the other, uint8 [size, size, 3]; each `next` is a short piece of work.
 
@@ -157,10 +160,13 @@ class Editing:
         return self._made(values, mix_deltas([face.delta for face in faces], shares), {"op": "average"}, of=faces)
 
     def combine(self, first: Face, second: Face) -> Face:
-        """Two faces in one: their mean in w+, or normalise(z1 + z2) where both were embedded in z (PGGAN paper)."""
-        if first.latent.space == second.latent.space == "z":
+        """Two faces in one: their mean, or normalise(z1 + z2) where both lie in a normal prior's z (PGGAN paper)."""
+        dims = self.generator.sphere_dims
+        if first.latent.space == second.latent.space == "z" and dims:
             self._rows(first), self._rows(second)
-            z = arithmetic.combine_on_sphere(first.latent.values, second.latent.values)
+            one, other = first.latent.values, second.latent.values
+            on_sphere = arithmetic.combine_on_sphere(one[:, :dims], other[:, :dims])
+            z = torch.cat([on_sphere, (one[:, dims:] + other[:, dims:]) / 2], dim=1)
             values, delta = self._from_z(z), mix_deltas([first.delta, second.delta], [0.5, 0.5])
         else:
             mean = self.average([first, second])
@@ -197,7 +203,10 @@ class Editing:
         return replay(self, face, recipe, others or {})
 
     def _rows(self, face: Face) -> Tensor:
-        """A face's latent as w+ rows, float32 [L, D] on the CPU, once the face has been checked against the model."""
+        """A face's latent in the space of edits, float32 [L, D] on the CPU, once it has been checked against the model.
+
+        L is 1 for a model with one latent.
+        """
         self.generator.check(face.latent)
         if face.model_sha256 not in ("", self.card.sha256):
             raise LatentMismatch(
@@ -210,19 +219,23 @@ class Editing:
 
     @torch.no_grad()
     def _from_z(self, z: Tensor) -> Tensor:
-        """z [1, Z] as w+ rows, on the CPU."""
+        """z [1, Z] in the space of edits, on the CPU: w+ rows, or z itself where that is all there is."""
+        if self.generator.edit_space == "z":
+            return z
         return self.generator.map(z.to(self.device)).cpu().expand(self.generator.num_layers, -1)
 
     def _between(
-        self, first: Face, second: Face, places: Sequence[float], path: str | None, space: str
+        self, first: Face, second: Face, places: Sequence[float], path: str | None, space: str | None
     ) -> Iterator[Face]:
         """The faces at several places of a morph."""
-        path = path or ("spherical" if space == "z" else "linear")
+        space, dims = space or self.generator.edit_space, self.generator.sphere_dims
+        path = path or ("spherical" if space == "z" and dims else "linear")
         start, end = self._ends(first, second, path, space)
-        way = interpolation.spherical if path == "spherical" else interpolation.linear
         mixer = DeltaMixer([first.delta, second.delta])
         for t in places:
-            values = way(start, end, t)
+            values = interpolation.linear(start, end, t)
+            if path == "spherical":
+                values[:, :dims] = interpolation.spherical(start[:, :dims], end[:, :dims], t)
             rows = self._from_z(values) if space == "z" else values
             yield self._made(rows, mixer.mix([1 - t, t]), {"op": "morph", "t": t}, of=[first, second])
 
@@ -233,14 +246,18 @@ class Editing:
                 f"A morph's path is linear or spherical and its space one of {', '.join(self.generator.spaces)}, "
                 f"not {path!r} and {space!r}."
             )
-        if path == "spherical" and space != "z":
+        if path == "spherical" and not (space == "z" and self.generator.sphere_dims):
             raise BadSetting(
-                f"Only z is a sphere. Choose the linear path in {space}, or space z for faces embedded in z."
+                "Only z is a sphere, of models that draw it from the normal distribution. Choose the linear path, or "
+                "space z for faces embedded in z."
             )
         rows = self._rows(first), self._rows(second)
         if space == "z":
             if not first.latent.space == second.latent.space == "z":
-                raise LatentMismatch("A morph in z takes two faces that were embedded in z. Choose the space w+.")
+                raise LatentMismatch(
+                    "A morph in z takes two faces that were embedded in z. "
+                    f"Choose the space {self.generator.edit_space}."
+                )
             return first.latent.values, second.latent.values
         if space == "w":
             return tuple(values.mean(dim=0, keepdim=True).expand_as(values) for values in rows)
@@ -248,6 +265,11 @@ class Editing:
 
     def _checked_rows(self, rows: slice | None) -> slice:
         count = self.generator.num_layers
+        if count == 1:
+            raise BadSetting(
+                f"{self.card.title} has one latent for the whole picture, and so no layers to choose among. "
+                "Take faces of a StyleGAN model for this, such as faces128."
+            )
         return checked_rows(rows or slice(count // 2, count), count)
 
     def _made(
@@ -259,8 +281,10 @@ class Editing:
         of: Sequence[Face],
         keep_photo: bool = False,
     ) -> Face:
-        """The face that a step has made of faces, with w+ values, and with the crop of the first one or with none."""
-        latent = Latent(values.detach().float().contiguous(), "w+", self.card.name)
+        """The face that a step has made of faces, with values in the space of edits, and with the crop of the first
+        one or with none.
+        """
+        latent = Latent(values.detach().float().contiguous(), self.generator.edit_space, self.card.name)
         if keep_photo:
             face = replace(of[0], latent=latent, delta=delta, model_sha256=self.card.sha256)
         else:

@@ -86,7 +86,8 @@ class EmbedStep:
     counts for every layer), and latent_distance_per_row, the mean of the rows' norms. identity_distance: dlib's, or
     None where it was not measured. latent, delta: the best so far. image: uint8 [R, R, 3] on preview steps, else None.
     The picture is this step's, and the best one's on the last step of a phase. state: to resume from. phase_done,
-    done: whether this is the last step of its phase, and of all.
+    done: whether this is the last step of its phase, and of all. restarts: the losses of a recovery's restarts
+    (recovery.py, whose phases are "encode" and "recover").
     """
 
     phase: str
@@ -103,6 +104,7 @@ class EmbedStep:
     phase_done: bool
     done: bool
     identity_distance: float | None = None
+    restarts: tuple[float, ...] = ()
 
 
 def embed(

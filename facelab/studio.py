@@ -20,14 +20,19 @@ from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
 from facelab.embedding import EmbedState, EmbedStep, as_picture, embed
 from facelab.embedding_settings import PRESETS, EmbedSettings
-from facelab.errors import NoFaceFound
+from facelab.errors import BadSetting, NoFaceFound
 from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
-from facelab.generators.discriminator import Discriminator
-from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
+from facelab.generators.base import Generator
+from facelab.generators.families import FAMILIES
+from facelab.generators.stylegan2 import fast_dtype
 from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
+from facelab.recovering import Recovering
+from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from facelab.clips import Clip
     from facelab.detection import FaceFinder, FoundFace
     from facelab.encoder import Encoder
@@ -37,32 +42,55 @@ if TYPE_CHECKING:
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
 
-class Studio(AttributeEditing, Editing):
+class Studio(AttributeEditing, Editing, Recovering):
     """The models of one device, loaded at their first use and shared by every thread that calls.
 
-    model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is.
+    model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is. beside: a studio
+    whose device and resident models this one shares; `of` makes such.
     Raises UnknownModel for a model without a card.
     """
 
-    def __init__(self, model: str = "faces128", *, device: str = "auto") -> None:
+    def __init__(self, model: str = "faces128", *, device: str = "auto", beside: Studio | None = None) -> None:
         keep_freed_memory()
         self.card = find_card(model)
-        self.device = best_device() if device == "auto" else torch.device(device)
-        self._lock = threading.RLock()
-        self._resident: dict[str, object] = {}
+        self._lock: threading.RLock = threading.RLock() if beside is None else beside._lock
+        self._resident: dict[tuple[str, str], object] = {} if beside is None else beside._resident
+        if beside is not None:
+            self.device = beside.device
+        else:
+            self.device = best_device() if device == "auto" else torch.device(device)
         self._looks: WeakKeyDictionary[Face, Look] = WeakKeyDictionary()
 
     def models(self) -> list[Card]:
         """The cards of all known models."""
         return list(catalogue().values())
 
+    def of(self, model: str) -> Studio:
+        """The studio of another model on the same device. What belongs to no model, such as detectors, is loaded once.
+
+        Raises UnknownModel for a model without a card.
+        """
+        if model == self.card.name:
+            return self
+        return self._keep(f"studio of {model}", lambda: Studio(model, beside=self), shared=True)
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether the model has w+, a latent for each layer; the papers' models have one for the whole picture."""
+        return "w+" in self.card.spaces
+
+    @property
+    def presets(self) -> dict[str, EmbedSettings] | dict[str, RecoverySettings]:
+        """The ways to embed a face with this model, by name; the first one is what `embed` does by default."""
+        if self.has_layers:
+            return dict(PRESETS)
+        return {name: each for name, each in RECOVERY_PRESETS.items() if each.start == "random" or self.has_encoder}
+
     def warm_up(self) -> None:
         """Load everything from detection to embedding and run it once, so that the first visitor does not wait."""
         picture = np.full((self.card.resolution, self.card.resolution, 3), 127, np.uint8)
-        settings = replace(PRESETS["fast"], steps=2, refine_steps=2, start="encoder" if self.has_encoder else "mean")
-        encode = self._encoder.encode if self.has_encoder else None
-        perceptual = self._perceptual(settings.perceptual)
-        for _ in embed(self.generator, picture, settings, perceptual=perceptual, encode=encode):
+        short = {"steps": 2, "refine_steps": 2} if self.has_layers else {"steps": 2}
+        for _ in self._search(picture, replace(next(iter(self.presets.values())), **short), None):
             pass
         self._finder.find(picture)
         self._recogniser.vector(picture)
@@ -93,34 +121,52 @@ class Studio(AttributeEditing, Editing):
         return align(photo, quad, resolution=self.card.resolution, landmarks=face.landmarks, detector=face.detector)
 
     def embed(
-        self, aligned: AlignedFace, settings: EmbedSettings = PRESETS["fast"], *, resume: EmbedState | None = None
+        self,
+        aligned: AlignedFace,
+        settings: EmbedSettings | RecoverySettings | None = None,
+        *,
+        resume: EmbedState | RecoveryState | None = None,
     ) -> Iterator[EmbedStep]:
-        """Embed a face: `embedding.embed` with this studio's models, and identity distance where it is measured.
+        """Embed a face: `embedding.embed`, or with models of one latent `recovery.recover`, with this studio's models,
+        and identity distance where it is measured.
 
-        The distance is dlib's between the photo's crop and the step's picture: at the end of each phase, where the
-        picture is the best one's, and on some previews in between. Closing the iterator stops. A model without an
-        encoder starts from its mean face.
+        settings: of `presets`, or like them; the first of them by default. The distance is dlib's between the photo's
+        crop and the step's picture: at the end of each phase, where the picture is the best one's, and on some
+        previews in between. Closing the iterator stops. A model without an encoder starts without it.
+        Raises BadSetting for settings of the other kind of model.
         """
-        if settings.start == "encoder" and not self.has_encoder:
-            settings = replace(settings, start="mean")
-        steps = embed(
-            self.generator,
-            aligned.image,
-            settings,
-            perceptual=self._perceptual(settings.perceptual),
-            encode=self._encoder.encode if settings.start == "encoder" else None,
-            resume=resume,
-        )
+        steps = self._search(self._fitted(aligned), settings or next(iter(self.presets.values())), resume)
         return self._with_identity(steps, aligned)
+
+    def _search(
+        self,
+        picture: np.ndarray,
+        settings: EmbedSettings | RecoverySettings,
+        resume: EmbedState | RecoveryState | None,
+    ) -> Iterator[EmbedStep]:
+        if isinstance(settings, EmbedSettings) != self.has_layers:
+            raise BadSetting(f"{self.card.name} embeds by {' or '.join(self.presets)}. Choose one of these presets.")
+        if settings.start == "encoder" and not self.has_encoder:
+            settings = replace(settings, start="mean" if self.has_layers else "random")
+        encode = self._encode if settings.start == "encoder" else None
+        if isinstance(settings, RecoverySettings):
+            return recover(self.generator, picture, settings, encode=encode, resume=resume)
+        perceptual = self._perceptual(settings.perceptual)
+        return embed(self.generator, picture, settings, perceptual=perceptual, encode=encode, resume=resume)
+
+    def _fitted(self, aligned: AlignedFace) -> np.ndarray:
+        """An aligned face at the model's size, also where it was cut out for another model: uint8 [R, R, 3]."""
+        side = self.card.resolution
+        return aligned.image if len(aligned.image) == side else resized(aligned.crop, side)
 
     def encode(self, aligned: AlignedFace) -> Face:
         """Embed a face in one pass of the model's encoder: near at once, a likeness rather than the person.
 
         Raises UnknownModel for a model that ships without an encoder.
         """
-        rows = self._encoder.encode(as_picture(aligned.image, self.generator))[0]
+        rows = self._encode(as_picture(self._fitted(aligned), self.generator))[0]
         return Face(
-            latent=Latent(rows.cpu(), "w+", self.card.name),
+            latent=Latent(rows.cpu(), self.generator.edit_space, self.card.name),
             crop=aligned.crop,
             quad=aligned.quad,
             photo_size=aligned.photo_size,
@@ -129,8 +175,8 @@ class Studio(AttributeEditing, Editing):
 
     @property
     def has_encoder(self) -> bool:
-        """Whether the model ships with an encoder."""
-        return "encoder" in self.card.companions
+        """Whether the model ships with an encoder, or is one itself."""
+        return "encoder" in self.card.companions or FAMILIES[self.card.family].encodes
 
     def _with_identity(self, steps: Iterator[EmbedStep], aligned: AlignedFace) -> Iterator[EmbedStep]:
         target = self._recogniser.vector(aligned.crop)
@@ -233,52 +279,60 @@ class Studio(AttributeEditing, Editing):
         truncation: 0 is the mean face, 1 the full variety.
         """
         latents = self.generator.sample(count, seed=seed, truncation=truncation)
-        faces = [Face(Latent(w.cpu(), "w+", self.card.name), model_sha256=self.card.sha256) for w in latents]
+        space, sha256 = self.generator.edit_space, self.card.sha256
+        faces = [Face(Latent(each.cpu(), space, self.card.name), model_sha256=sha256) for each in latents]
         return [(face, self.render(face)) for face in faces]
 
     @property
-    def generator(self) -> StyleGAN2:
+    def generator(self) -> Generator:
         """The generator, resident and frozen."""
         return self._networks[0]
 
     @property
-    def _networks(self) -> tuple[StyleGAN2, Discriminator]:
-        def load() -> tuple[StyleGAN2, Discriminator]:
+    def _networks(self) -> tuple[Generator, nn.Module | None]:
+        def load() -> tuple[Generator, nn.Module | None]:
             generator, discriminator = load_model(self.card.name, device=self.device)
-            discriminator.compute_dtype = fast_dtype(self.device)
+            if discriminator is not None:
+                discriminator.compute_dtype = fast_dtype(self.device)
             return generator, discriminator
 
         return self._keep("networks", load)
 
     @property
-    def _encoder(self) -> Encoder:
+    def _encode(self) -> Callable[[Tensor], Tensor]:
+        """What carries pictures to latents: the encoder that ships with the model, or the model's own."""
         from facelab.encoder import load_encoder
 
-        return self._keep("encoder", lambda: load_encoder(self.generator))
+        if "encoder" not in self.card.companions:
+            return self.generator.encode
+        encoder: Encoder = self._keep("encoder", lambda: load_encoder(self.generator))
+        return encoder.encode
 
     @property
     def _finder(self) -> FaceFinder:
         from facelab.detection import FaceFinder
 
-        return self._keep("finder", FaceFinder)
+        return self._keep("finder", FaceFinder, shared=True)
 
     @property
     def _recogniser(self) -> Recogniser:
         from facelab.recognition import Recogniser
 
-        return self._keep("recogniser", lambda: Recogniser(self._finder))
+        return self._keep("recogniser", lambda: Recogniser(self._finder), shared=True)
 
     def _perceptual(self, name: str) -> Callable[[Tensor], Distance]:
         if name == "vgg16":
-            network: Vgg16 = self._keep("vgg16", lambda: load_vgg16(device=self.device))
+            network: Vgg16 = self._keep("vgg16", lambda: load_vgg16(device=self.device), shared=True)
             return lambda target: vgg16_distance(network, target)
         return lambda target: discriminator_distance(self._networks[1], target)
 
-    def _keep(self, name: str, load: Callable[[], object]):  # noqa: ANN202
+    def _keep(self, name: str, load: Callable[[], object], *, shared: bool = False):  # noqa: ANN202
+        """What `load` returns, kept for this model, or shared with the studios of all others."""
+        key = ("" if shared else self.card.name, name)
         with self._lock:
-            if name not in self._resident:
-                self._resident[name] = load()
-            return self._resident[name]
+            if key not in self._resident:
+                self._resident[key] = load()
+            return self._resident[key]
 
 
 def best_device() -> torch.device:

@@ -27,6 +27,16 @@ class Generator(nn.Module, ABC):
     resolution: int
     num_layers: int
 
+    @property
+    def edit_space(self) -> str:
+        """The space that faces are edited in: the one with the most room, "w+" where there is one."""
+        return self.spaces[-1]
+
+    @property
+    def sphere_dims(self) -> int:
+        """How many of z's leading numbers are drawn from the normal distribution, so that they lie near a sphere."""
+        return self.latent_shape("z")[1]
+
     @abstractmethod
     def latent_shape(self, space: str) -> tuple[int, int]:
         """Rows and channels (L, D) of a latent in `space`. Raises LatentMismatch for a space it does not speak."""

@@ -70,6 +70,7 @@ class BEGAN(SingleLatentGenerator):
     """z [N, D], uniform in [-1, 1]; w [N, D], the latent of the discriminator's auto-encoder."""
 
     spaces = ("z", "w")
+    sphere_dims = 0
 
     def __init__(self, resolution: int = 64, *, z_dim: int = 64, channels: int = 32) -> None:
         super().__init__(resolution, z_dim)
@@ -79,6 +80,10 @@ class BEGAN(SingleLatentGenerator):
 
     def prior(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         return torch.rand(n, self.latent_dim, generator=generator) * 2 - 1
+
+    def clip(self, latents: Tensor, *, limit: float, generator: torch.Generator | None = None) -> Tensor:
+        """Nothing: w is what the encoder says, and is not drawn from any prior."""
+        return latents
 
     def map(self, z: Tensor) -> Tensor:
         return self.discriminator.encoder(self.generator(z)).float()

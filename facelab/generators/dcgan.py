@@ -14,6 +14,7 @@ class DCGAN(SingleLatentGenerator):
     """z [N, 100], uniform in [-1, 1], to pictures."""
 
     spaces = ("z",)
+    sphere_dims = 0
 
     def __init__(self, resolution: int = 64, *, z_dim: int = 100, channels: int = 48) -> None:
         super().__init__(resolution, z_dim)
@@ -25,6 +26,10 @@ class DCGAN(SingleLatentGenerator):
 
     def prior(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         return torch.rand(n, self.latent_dim, generator=generator) * 2 - 1
+
+    def clip(self, latents: Tensor, *, limit: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+        """As of SingleLatentGenerator; this prior ends at 1 itself."""
+        return super().clip(latents, limit=min(limit, 1.0), generator=generator)
 
 
 class Critic(nn.Module):

@@ -34,6 +34,14 @@ class SingleLatentGenerator(Generator):
         """n draws of z [n, Z] from the distribution that the model was trained with; here the standard normal."""
         return torch.randn(n, self.latent_shape("z")[1], generator=generator)
 
+    def clip(self, latents: Tensor, *, limit: float, generator: torch.Generator | None = None) -> Tensor:
+        """Stochastic clipping (Lipton and Tripathi 2017, section 3): numbers of latents [N, D], of the space that faces
+        are edited in, that have left the prior's range are drawn anew from it.
+
+        limit: where the normal distribution, which has no range, is taken to end.
+        """
+        return torch.where(latents.abs() > limit, self.prior(len(latents), generator=generator).to(latents), latents)
+
     def latent_shape(self, space: str) -> tuple[int, int]:
         if space not in self.spaces:
             raise LatentMismatch(f"{self.name or 'This model'} has the spaces {', '.join(self.spaces)}, not {space!r}.")

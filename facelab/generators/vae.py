@@ -62,6 +62,15 @@ class VAE(SingleLatentGenerator):
         drawn = torch.rand(n, self.attributes, generator=generator) < self.share.cpu()
         return torch.cat([z, drawn.float()], dim=1)
 
+    @property
+    def sphere_dims(self) -> int:
+        return self.z_dim
+
+    def clip(self, latents: Tensor, *, limit: float, generator: torch.Generator | None = None) -> Tensor:
+        """As of SingleLatentGenerator; attributes end at 0 and 1, beyond which there is nothing to be drawn anew."""
+        clipped = super().clip(latents, limit=limit, generator=generator)
+        return torch.cat([clipped[:, : self.z_dim], latents[:, self.z_dim :].clamp(0, 1)], dim=1)
+
     def mean_latent(self) -> Tensor:
         mean = super().mean_latent()
         if self.attributes:
