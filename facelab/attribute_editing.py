@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from facelab.checkpoints.directions import load_directions
+from facelab.conditions import condition_directions
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS, Direction, from_faces, move, walk
 from facelab.errors import BadSetting
 from facelab.face import Face, Latent
+from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
@@ -27,11 +29,17 @@ class AttributeEditing:
     card: Card
 
     def directions(self) -> dict[str, Direction]:
-        """The model's directions by id, in the order in which they are shown; none for a model without any."""
+        """The model's directions by id, in the order in which they are shown; none for a model without any.
+
+        A conditional model's are the attributes that it was trained on.
+        """
+        if self.card.conditions:
+            return condition_directions(self.card.conditions, self.generator.mean_latent().shape[1])
         if "directions" not in self.card.companions:
             return {}
         return self._keep("directions", lambda: load_directions(self.card.name))
 
+    @by_its_model
     def edit(
         self,
         face: Face,
@@ -65,6 +73,7 @@ class AttributeEditing:
                 steps.append({"op": "attribute", "id": name, "strength": strength})
         return self._edited(face, latent, *steps)
 
+    @by_its_model
     def walk(
         self,
         face: Face,
@@ -93,6 +102,7 @@ class AttributeEditing:
         steps = [{"op": "walk", "id": attribute, "strength": each} for each in strengths]
         return [self._edited(face, latent, step) for latent, step in zip(path, steps, strict=True)]
 
+    @by_its_model
     def new_direction(self, id: str, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
         """A direction of one's own, from faces that have something and faces that do not."""
         if not with_it or not without:

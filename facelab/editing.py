@@ -23,6 +23,7 @@ from facelab.generators.deltas import on_device, style_row
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.recipes import replay
 from facelab.refinement import check_delta
+from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
@@ -36,12 +37,13 @@ TYPICAL_FACES = 256  # random faces, whose median stands for the usual distance 
 
 
 class Editing:
-    """What a Studio does with faces that exist. The faces that come in are never changed."""
+    """What a Studio does with faces that exist, by the model that they are of. Those that come in are never changed."""
 
     card: Card
     generator: Generator
     device: torch.device
 
+    @by_its_model
     @torch.inference_mode()
     def render_many(self, faces: Sequence[Face], size: int | None = None) -> list[np.ndarray]:
         """Pictures of several faces, drawn in batches, whatever deltas they have: uint8 [size, size, 3] each.
@@ -57,9 +59,8 @@ class Editing:
             for picture in self._draw(torch.stack(latents[first:stop]), deltas[first:stop], size)
         ]
 
-    def morph(
-        self, first: Face, second: Face, t: float, *, path: str | None = None, space: str | None = None
-    ) -> Face:
+    @by_its_model
+    def morph(self, first: Face, second: Face, t: float, *, path: str | None = None, space: str | None = None) -> Face:
         """A face between two, latent and delta; at t = 0 the first one's, at t = 1 the second one's, exactly.
 
         path: "linear" or "spherical", by default spherical in a normal prior's z, which is a sphere, and linear
@@ -69,6 +70,7 @@ class Editing:
         """
         return next(self._between(first, second, [_number("t", t, 0, 1)], path, space))
 
+    @by_its_model
     def morph_frames(
         self,
         first: Face,
@@ -92,6 +94,7 @@ class Editing:
         while batch := list(islice(faces, BATCH)):
             yield from self.render_many(batch, size)
 
+    @by_its_model
     def crossover(self, content: Face, style: Face, *, rows: slice | None = None, strength: float = 1.0) -> Face:
         """The content face with the style face's latent rows, and with its delta on the layers that these style.
 
@@ -105,6 +108,7 @@ class Editing:
             values, delta, {"op": "crossover", "strength": strength}, of=[content, style], keep_photo=True
         )
 
+    @by_its_model
     def crossover_grid(
         self,
         contents: Sequence[Face],
@@ -123,6 +127,7 @@ class Editing:
         pictures = self.render_many(faces, size)
         return [pictures[first : first + len(styles)] for first in range(0, len(pictures), len(styles))]
 
+    @by_its_model
     def express(
         self,
         target: Face,
@@ -151,6 +156,7 @@ class Editing:
         step = {"op": "express", "strength": strength}
         return self._made(values, target.delta, step, of=[target, neutral, expressive], keep_photo=True)
 
+    @by_its_model
     def average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> Face:
         """The weighted mean of one or more faces, latents and deltas; weights of any positive sum."""
         if not 1 <= len(faces) <= MAX_FACES:
@@ -159,6 +165,7 @@ class Editing:
         values = interpolation.weighted_mean(torch.stack([self._rows(face) for face in faces]), shares)
         return self._made(values, mix_deltas([face.delta for face in faces], shares), {"op": "average"}, of=faces)
 
+    @by_its_model
     def combine(self, first: Face, second: Face) -> Face:
         """Two faces in one: their mean, or normalise(z1 + z2) where both lie in a normal prior's z (PGGAN paper)."""
         dims = self.generator.sphere_dims
@@ -173,6 +180,7 @@ class Editing:
             values, delta = mean.latent.values, mean.delta
         return self._made(values, delta, {"op": "combine"}, of=[first, second])
 
+    @by_its_model
     def mix(self, expression: str, faces: Mapping[str, Face]) -> Face:
         """A weighted sum of faces by an expression such as "A + B - C" (see arithmetic.parse).
 
@@ -185,6 +193,7 @@ class Editing:
         delta = mix_deltas([face.delta for face in used], list(weights.values()))
         return self._made(values, delta, {"op": "mix"}, of=used)
 
+    @by_its_model
     def neighbours(self, face: Face, count: int = 63, *, radius: float = 0.25, seed: int = 0) -> list[Face]:
         """Faces that look much like one face: small noise of the kind by which random faces differ (ISTRC).
 
@@ -198,6 +207,7 @@ class Editing:
         step = {"op": "neighbour"}
         return [self._made(rows, face.delta, step, of=[face], keep_photo=True) for rows in values]
 
+    @by_its_model
     def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face] | None = None) -> Face:
         """Do a recipe's steps to a face (see recipes.replay). others: the faces that the steps name."""
         return replay(self, face, recipe, others or {})

@@ -10,6 +10,7 @@ from facelab.detail import resized
 from facelab.errors import BadSetting
 from facelab.face import Face, Latent
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
+from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
@@ -24,6 +25,7 @@ class Recovering:
     generator: Generator
     has_layers: bool
 
+    @by_its_model
     def recoveries(self, face: Face, settings: RecoverySettings = RECOVERY_PRESETS["recover"]) -> Iterator[EmbedStep]:
         """Recover a face's latent anew, from its photo's crop, or of a face without a photo from its own picture.
 
@@ -35,6 +37,7 @@ class Recovering:
         picture = self.render(face) if face.crop is None else resized(face.crop, self.card.resolution)
         return recover(self.generator, picture, replace(settings, start="random"))
 
+    @by_its_model
     def recovered(self, state: RecoveryState, face: Face) -> list[Face]:
         """Every restart of a recovery of `face` as a face, the best one first."""
         latents = [state.best[number][None].cpu() for number in state.order]
@@ -42,6 +45,7 @@ class Recovering:
         faces = [replace(face, latent=Latent(each, state.space, state.model), **made) for each in latents]
         return [each.made_by({"op": "recover"}, of=[face]) for each in faces]
 
+    @by_its_model
     def combinations(self, firsts: Sequence[Face], seconds: Sequence[Face]) -> list[Face]:
         """The n-th of the one with the n-th of the other: several recoveries of two faces give several combinations,
         as stochastic clipping ends elsewhere each time (Guo and Huang, section 3.3).

@@ -1,4 +1,7 @@
-"""Studio: the resident models of one device, and one method per user action. Holds no user's data."""
+"""Studio: the resident models of one device, and one method per user action. Holds no user's data.
+
+New faces begin with the studio's own model; what is asked of a face that exists is done by the model that it is of.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ from facelab.generators.stylegan2 import fast_dtype
 from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
 from facelab.recovering import Recovering
+from facelab.routing import by_its_model
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
 
 if TYPE_CHECKING:
@@ -188,6 +192,7 @@ class Studio(AttributeEditing, Editing, Recovering):
                 step = replace(step, identity_distance=self._distance(step.image, target))
             yield step
 
+    @by_its_model
     def identity_distance(self, face: Face) -> float | None:
         """dlib's distance between a face's picture and the photo's crop behind it (the same person below 0.6), or None
         where no photo is behind it.
@@ -201,15 +206,17 @@ class Studio(AttributeEditing, Editing, Recovering):
 
     def to_face(self, step: EmbedStep, aligned: AlignedFace) -> Face:
         """What an embedding has found so far, as a face to edit and save."""
+        model = self.of(step.latent.model)
         return Face(
             latent=step.latent,
             delta=step.delta,
             crop=aligned.crop,
             quad=aligned.quad,
             photo_size=aligned.photo_size,
-            model_sha256=self.card.sha256,
+            model_sha256=model.card.sha256,
         )
 
+    @by_its_model
     def render(self, face: Face, size: int | None = None) -> np.ndarray:
         """The generator's picture of a face, its delta applied: uint8 [size, size, 3], by default at the model's size.
 
@@ -218,6 +225,7 @@ class Studio(AttributeEditing, Editing, Recovering):
         """
         return self.render_many([face], size)[0]
 
+    @by_its_model
     def picture(
         self, face: Face, edited: Face | None = None, *, detail: bool = True, size: int = CROP_SIZE
     ) -> np.ndarray:
@@ -235,6 +243,7 @@ class Studio(AttributeEditing, Editing, Recovering):
         crop = paste(face.crop, [(QUAD_OF_CROP, change)] if change else [])
         return crop if size == len(crop) else resized(crop, size)
 
+    @by_its_model
     def paste(self, photo: np.ndarray, pairs: Sequence[tuple[Face, Face]]) -> np.ndarray:
         """The photo with its faces edited, uint8 [H, W, 3], at the photo's own resolution.
 
@@ -256,6 +265,7 @@ class Studio(AttributeEditing, Editing, Recovering):
 
         return edit_clip(self, self._finder, clip, edit, **options)
 
+    @by_its_model
     def follow_clip(self, target: Face, clip: Clip, **options: Any) -> Iterator[ClipStep]:
         """Give a face the expressions of the one in a clip: see `video.follow_clip`."""
         from facelab.video import follow_clip

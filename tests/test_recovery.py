@@ -208,8 +208,26 @@ def test_edits_know_models_of_one_latent(studio, name):
 def test_studios_share_what_belongs_to_no_model(studio):
     one, other = studio.of("tinydcgan"), studio.of("tinybegan")
     assert one.of("tinybegan") is other and one._finder is other._finder and one.generator is not other.generator
-    face = drawn(one)[0]
-    with pytest.raises(LatentMismatch, match="tinydcgan"):
-        other.render(face)
     with pytest.raises(LatentMismatch):
         one.render(Face(Latent(torch.zeros(1, 5), "z", "tinydcgan")))
+
+
+def test_what_is_asked_of_a_face_is_done_by_its_model(studio):
+    other = studio.of("tinydcgan")
+    (one, picture), (two, _) = other.sample(2, seed=1)
+    assert np.array_equal(studio.render(one), picture)
+    assert studio.morph(one, two, 0.5).latent.model == "tinydcgan"
+    assert studio.mix("A - B", {"A": one, "B": two}).latent.model == "tinydcgan"
+    with pytest.raises(LatentMismatch, match=r"tinyvae.*tinydcgan"):
+        studio.average([one, drawn(studio)[0]])
+    with pytest.raises(LatentMismatch, match=r"'elsewhere'.*Known models: .*tinyvae"):
+        studio.render(Face(Latent(torch.zeros(1, 6), "z", "elsewhere")))
+
+
+def test_a_conditional_models_attributes_are_its_directions(studio):
+    studio = studio.of("tinycvae")
+    assert list(studio.directions()) == ["smile", "age"]
+    face = drawn(studio)[0]
+    before = face.latent.values[0]
+    after = studio.edit(face, {"smile": 0.5, "age": 1.0}).latent.values[0]
+    torch.testing.assert_close(after - before, torch.tensor([0.0] * 6 + [0.5, -1.0]))
