@@ -12,15 +12,14 @@ from torch import Tensor
 
 from facelab.checkpoints.directions import load_directions
 from facelab.conditions import condition_directions
-from facelab.edits.attributes import DEFAULT_METHOD, METHODS, Direction, from_faces, move, walk
-from facelab.errors import BadSetting
+from facelab.edits.attributes import DEFAULT_METHOD, METHODS, MOST, Direction, move, walk
+from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face, Latent
+from facelab.own_directions import make_direction
 from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
-
-MOST = 5.0  # of a strength; the page's sliders end at 3
 
 
 class AttributeEditing:
@@ -56,13 +55,14 @@ class AttributeEditing:
         way. method: "linear", "mean" or "gradient". keep: ids of attributes to hold; by default none beside a
         regression, which has held all others already, and with other methods those that each direction names; an
         attribute that is edited in the same call is never held. rows: of w+, by default each direction's own. own:
-        directions beside the model's, such as `new_direction` makes.
-        Raises BadSetting for an unknown attribute, method or strength.
+        directions beside the model's by their ids, such as `new_direction` makes.
+        Raises BadSetting for an unknown attribute, method or strength, LatentMismatch for another model's direction.
         """
         known = {**self.directions(), **(own or {})}
         latent, steps = self._rows(face), []
         for name, strength in strengths.items():
             direction = _find(known, name)
+            self.check_direction(direction)
             if not (math.isfinite(strength) and abs(strength) <= MOST):
                 raise BadSetting(f"The strength of {name} must lie between -{MOST:g} and {MOST:g}, not {strength}.")
             if method not in METHODS:
@@ -103,12 +103,23 @@ class AttributeEditing:
         return [self._edited(face, latent, step) for latent, step in zip(path, steps, strict=True)]
 
     @by_its_model
-    def new_direction(self, id: str, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
-        """A direction of one's own, from faces that have something and faces that do not."""
+    def new_direction(self, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
+        """A direction of one's own, from faces that have something and faces that do not: see own_directions.py.
+
+        Raises BadSetting where one side has no face or the title is empty.
+        """
         if not with_it or not without:
             raise BadSetting("A direction needs at least one face with the attribute and one without it.")
         stacks = [torch.stack([self._rows(face) for face in faces]) for faces in (with_it, without)]
-        return from_faces(id, title, *stacks)
+        return make_direction(title, *stacks, model=self.card.name, model_sha256=self.card.sha256)
+
+    def check_direction(self, direction: Direction) -> None:
+        """Raise LatentMismatch for a direction of one's own that belongs to another model."""
+        if direction.hash and (direction.model, direction.model_sha256) != (self.card.name, self.card.sha256):
+            raise LatentMismatch(
+                f"The direction “{direction.title}” was made for another model or another version of it "
+                f"({direction.model}). Make it again from faces of {self.card.name}."
+            )
 
     def _edited(self, face: Face, latent: Tensor, *steps: Mapping[str, Any]) -> Face:
         values, face_space = latent.detach().float().contiguous(), self.generator.edit_space

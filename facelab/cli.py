@@ -11,14 +11,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from facelab.commands.console import JsonOption, ModelOption, Space, answer, make_folder, open_studio, say
+from facelab.commands.console import JsonOption, MarkOption, ModelOption, Space, answer, make_folder, open_studio, say
 from facelab.commands.edits import COMMANDS as EDITS
 from facelab.commands.photo import COMMANDS as PHOTO
 from facelab.commands.photo import project_app
@@ -123,11 +123,12 @@ def embed(
     seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
     landmarks: LandmarksOption = Landmarks.dlib,
     model: ModelOption = "faces128",
+    mark: MarkOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Carry a face into the generator's latent space. Ctrl-C stops and keeps the best so far."""
     from facelab.embedding_settings import PRESETS
-    from facelab.media import save_png
+    from facelab.media import Provenance, save_png
 
     started = time.perf_counter()
     chosen = {"space": space and space.value, "steps": steps, "refine": refine, "seed": seed}
@@ -145,7 +146,7 @@ def embed(
     picture = studio.render(result)
     files = [str(out), str(out.with_suffix(".png"))]
     result.save(files[0])
-    save_png(picture, files[1], model=studio.card.name, operations=result.operations, from_photo=True)
+    save_png(picture, files[1], **asdict(Provenance.of(result)), mark=mark)
     distance = step.identity_distance
     figures = {
         "steps": step.step,
@@ -172,6 +173,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faces.")] = 1,
     truncation: Annotated[float, typer.Option(min=0, max=1, help="0 the mean face, 1 the full variety.")] = 0.7,
     model: ModelOption = "faces128",
+    mark: MarkOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draw random faces as one grid."""
@@ -180,7 +182,7 @@ def sample(
     make_folder(out.parent)
     studio = open_studio(model)
     pictures = [picture for _, picture in studio.sample(count, seed=seed, truncation=truncation)]
-    save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"])
+    save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"], mark=mark)
     answer({"count": count, "seed": seed, "truncation": truncation, "files": [str(out)]}, as_json, str(out))
 
 

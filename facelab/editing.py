@@ -27,6 +27,7 @@ from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
+    from facelab.edits.attributes import Direction
     from facelab.generators.base import Generator
 
 MAX_SIDE = 4096  # of a picture, in pixels
@@ -208,8 +209,8 @@ class Editing:
         return [self._made(rows, face.delta, step, of=[face], keep_photo=True) for rows in values]
 
     @by_its_model
-    def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face] | None = None) -> Face:
-        """Do a recipe's steps to a face (see recipes.replay). others: the faces that the steps name."""
+    def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face | Direction] | None = None) -> Face:
+        """Do a recipe's steps to a face (see recipes.replay). others: the faces and own directions they name."""
         return replay(self, face, recipe, others or {})
 
     def _rows(self, face: Face) -> Tensor:

@@ -167,7 +167,7 @@ class Face:
         Nothing in the file is executed. Raises BadFaceFile when the file is damaged or of another format.
         """
         try:
-            arrays = _read_arrays(source)
+            arrays = read_arrays(source, MAX_FACE_FILE_BYTES)
             if str(arrays["format"]) != FACE_FORMAT:
                 raise BadFaceFile(
                     f"This face file has the format {str(arrays['format'])[:40]!r}; this version reads {FACE_FORMAT}."
@@ -226,11 +226,12 @@ def _operations(texts: np.ndarray | None) -> tuple[str, ...]:
     return tuple(str(text) for text in texts)
 
 
-def _read_arrays(source: str | os.PathLike | BinaryIO) -> dict[str, np.ndarray]:
+def read_arrays(source: str | os.PathLike | BinaryIO, limit: int) -> dict[str, np.ndarray]:
+    """The arrays of an .npz from anywhere, no more than `limit` bytes of them, and none that would run code."""
     with zipfile.ZipFile(source) as archive:  # sizes are checked before anything is unpacked
-        if sum(entry.file_size for entry in archive.infolist()) > MAX_FACE_FILE_BYTES:
+        if sum(entry.file_size for entry in archive.infolist()) > limit:
             raise BadFaceFile(
-                "This face file unpacks to more than 64 MB, which no FaceLab face does. It was not opened."
+                f"This file unpacks to more than {limit // 2**20} MB, which none of FaceLab does. It was not opened."
             )
     if hasattr(source, "seek"):
         source.seek(0)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
 
 from facelab.face import Face, Recipe
+from facelab.recipes import Others
 
 MAX_VERSIONS = 100  # of one face; the oldest edits are forgotten first, the original never
 
@@ -21,14 +23,15 @@ class Version:
     """One state of a face.
 
     title: what was done last, such as "Smile +1.5". steps: the recipe from the face's origin up to here. face: the
-    result. picture: the generator's, uint8 [R, R, 3]. others: the faces that the steps name, by the name they use.
+    result. picture: the generator's, uint8 [R, R, 3]. others: the faces that the steps name, by the names they use,
+    and the directions of one's own by their ids.
     """
 
     title: str
     steps: tuple[dict[str, Any], ...]
     face: Face
     picture: np.ndarray
-    others: Mapping[str, Face] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
 
 
 class History:
@@ -110,8 +113,8 @@ class Result:
     """What a tab has made and shows, before it is kept.
 
     name: the one that it would get in the library. title: of its last step. face: the new face. source: the history
-    that it goes on from, or None for a face that begins here. step: what was done, as a recipe says it; others: the
-    faces that the step names.
+    that it goes on from, or None for a face that begins here. step: what was done, as a recipe says it; others: what
+    the step names.
     """
 
     name: str
@@ -119,7 +122,7 @@ class Result:
     face: Face
     source: History | None = None
     step: Mapping[str, Any] = field(default_factory=dict)
-    others: Mapping[str, Face] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
 
     @property
     def before(self) -> Face | None:
@@ -128,18 +131,32 @@ class Result:
             return None
         return self.source.base
 
-    @property
-    def steps(self) -> tuple[dict[str, Any], ...]:
-        """The whole recipe, this step the last."""
-        before = () if self.source is None else self.source.now.steps
-        return (*before, dict(self.step)) if self.step else before
-
     def history(self, picture: np.ndarray) -> History:
         """The history of this result as a face of its own. picture: the generator's, uint8 [R, R, 3]."""
         if self.source is None:
             return History.begin(self.face, picture, title=self.title)
         history = self.source.branch()
         if self.step:
-            others = {**history.now.others, **self.others}
-            history.record(Version(self.title, self.steps, self.face, picture, others))
+            step, others = _told_apart(self.step, self.others, history.now.others)
+            steps, others = (*history.now.steps, step), {**history.now.others, **others}
+            history.record(Version(self.title, steps, self.face, picture, others))
         return history
+
+
+def _told_apart(step: Mapping[str, Any], others: Others, taken: Others) -> tuple[dict[str, Any], Others]:
+    """A step and what it names, where a name that means another face already in earlier steps gets a number."""
+    names: dict[str, str] = {}
+    for name, other in others.items():
+        numbered = (f"{name} ({number})" for number in count(2))
+        names[name] = next(free for free in chain([name], numbered) if taken.get(free, other) is other)
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [renamed(each) for each in value]
+        if isinstance(value, dict):
+            return {key: renamed(each) for key, each in value.items()}
+        return names.get(value, value) if isinstance(value, str) else value
+
+    naming = ("with", "neutral", "expressive", "faces")
+    told = {key: renamed(value) if key in naming else value for key, value in step.items()}
+    return told, {names[name]: other for name, other in others.items()}

@@ -1,8 +1,10 @@
 """One person's work as one file: NAME.facelab, a zip of faces, recipes and thumbnails that is read without running it.
 
-`project.json` names everything else: {"format": "facelab-project", "version": 1, "program": ..., "models": {name:
-sha256}, "faces": [{"name", "base", "result", "recipe", "titles", "others", "thumbnail"}]}. Faces lie in it as FACE.npz
-(stored: these are compressed already) and thumbnails as PNG. The photos themselves are not in it, only the crops.
+`project.json` names everything else: {"format": "facelab-project", "version": 2, "program": ..., "models": {name:
+sha256}, "faces": [{"name", "base", "versions": [{"title", "steps"}], "at", "result", "others", "thumbnail"}],
+"directions": [...], "presets": [{"name", "strengths"}]}. Faces and directions of one's own lie in it as .npz (stored:
+these are compressed already) and thumbnails as PNG. The photos themselves are not in it, only the crops. Version 1 had
+neither directions nor presets, and of each face's history the last recipe with its "titles".
 """
 
 from __future__ import annotations
@@ -20,72 +22,116 @@ import numpy as np
 from PIL import Image
 
 import facelab
+from facelab.edits.attributes import MOST, Direction
 from facelab.errors import BadFaceFile, BadProject, BadSetting
 from facelab.face import MAX_FACE_FILE_BYTES, Face, Recipe
-from facelab.history import History, Version
-from facelab.recipes import read_recipe
+from facelab.history import MAX_VERSIONS, History, Version
+from facelab.own_directions import MAX_DIRECTION_BYTES, by_id, load_direction, save_direction
+from facelab.recipes import MAX_STEPS, Others, read_recipe
 
 if TYPE_CHECKING:
     from facelab.studio import Studio
 
-PROJECT_FORMAT, PROJECT_VERSION = "facelab-project", 1
+PROJECT_FORMAT, PROJECT_VERSION = "facelab-project", 2
 MAX_PROJECT_BYTES = 2**30  # of the file, and of all that it unpacks to
 MAX_PROJECT_FACES = 500
+PRESET_NAME = 30
 _MANIFEST, _MAX_MANIFEST_BYTES = "project.json", 8 * 2**20
 _MAX_THUMBNAIL_BYTES, _MAX_THUMBNAIL_SIDE = 2**21, 1024
 _MAX_NAME = 200
 _DAMAGED = "This is not a FaceLab project, or it is damaged. Choose a .facelab file that FaceLab saved."
 
 
+@dataclass(frozen=True)
+class Preset:
+    """Attributes that are set together. name: what it is called. strengths: by the direction's id."""
+
+    name: str
+    strengths: Mapping[str, float]
+
+    @classmethod
+    def read(cls, values: Any) -> Preset:
+        """From JSON, {"name": ..., "strengths": {id: number}}. Raises ValueError for anything else."""
+        name = " ".join(str(values["name"]).split())[:PRESET_NAME]
+        strengths = {str(id)[:_MAX_NAME]: float(each) for id, each in values["strengths"].items()}
+        if not name or len(strengths) > MAX_STEPS or not all(abs(each) <= MOST for each in strengths.values()):
+            raise ValueError("preset")
+        return cls(name, strengths)
+
+
+@dataclass(frozen=True)
+class SavedVersion:
+    """A version of a face's history: what it is called, and the recipe's steps from the base up to it."""
+
+    title: str
+    steps: tuple[dict[str, Any], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class ProjectFace:
     """One face of a project.
 
-    name: the one it is shown by. base: the face before any edit. recipe: the steps since, titles: what each is called.
-    result: the face after them. others: the faces that the steps name. thumbnail: uint8 [S, S, 3].
+    name: the one it is shown by. base: the face before any edit. versions: what was made of it, one after the other,
+    and at: which of them is shown, 0 for the base. result: the face that is shown. others: what the steps name.
+    thumbnail: uint8 [S, S, 3].
     """
 
     name: str
     base: Face
     thumbnail: np.ndarray
-    recipe: Recipe
     result: Face
-    titles: tuple[str, ...] = ()
-    others: Mapping[str, Face] = field(default_factory=dict)
+    versions: tuple[SavedVersion, ...] = ()
+    at: int = 0
+    others: Others = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, history: History) -> ProjectFace:
-        """A face with the history that it is shown with, up to the version that is shown."""
-        now = history.now
-        titles = tuple(version.title for version in history.versions[1 : history.at + 1])
-        return cls(name, history.base, now.picture, history.recipe, now.face, titles, now.others)
+        """A face with the whole history that it is shown with."""
+        first, *later = history.versions
+        others = {id: other for version in later for id, other in version.others.items()}
+        versions = tuple(SavedVersion(version.title, version.steps) for version in later)
+        return cls(name, first.face, history.now.picture, history.now.face, versions, history.at, others)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The steps from the base to the version that is shown."""
+        return Recipe(self.base.latent.model, self.versions[self.at - 1].steps if self.at else ())
 
     def history(self, studio: Studio) -> History:
-        """The history again: the steps are replayed one by one, the last version is the result as it was saved.
+        """The history again: every version's steps are done to the base, the one that is shown is as it was saved.
 
-        Raises what `Studio.apply` and `Studio.render_many` raise.
+        A version that cannot be done again is left out. Raises what `Studio.apply` and `Studio.render_many` raise
+        for faces of another model.
         """
-        steps, faces = self.recipe.steps, [self.base]
-        for step in steps[:-1]:
-            faces.append(studio.apply(faces[-1], Recipe(self.recipe.model, (step,)), self.others))
-        if steps:
-            faces.append(self.result)
-        titles = ["Original", *self.titles[-len(steps) :]] if steps else ["Original"]
-        titles += ["Edit"] * (len(faces) - len(titles))
-        pictures = studio.render_many(faces)
-        return History(
+        made = [("Original", (), self.base)]
+        shown = 0
+        for number, version in enumerate(self.versions, 1):
+            if number == self.at:
+                face, shown = self.result, len(made)
+            else:
+                try:
+                    face = studio.apply(self.base, Recipe(self.base.latent.model, version.steps), self.others)
+                except BadSetting:
+                    continue
+            made.append((version.title, version.steps, face))
+        pictures = studio.render_many([face for _, _, face in made])
+        history = History(
             [
-                Version(title, steps[:count], face, picture, self.others if count else {})
-                for count, (title, face, picture) in enumerate(zip(titles, faces, pictures, strict=True))
+                Version(title, steps, face, picture, self.others if steps else {})
+                for (title, steps, face), picture in zip(made, pictures, strict=True)
             ]
         )
+        history.go(shown)
+        return history
 
 
 @dataclass(frozen=True, eq=False)
 class Project:
-    """Faces that were saved together. program: the version of FaceLab that saved them."""
+    """What was saved together: faces, a person's own directions and presets. program: the FaceLab that saved them."""
 
     faces: tuple[ProjectFace, ...]
+    directions: tuple[Direction, ...] = ()
+    presets: tuple[Preset, ...] = ()
     program: str = facelab.__version__
 
     @property
@@ -105,16 +151,20 @@ def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None
             {
                 "name": face.name[:_MAX_NAME],
                 "base": pool.face(face.base),
+                "versions": [{"title": each.title[:_MAX_NAME], "steps": each.steps} for each in face.versions],
+                "at": face.at,
                 "result": pool.face(face.result),
-                "recipe": json.loads(face.recipe.to_json()),
-                "titles": list(face.titles),
-                "others": {name: pool.face(other) for name, other in face.others.items()},
+                "others": {name: pool.face(each) for name, each in face.others.items() if isinstance(each, Face)},
                 "thumbnail": pool.picture(face.thumbnail),
             }
             for face in project.faces
         ]
         manifest = {"format": PROJECT_FORMAT, "version": PROJECT_VERSION, "program": facelab.__version__}
+        named = [each for face in project.faces for each in face.others.values() if isinstance(each, Direction)]
+        directions = by_id([*project.directions, *named]).values()
         manifest |= {"models": project.models, "faces": entries}
+        manifest |= {"directions": [pool.direction(each) for each in directions]}
+        manifest |= {"presets": [{"name": each.name, "strengths": dict(each.strengths)} for each in project.presets]}
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
     if isinstance(target, (str, os.PathLike)):
         Path(target).write_bytes(buffer.getvalue())
@@ -138,7 +188,7 @@ def open_project(source: str | os.PathLike | BinaryIO) -> Project:
     except BadProject:
         raise
     except BadFaceFile as cause:
-        raise BadProject(f"A face in this project is damaged. {cause}") from cause
+        raise BadProject(f"A face or a direction in this project is damaged. {cause}") from cause
     # A damaged zip raises nearly anything: BadZipFile, zlib.error, NotImplementedError, RuntimeError if encrypted, ...
     except Exception as cause:
         raise BadProject(_DAMAGED) from cause
@@ -157,6 +207,12 @@ class _Pool:
             self._archive.writestr(zipfile.ZipInfo(name), buffer.getvalue())
             self._names[id(face)] = name
         return self._names[id(face)]
+
+    def direction(self, direction: Direction) -> str:
+        name, buffer = f"directions/{direction.id}.npz", io.BytesIO()
+        save_direction(direction, buffer)
+        self._archive.writestr(zipfile.ZipInfo(name), buffer.getvalue())
+        return name
 
     def picture(self, picture: np.ndarray) -> str:
         self._pictures += 1
@@ -189,19 +245,35 @@ class _Reader:
         entries: Sequence[dict[str, Any]] = manifest["faces"]
         if len(entries) > MAX_PROJECT_FACES:
             raise BadProject(f"This project lists more than {MAX_PROJECT_FACES} faces. It was not opened.")
-        return Project(tuple(self._entry(entry) for entry in entries), str(manifest["program"])[:40])
+        paths, presets = manifest.get("directions", []), manifest.get("presets", [])
+        if len(paths) > MAX_PROJECT_FACES or len(presets) > MAX_PROJECT_FACES:
+            raise BadProject(f"This project lists more than {MAX_PROJECT_FACES} directions or presets.")
+        directions = tuple(self._direction(path) for path in paths)
+        faces = tuple(self._entry(entry, version, by_id(directions)) for entry in entries)
+        return Project(faces, directions, tuple(Preset.read(each) for each in presets), str(manifest["program"])[:40])
 
-    def _entry(self, entry: dict[str, Any]) -> ProjectFace:
-        titles = tuple(str(title)[:_MAX_NAME] for title in entry["titles"])
+    def _entry(self, entry: dict[str, Any], version: int, directions: Mapping[str, Direction]) -> ProjectFace:
+        base, result = self._face(entry["base"]), self._face(entry["result"])
+        versions = _versions(entry, base.latent.model) if version > 1 else _versions_of_first(entry)
+        at = entry["at"] if version > 1 else len(versions)
+        if not isinstance(at, int) or not 0 <= at <= len(versions):
+            raise ValueError("at")
+        used = {str(step.get("id")) for each in versions for step in each.steps}
+        faces = {str(name)[:_MAX_NAME]: self._face(path) for name, path in entry["others"].items()}
+        if version == 1 and versions:  # its faces did not say yet how they were made
+            result = result.made_by(*versions[-1].steps, of=[base, *faces.values()])
         return ProjectFace(
             name=str(entry["name"])[:_MAX_NAME],
-            base=self._face(entry["base"]),
+            base=base,
             thumbnail=self._picture(entry["thumbnail"]),
-            recipe=read_recipe(json.dumps(entry["recipe"])),
-            result=self._face(entry["result"]),
-            titles=titles,
-            others={str(name)[:_MAX_NAME]: self._face(path) for name, path in entry["others"].items()},
+            result=result,
+            versions=versions,
+            at=at,
+            others={**faces, **{id: each for id, each in directions.items() if id in used}},
         )
+
+    def _direction(self, name: str) -> Direction:
+        return load_direction(io.BytesIO(self._read(name, MAX_DIRECTION_BYTES)))
 
     def _face(self, name: str) -> Face:
         if name not in self._faces:
@@ -219,3 +291,24 @@ class _Reader:
         if entry.file_size > limit:
             raise BadProject(f"{name} in this project unpacks to {entry.file_size / 2**20:.0f} MB. It was not opened.")
         return self._archive.read(entry)  # never more than file_size bytes, whatever the data holds
+
+
+def _versions(entry: dict[str, Any], model: str) -> tuple[SavedVersion, ...]:
+    if len(entry["versions"]) > MAX_VERSIONS:
+        raise ValueError("versions")
+
+    def steps(values: Any) -> tuple[dict[str, Any], ...]:
+        return read_recipe(json.dumps({"version": 1, "model": model, "steps": values})).steps
+
+    return tuple(SavedVersion(str(each["title"])[:_MAX_NAME], steps(each["steps"])) for each in entry["versions"])
+
+
+def _versions_of_first(entry: dict[str, Any]) -> tuple[SavedVersion, ...]:
+    """The history as project version 1 kept it: the last recipe, with titles that may be more or fewer than steps."""
+    steps = read_recipe(json.dumps(entry["recipe"])).steps
+    titles = [str(title)[:_MAX_NAME] for title in entry["titles"]]
+    if not steps:
+        return ()
+    if len(titles) < len(steps):
+        return (SavedVersion(titles[-1] if titles else "Edit", steps),)
+    return tuple(SavedVersion(title, steps[:count]) for count, title in enumerate(titles[-len(steps) :], 1))

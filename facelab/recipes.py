@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face, Recipe
 
@@ -13,7 +14,27 @@ if TYPE_CHECKING:
     from facelab.studio import Studio
 
 MAX_STEPS = 1000
-Others = Mapping[str, Face]
+Others = Mapping[str, Face | Direction]
+_SHARED = ("method", "keep", "rows")  # what attributes that are edited in one call have in common
+
+
+def attribute_steps(
+    strengths: Mapping[str, float],
+    own: Mapping[str, Direction],
+    *,
+    method: str,
+    keep: Sequence[str] | None = None,
+    rows: slice | None = None,
+) -> list[dict[str, Any]]:
+    """`Studio.edit` with these arguments as steps of a recipe; directions of one's own are named by id and hash."""
+    shared = {"method": method, "keep": keep, "rows": None if rows is None else [rows.start, rows.stop]}
+    shared = {name: value for name, value in shared.items() if value is not None}
+    return [
+        {"op": "attribute", "id": id, "strength": strength}
+        | ({"title": own[id].title, "hash": own[id].hash} if id in own else {})
+        | shared
+        for id, strength in strengths.items()
+    ]
 
 
 def read_recipe(text: str) -> Recipe:
@@ -37,12 +58,14 @@ def read_recipe(text: str) -> Recipe:
 def replay(studio: Studio, face: Face, recipe: Recipe, others: Others) -> Face:
     """Do the steps of a recipe to `face`, one after the other.
 
-    others: the faces that steps name ("with", "neutral", "expressive", and the letters of a mix).
+    others: the faces that steps name ("with", "neutral", "expressive", and those of a mix), and the directions of
+    one's own by their ids. Attributes that follow each other with the same settings are edited in one call, as they
+    were when the recipe was made.
     Raises LatentMismatch for a recipe of another model, BadSetting for a step that cannot be done.
     """
     if recipe.model != studio.card.name:
         raise LatentMismatch(f"This recipe belongs to the model {recipe.model!r}, not to {studio.card.name!r}.")
-    for number, step in enumerate(recipe.steps, 1):
+    for number, step in _gathered(recipe.steps):
         operation = OPERATIONS.get(str(step.get("op")))
         if operation is None:
             raise BadSetting(
@@ -59,9 +82,39 @@ def replay(studio: Studio, face: Face, recipe: Recipe, others: Others) -> Face:
     return face
 
 
+def _gathered(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each step with its number; attributes that belong to one call of `Studio.edit` as one step with "steps"."""
+    run: list[Mapping[str, Any]] = []
+    for number, step in enumerate([*steps, {}], 1):
+        fits = run and step.get("op") == "attribute" and step.get("id") not in [each.get("id") for each in run]
+        if run and not (fits and all(step.get(name) == run[0].get(name) for name in _SHARED)):
+            yield number - len(run), {**run[0], "steps": run}
+            run = []
+        if step.get("op") == "attribute":
+            run.append(step)
+        elif number <= len(steps):
+            yield number, step
+
+
 def _attribute(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
-    options = _chosen(step, "method", "keep")
-    return studio.edit(face, {str(step["id"]): float(step["strength"])}, rows=_rows(step), **options)
+    strengths = {str(each["id"]): float(each["strength"]) for each in step["steps"]}
+    own = {id: direction for each in step["steps"] for id, direction in _own(each, others)}
+    return studio.edit(face, strengths, rows=_rows(step), own=own, **_chosen(step, "method", "keep"))
+
+
+def _own(step: Mapping[str, Any], others: Others) -> list[tuple[str, Direction]]:
+    """The direction of somebody's own that an attribute step uses, or nothing for one of the model's."""
+    id, hash = str(step["id"]), step.get("hash")
+    if hash is None:
+        return []
+    direction = others.get(id)
+    if not isinstance(direction, Direction) or direction.hash != hash:
+        raise BadSetting(
+            f"This recipe uses a direction of somebody's own, “{str(step.get('title') or id)[:24]}” ({id[:12]}), which "
+            "is not here. Save it as a file where it was made and open it here: in the page under Attributes, New "
+            "direction; on the command line with --direction FILE.npz."
+        )
+    return [(id, direction)]
 
 
 def _morph(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
@@ -87,7 +140,9 @@ def _combine(studio: Studio, face: Face, step: Mapping[str, Any], others: Others
 
 
 def _mix(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
-    return studio.mix(str(step["expression"]), {**others, str(step["face"]): face})
+    letters = step.get("faces", {name: name for name, other in others.items() if isinstance(other, Face)})
+    named = {str(letter): _other(name, others) for letter, name in letters.items()}
+    return studio.mix(str(step["expression"]), {**named, str(step["face"]): face})
 
 
 def _neighbour(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
@@ -119,6 +174,6 @@ def _rows(step: Mapping[str, Any]) -> slice | None:
 
 
 def _other(name: Any, others: Others) -> Face:
-    if name not in others:
+    if not isinstance(others.get(name), Face):
         raise BadSetting(f"This recipe needs the face {str(name)[:40]!r}. Add it, or leave the step out.")
     return others[name]

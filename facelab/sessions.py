@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ GRACE = 120.0  # seconds after the page is closed: a phone that loses its networ
 IDLE = 24 * 3600.0  # seconds without any action, for a page whose closing was never noticed
 MAX_SESSIONS = 64
 MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
+MAX_DIRECTIONS = 24  # of a visitor's own
 NAME_LENGTH = 40
 
 
@@ -177,6 +178,16 @@ class Session:
         """Take a face out of the library."""
         with self.lock:
             return self.faces.pop(face_id, None)
+    def add_directions(self, directions: Iterable[Direction]) -> None:
+        """Take in directions of the visitor's own. Raises Busy where not all of them fit."""
+        with self.lock:
+            merged = {**self.directions, **{each.id: each for each in directions}}
+            if len(merged) > MAX_DIRECTIONS:
+                raise Busy(
+                    f"{MAX_DIRECTIONS} directions of your own are all that fit. Delete some in Attributes first."
+                )
+            self.directions = merged
+
 
     def begin(self, embedding: Embedding) -> None:
         """Make this the embedding under way; the one before is asked to stop."""

@@ -14,6 +14,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from facelab.face import Face, Recipe
+from facelab.own_directions import by_id, load_direction
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page, launch_options
 from facelab.sessions import Sessions
@@ -117,6 +118,44 @@ def test_crossover_express_average_combine_and_mix(client, studio, files, faces)
     npz, _, report = client.predict("A + B - C", sent(files), api_name="/mix")
     assert same(npz, studio.mix("A + B - C", dict(zip("ABC", faces, strict=True))))
     assert report["operations"][-1] == "mix"
+
+
+def test_a_direction_of_ones_own_is_made_and_used(client, studio, files, faces):
+    first, second, third = sent(files)
+    path, made = client.predict([first, second], [third], "Curly hair", api_name="/direction")
+    assert made["title"] == "Curly hair" and Path(path).suffix == ".npz"
+    npz, _, report = client.predict(third, {made["id"]: 0.5}, {}, [handle_file(path)], api_name="/edit")
+    own = by_id([load_direction(path)])
+    assert same(npz, studio.edit(faces[2], {made["id"]: 0.5}, own=own))
+    assert report["operations"][-1] == "attribute own 0.5" and report["steps"][0]["hash"] == made["hash"]
+    with pytest.raises(AppError, match="no attribute"):
+        client.predict(third, {made["id"]: 0.5}, {}, api_name="/edit")
+
+
+def test_every_picture_is_marked_for_the_eye_on_demand(client, files):
+    first, second, third = sent(files)
+    for endpoint, arguments in (
+        ("/edit", [first, {"smile": 1}]),
+        ("/crossover", [first, second]),
+        ("/express", [first, second, third]),
+        ("/average", [[first, second], []]),
+        ("/combine", [first, second]),
+        ("/mix", ["A + B - C", [first, second, third]]),
+    ):
+        pictures = [
+            np.asarray(Image.open(client.predict(*arguments, {"size": 128, "mark": mark}, api_name=endpoint)[1]))
+            for mark in (False, True)
+        ]
+        corner, rest = (slice(100, None), slice(40, None)), slice(0, 90)
+        assert (pictures[0][corner] != pictures[1][corner]).any() and (pictures[0][rest] == pictures[1][rest]).all()
+
+
+def test_an_average_of_photos_says_so_in_its_next_picture(client, files):
+    first, second, _ = sent(files)
+    npz, _, _ = client.predict([first, second], api_name="/average")
+    _, picture, report = client.predict(handle_file(npz), {"smile": 1}, api_name="/edit")
+    assert report["operations"] == ["embed", "average", "attribute smile 1"]
+    assert "compositeWithTrainedAlgorithmicMedia" in Image.open(picture).text["XML:com.adobe.xmp"]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ def test_a_recipe_without_steps_gives_the_photo_back(client, files):
     assert np.array_equal(np.asarray(Image.open(files["photo"]["path"])), np.asarray(Image.open(path)))
 
 
+def test_a_pasted_photo_is_marked_for_the_eye_on_demand(client, files):
+    recipe = {"version": 1, "model": "faces128", "steps": []}
+    given = (files["photo"], [files["face"]], None, recipe, None, {"mark": True})
+    path, _ = client.predict(*given, api_name="/paste")
+    changed = (np.asarray(Image.open(files["photo"]["path"])) != np.asarray(Image.open(path))).any(axis=2)
+    assert changed[-50:, -250:].any() and not changed[:-50].any()
+
+
 def test_paste_says_what_is_missing(client, files):
     for given, word in (
         ((files["photo"], [files["face"]], None, None), "recipe"),

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
-from facelab import Studio
+from facelab import Recipe, Studio
 from facelab.errors import BadSetting
+from facelab.recipes import attribute_steps
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +83,23 @@ def test_a_walk_has_the_face_itself_first(studio, face):
     assert not np.array_equal(studio.render(path[1]), studio.render(path[3]))
 
 
+def test_a_recipe_edits_together_what_was_edited_together(studio, face):
+    strengths = {"beard": 1.0, "gender": 0.5}  # by the difference of the means a beard holds gender, but not here
+    together = studio.edit(face, strengths, method="mean")
+    steps = attribute_steps(strengths, {}, method="mean")
+    assert torch.equal(studio.apply(face, Recipe("faces128", tuple(steps))).latent.values, together.latent.values)
+    apart = studio.edit(studio.edit(face, {"beard": 1}, method="mean"), {"gender": 0.5}, method="mean")
+    assert not torch.allclose(together.latent.values, apart.latent.values, atol=1e-4)
+    gender_again = (*steps, *attribute_steps({"gender": 0.5}, {}, method="mean"))
+    twice = studio.edit(together, {"gender": 0.5}, method="mean")
+    again = studio.apply(face, Recipe("faces128", gender_again))
+    assert torch.allclose(again.latent.values, twice.latent.values, atol=1e-6), "named twice, it is done twice"
+
+
 def test_a_direction_of_one_s_own_can_be_used(studio, face):
     smiling = [studio.edit(face, {"smile": 1})]
-    own = studio.new_direction("grin", "Grin", smiling, [face])
-    back = studio.edit(smiling[0], {"grin": -1}, own={"grin": own})
+    own = studio.new_direction("Grin", smiling, [face])
+    back = studio.edit(smiling[0], {own.id: -1}, own={own.id: own})
     assert np.allclose(back.latent.values, face.latent.values.expand_as(back.latent.values), atol=1e-4)
 
 

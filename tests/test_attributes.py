@@ -1,10 +1,12 @@
 """Attribute edits: how far, along what, and what is held."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from facelab.checkpoints.directions import read_directions, write_directions
-from facelab.edits.attributes import Direction, LatentClassifier, from_faces, move, walk
+from facelab.edits.attributes import Direction, LatentClassifier, difference_of, move, walk
 from facelab.errors import BadSetting, BadWeights
 
 ROWS, DIM = 6, 8
@@ -114,12 +116,11 @@ def test_what_cannot_be_done_is_said(options):
 def test_one_s_own_direction_goes_from_without_to_with():
     without = LATENT[None]
     with_it = LATENT[None] + torch.arange(ROWS)[:, None]
-    own = from_faces("hat", "Hat", with_it, without)
+    difference = difference_of(with_it, without)
+    own = replace(a_direction("hat", X), difference=difference, normal=difference / difference.norm())
     assert torch.allclose(move(LATENT, own, 1.0), with_it[0], atol=1e-4)
     with pytest.raises(BadSetting):
-        from_faces("hat", "Hat", without, without)
-    with pytest.raises(BadSetting):
-        from_faces("hat", "Hat", with_it, without[:0])
+        difference_of(with_it, without[:0])
 
 
 def test_directions_are_written_and_read(tmp_path):

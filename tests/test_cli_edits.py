@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from facelab.face import Delta, Face
+from facelab.own_directions import by_id, load_direction
 from facelab.page.examples import load_examples
 from facelab.recipes import read_recipe
 from facelab.refinement import delta_shapes
@@ -120,6 +121,49 @@ def test_an_edit_prints_its_recipe_which_does_it_again(facelab, files, studio, t
     assert [step["id"] for step in recipe.steps] == ["smile", "age"] and recipe.steps[0]["rows"] == [0, 8]
     again = studio.apply(Face.load(files["a"]), recipe)
     assert torch.allclose(again.latent.values, Face.load(target).latent.values, atol=1e-5)
+
+
+def test_a_direction_of_ones_own_is_made_used_and_replayed(facelab, files, studio, tmp_path):
+    a, b, c = files.values()
+    made = tmp_path / "curly.npz"
+    status, out, _ = facelab(
+        "direction", "Curly hair", "--with", a, "--with", b, "--without", c, "--out", made, "--json"
+    )
+    direction = json.loads(out)
+    assert status == 0 and direction["title"] == "Curly hair" and made.stat().st_size < 20_000
+    target = tmp_path / "x.npz"
+    command = ["edit", c, "--direction", made, "--set", "curly=0.5", "--set", "smile=1", "--out", target, "--json"]
+    answer = json.loads(facelab(*command)[1])
+    assert answer["operations"] == ["sample", "attribute own 0.5", "attribute smile 1"]
+    assert answer["recipe"]["steps"][0]["hash"] == direction["hash"]
+    wanted = studio.edit(Face.load(c), {direction["id"]: 0.5, "smile": 1}, own=by_id([load_direction(made)]))
+    assert torch.equal(Face.load(target).latent.values, wanted.latent.values)
+    (tmp_path / "r.json").write_text(json.dumps(answer["recipe"]))
+    work, save = (
+        tmp_path / "work.facelab",
+        ["project", "save", tmp_path / "work.facelab", c, "--recipe", tmp_path / "r.json"],
+    )
+    status, _, err = facelab(*save)
+    assert status == 1 and "“Curly hair”" in err and "--direction" in err and err.count("\n") == 1
+    assert facelab(*save, "--direction", made)[0] == 0
+    shown = json.loads(facelab("project", "show", work, "--json")[1])
+    assert shown["directions"] == ["Curly hair"] and shown["faces"][0]["steps"][0] == "attribute own 0.5"
+    assert facelab("project", "open", work, "--out", tmp_path / "again")[0] == 0
+    assert torch.equal(Face.load(tmp_path / "again" / "01-c.npz").latent.values, wanted.latent.values)
+    assert load_direction(tmp_path / "again" / "direction-01-Curly-hair.npz").hash == direction["hash"]
+
+
+def test_a_direction_that_cannot_be_used_is_one_line(facelab, files, tmp_path):
+    a, b, _ = files.values()
+    command = ["edit", a, "--out", tmp_path / "x.png", "--set"]
+    assert facelab("direction", "Hat", "--with", a, "--without", b, "--out", tmp_path / "smile.npz")[0] == 0
+    for more, word in (
+        (("hat=1", "--direction", b), "b.npz: This is not a direction"),
+        (("smile=1", "--direction", tmp_path / "smile.npz"), "another name"),
+        (("hat=1", "--direction", tmp_path / "none.npz"), "No such file"),
+    ):
+        status, out, err = facelab(*command, *more)
+        assert status == 1 and not out and word in err and err.count("\n") == 1
 
 
 def test_keep_is_what_each_attribute_asks_for_none_or_what_is_named(facelab, files, studio, tmp_path):

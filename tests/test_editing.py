@@ -293,7 +293,7 @@ def test_a_recipe_is_replayed_step_by_step(studio, faces):
 
 
 def test_an_attribute_in_a_recipe_is_the_edit_of_that_name(studio, faces, monkeypatch):
-    direction = studio.new_direction("smile", "Smile", faces[:1], faces[1:])
+    direction = studio.new_direction("Smile", faces[:1], faces[1:])
     monkeypatch.setattr(studio, "directions", lambda: {"smile": direction}, raising=False)
     step = {"op": "attribute", "id": "smile", "strength": 1.5, "method": "linear", "keep": [], "rows": [0, 8]}
     done = studio.apply(faces[0], Recipe("faces128", (step,)))

@@ -65,6 +65,19 @@ def test_a_face_that_no_photo_is_left_of_is_compared_with_nothing() -> None:
     assert morph.before is None
 
 
+def test_a_name_that_means_another_face_by_now_is_told_apart() -> None:
+    source = History.begin(make_face(), PICTURE)
+    one, other, third = make_face(1), make_face(2), make_face(3)
+    step = {"op": "average", "with": ["Ben", "Cleo"], "weights": [1, 1, 2]}
+    first = Result("Ann", "Average", make_face(4), source, step, {"Ben": one, "Cleo": third}).history(PICTURE)
+    step = {"op": "mix", "face": "A", "faces": {"B": "Ben", "C": "Cleo"}, "expression": "A + B - C"}
+    second = Result("Ann", "A + B - C", make_face(5), first, step, {"Ben": other, "Cleo": third}).history(PICTURE)
+    assert second.now.steps[0]["with"] == ["Ben", "Cleo"] and second.now.steps[0]["weights"] == [1, 1, 2]
+    assert second.now.steps[1]["faces"] == {"B": "Ben (2)", "C": "Cleo"}
+    assert second.now.steps[1]["expression"] == "A + B - C"
+    assert second.now.others == {"Ben": one, "Cleo": third, "Ben (2)": other}
+
+
 def test_edits_are_moved_onto_a_better_original() -> None:
     history = History.begin(make_face(), PICTURE)
     history.record(make_version(1))

@@ -13,7 +13,8 @@ import torch
 from facelab.errors import BadProject
 from facelab.face import Recipe
 from facelab.history import History, Version
-from facelab.project import Project, ProjectFace, open_project, save_project
+from facelab.project import Preset, Project, ProjectFace, open_project, save_project
+from facelab.recipes import attribute_steps
 from facelab.studio import Studio
 
 
@@ -24,7 +25,7 @@ def studio():
 
 @pytest.fixture(scope="module")
 def project(studio):
-    """Two faces: one edited twice with the other's help, the other as it is."""
+    """Two faces: one edited three times with the other's help and one step taken back, the other as it is."""
     (first, picture), (second, second_picture) = studio.sample(2, seed=6)
     quad = np.array([[0, 0], [0, 300], [300, 300], [300, 0]], np.float32)
     first = replace(first, crop=np.full((512, 512, 3), 90, np.uint8), quad=quad, photo_size=(400, 300))
@@ -36,8 +37,15 @@ def project(studio):
     for count, title in ((1, "Crossover half"), (2, "Crossover")):
         face = studio.apply(first, Recipe("faces128", steps[:count]), {"Second": second})
         history.record(Version(title, steps[:count], face, studio.render(face), {"Second": second}))
+    own = studio.new_direction("Freckles", [first], [second])
+    last = (*steps, *attribute_steps({"smile": 1.0, own.id: 0.5}, {own.id: own}, method="linear"))
+    face = studio.apply(first, Recipe("faces128", last), {"Second": second, own.id: own})
+    history.record(Version("Cheerful", last, face, studio.render(face), {"Second": second, own.id: own}))
+    history.undo()
     plain = ProjectFace.of("Second", History.begin(second, second_picture))
-    return Project((ProjectFace.of("Anna Ü", history), plain))
+    unused = studio.new_direction("Hat", [second], [first])
+    presets = (Preset("Mine", {"smile": 1.5, own.id: -0.5}),)
+    return Project((ProjectFace.of("Anna Ü", history), plain), (unused,), presets)
 
 
 def saved(project) -> bytes:
@@ -51,7 +59,7 @@ def test_a_project_comes_back_as_it_was(project, tmp_path):
     again = open_project(tmp_path / "work.facelab")
     assert [face.name for face in again.faces] == ["Anna Ü", "Second"] and again.models == project.models
     for mine, theirs in zip(project.faces, again.faces, strict=True):
-        assert mine.recipe == theirs.recipe and mine.titles == theirs.titles
+        assert mine.recipe == theirs.recipe and mine.versions == theirs.versions and mine.at == theirs.at
         assert np.array_equal(mine.thumbnail, theirs.thumbnail)
         for one, other in ((mine.base, theirs.base), (mine.result, theirs.result)):
             assert torch.equal(one.latent.values, other.latent.values) and one.photo_size == other.photo_size
@@ -62,9 +70,11 @@ def test_a_project_comes_back_as_it_was(project, tmp_path):
 def test_a_history_comes_back_with_every_step(studio, project):
     again = open_project(io.BytesIO(saved(project)))
     history = again.faces[0].history(studio)
-    assert [version.title for version in history.versions] == ["Original", "Crossover half", "Crossover"]
+    assert [version.title for version in history.versions] == ["Original", "Crossover half", "Crossover", "Cheerful"]
+    assert history.at == 2, "what was taken back can be done again"
     assert np.abs(history.now.picture.astype(int) - project.faces[0].thumbnail).mean() < 1, "drawn in a batch, now"
     assert history.recipe == project.faces[0].recipe
+    assert history.redo().face.operations[-2:] == ["attribute smile 1", "attribute own 0.5"]
     assert not np.array_equal(history.undo().picture, history.undo().picture)
     assert [version.title for version in again.faces[1].history(studio).versions] == ["Original"]
 
@@ -73,6 +83,56 @@ def test_a_face_that_is_named_twice_is_stored_once(project):
     names = zipfile.ZipFile(io.BytesIO(saved(project))).namelist()
     # the edited face before and after, and the second one, which the first one's steps name
     assert len([name for name in names if name.startswith("faces/")]) == 3
+
+
+def test_directions_and_presets_come_back(project):
+    again = open_project(io.BytesIO(saved(project)))
+    assert [each.title for each in again.directions] == ["Hat", "Freckles"], "also one that only a step names"
+    assert again.presets == project.presets
+    assert {each.hash for each in again.directions} == {
+        project.directions[0].hash,
+        next(step["hash"] for step in project.faces[0].versions[-1].steps if "hash" in step),
+    }
+
+
+def test_a_version_whose_direction_is_gone_is_left_out(studio, project):
+    again = open_project(altered(project, lambda manifest: manifest.update(directions=[])))
+    history = again.faces[0].history(studio)
+    assert [version.title for version in history.versions] == ["Original", "Crossover half", "Crossover"]
+
+
+def as_first_version(manifest):
+    """The manifest as project version 1 wrote it."""
+    for entry, steps, titles in (
+        (manifest["faces"][0], manifest["faces"][0]["versions"][1]["steps"], ["Crossover half", "Crossover"]),
+        (manifest["faces"][1], [], []),
+    ):
+        entry.update(recipe={"version": 1, "model": "faces128", "steps": steps}, titles=titles)
+        for name in ("versions", "at"):
+            del entry[name]
+    manifest["version"] = 1
+    del manifest["directions"], manifest["presets"]
+
+
+def without_operations(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with np.load(io.BytesIO(data)) as arrays:
+        np.savez(buffer, **{name: arrays[name] for name in arrays.files if name not in ("operations", "photo_behind")})
+    return buffer.getvalue()
+
+
+def test_a_project_of_the_first_version_is_opened(studio, project):
+    """Its faces did not say how they were made, and of its history it knew one recipe."""
+    file = zipfile.ZipFile(io.BytesIO(saved(project)))
+    faces = [name for name in file.namelist() if name.startswith("faces/")]
+    plain = [(name, without_operations(file.read(name))) for name in faces]
+    again = open_project(altered(project, as_first_version, drop=faces, add=plain))
+    assert again.directions == () and again.presets == ()
+    history = again.faces[0].history(studio)
+    assert [version.title for version in history.versions] == ["Original", "Crossover half", "Crossover"]
+    assert torch.equal(history.now.face.latent.values, project.faces[0].result.latent.values)
+    assert again.faces[0].result.operations == ["embed", "crossover 0.5", "crossover 1"]
+    assert [version.title for version in again.faces[1].history(studio).versions] == ["Original"]
 
 
 def altered(project, change, *, drop=(), add=()) -> io.BytesIO:
@@ -93,7 +153,7 @@ def altered(project, change, *, drop=(), add=()) -> io.BytesIO:
 
 def test_a_newer_version_says_what_to_do(project):
     with pytest.raises(BadProject, match=r"newer FaceLab.*Update"):
-        open_project(altered(project, lambda manifest: manifest.update(version=2)))
+        open_project(altered(project, lambda manifest: manifest.update(version=3)))
 
 
 def test_bombs_are_refused_before_they_are_unpacked(project):
@@ -111,8 +171,16 @@ def test_bombs_are_refused_before_they_are_unpacked(project):
         lambda m: m.update(version="1"),
         lambda m: m.update(version=0),
         lambda m: m.pop("faces"),
-        lambda m: m["faces"][0].pop("recipe"),
-        lambda m: m["faces"][0].update(recipe={"version": 7, "model": "x", "steps": []}),
+        lambda m: m["faces"][0].pop("versions"),
+        lambda m: m["faces"][0].update(versions=[{"title": "x", "steps": "none"}]),
+        lambda m: m["faces"][0].update(versions=m["faces"][0]["versions"] * 40),
+        lambda m: m["faces"][0].update(at=4),
+        lambda m: m["faces"][0].update(at="1"),
+        lambda m: m.update(directions=["faces/0001.npz"]),
+        lambda m: m.update(directions=m["directions"] * 300),
+        lambda m: m.update(presets=[{"name": "x", "strengths": {"smile": 99}}]),
+        lambda m: m.update(presets=[{"name": "x", "strengths": {"smile": "much"}}]),
+        lambda m: m.update(presets=[{"name": "", "strengths": {}}]),
         lambda m: m["faces"][0].update(base="faces/9999.npz"),
         lambda m: m["faces"][0].update(base="thumbnails/0001.png"),
         lambda m: m["faces"][0].update(thumbnail="faces/0001.npz"),

@@ -15,6 +15,7 @@ import typer
 from facelab.errors import BadFaceFile, BadSetting
 
 if TYPE_CHECKING:
+    from facelab.edits.attributes import Direction
     from facelab.face import Face
     from facelab.studio import Studio
 
@@ -29,6 +30,9 @@ class Space(str, Enum):
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 MarkOption = Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the pictures.')]
+DirectionOption = Annotated[
+    list[Path] | None, typer.Option("--direction", help="A direction of one's own, as NAME.npz; repeatable.")
+]
 ModelOption = Annotated[str, typer.Option(help="A name that `models list` prints.")]
 
 
@@ -51,6 +55,22 @@ def read_faces(paths: Sequence[Path]) -> list[Face]:
         except BadFaceFile as error:
             raise BadFaceFile(f"{path.name}: {error}") from error
     return faces
+
+
+def read_own_directions(paths: Sequence[Path] | None) -> dict[str, Direction]:
+    """Directions of one's own from their files, by the name that --set gives them: the file's without its ending.
+
+    Raises BadFaceFile, naming the file, and OSError where there is none.
+    """
+    from facelab.own_directions import load_direction
+
+    directions = {}
+    for path in paths or ():
+        try:
+            directions[path.stem] = load_direction(path)
+        except BadFaceFile as error:
+            raise BadFaceFile(f"{path.name}: {error}") from error
+    return directions
 
 
 def make_folder(folder: Path) -> None:

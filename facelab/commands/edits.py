@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption, MarkOption, Space
+from facelab.commands.console import (
+    DirectionOption,
+    JsonOption,
+    MarkOption,
+    Space,
+    answer,
+    make_folder,
+    open_studio,
+    read_faces,
+    read_own_directions,
+)
 from facelab.commands.results import (
     FRAME_SIZE,
     FpsOption,
@@ -64,6 +74,7 @@ def edit(
         list[str] | None,
         typer.Option(help="An attribute to hold, repeatable, or none; by default what each attribute asks for."),
     ] = None,
+    direction: DirectionOption = None,
     layers: Annotated[str | None, typer.Option(help="Rows of w+ that move, such as 0-7 or middle.")] = None,
     size: SizeOption = None,
     frames: FramesOption = 60,
@@ -72,21 +83,47 @@ def edit(
     mark: MarkOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Change attributes of a face: smile, age, glasses and so on."""
+    """Change attributes of a face: smile, age, glasses and so on; --direction cap.npz --set cap=1 for one's own."""
     from facelab.edits.crossover import parse_rows
     from facelab.face import Recipe
+    from facelab.own_directions import by_id
+    from facelab.recipes import attribute_steps
 
     job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
     strengths = dict(_assignment(text, "--set smile=2") for text in settings)
     held = None if keep is None else [name for name in keep if name != "none"]
     rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
-    numbers = {name: _number(text, f"--set {name}={text}") for name, text in strengths.items()}
-    result = job.studio.edit(job.faces[0], numbers, method=method.value, keep=held, rows=rows)
-    shared = {"method": method.value, "keep": held, "rows": None if rows is None else [rows.start, rows.stop]}
-    shared = {name: value for name, value in shared.items() if value is not None}
-    steps = [{"op": "attribute", "id": name, "strength": number, **shared} for name, number in numbers.items()]
+    mine = read_own_directions(direction)
+    taken = sorted(set(mine) & set(job.studio.directions()))
+    if taken:
+        raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
+    ids, own = {name: each.id for name, each in mine.items()}, by_id(mine.values())
+    numbers = {ids.get(name, name): _number(text, f"--set {name}={text}") for name, text in strengths.items()}
+    how = {"method": method.value, "keep": held, "rows": rows}
+    result = job.studio.edit(job.faces[0], numbers, own=own, **how)
+    steps = attribute_steps(numbers, own, **how)
     recipe = Recipe(job.studio.card.name, tuple(steps))
     job.finish(result, steps, recipe={"version": recipe.version, "model": recipe.model, "steps": steps})
+
+
+def direction(
+    title: Annotated[str, typer.Argument(help="What the direction raises, such as Freckles.")],
+    with_it: Annotated[list[Path], typer.Option("--with", help="A FACE.npz that has it; repeatable.")],
+    without: Annotated[list[Path], typer.Option(help="A FACE.npz that lacks it; repeatable.")],
+    out: Annotated[Path, typer.Option(help="NAME.npz; `edit --direction NAME.npz --set NAME=1` uses it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a direction of one's own from faces with something and faces without it."""
+    from facelab.own_directions import save_direction
+
+    if out.suffix != ".npz":
+        raise BadSetting(f"--out must end in .npz; it is {out.name!r}.")
+    make_folder(out.parent)
+    some, others = read_faces(with_it), read_faces(without)
+    made = open_studio(some[0].latent.model).new_direction(title, some, others)
+    save_direction(made, out)
+    figures = {"id": made.id, "title": made.title, "hash": made.hash, "model": made.model, "files": [str(out)]}
+    answer(figures, as_json, str(out))
 
 
 def morph(
@@ -228,7 +265,7 @@ def mix(
     job.finish(result, [{"op": "mix"}], weights=weights)
 
 
-COMMANDS = (edit, morph, crossover, express, average, combine, mix)
+COMMANDS = (edit, direction, morph, crossover, express, average, combine, mix)
 
 
 def _assignment(text: str, example: str) -> tuple[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facelab.commands.console import (
+    DirectionOption,
     JsonOption,
     MarkOption,
     ModelOption,
@@ -18,6 +19,7 @@ from facelab.commands.console import (
     make_folder,
     open_studio,
     read_faces,
+    read_own_directions,
     say,
 )
 from facelab.errors import BadSetting
@@ -40,12 +42,14 @@ def paste(
     edited: Annotated[
         list[Path] | None, typer.Option(help="What edits have made of a face, as FACE.npz; one --edited for each face.")
     ] = None,
+    direction: DirectionOption = None,
     mark: MarkOption = False,
     model: ModelOption = "faces128",
     as_json: JsonOption = False,
 ) -> None:
     """Put edited faces back into their photo. What no edit reaches keeps its pixels exactly."""
     from facelab.media import Provenance, save_png
+    from facelab.own_directions import by_id
     from facelab.photo import read_photo
 
     started = time.perf_counter()
@@ -57,7 +61,8 @@ def paste(
         raise BadSetting(f"{len(faces)} faces need as many --edited, not {len(edited)}.")
     make_folder(out.parent)
     studio, before, pixels = open_studio(model), read_faces(faces), read_photo(photo)
-    after = read_faces(edited) if edited else [studio.apply(face, _read(recipe)) for face in before]
+    own = by_id(read_own_directions(direction).values())
+    after = read_faces(edited) if edited else [studio.apply(face, _read(recipe), own) for face in before]
     result = studio.paste(pixels, list(zip(before, after, strict=True)))
     said = asdict(Provenance.of(*after, then=["paste"]))
     save_png(result, out, **said, mark=mark)
@@ -97,24 +102,29 @@ def save(
     target: ProjectArgument,
     faces: FacesArgument,
     recipe: Annotated[Path | None, typer.Option(help="Edits to be done to every face, as JSON.")] = None,
+    direction: DirectionOption = None,
     model: ModelOption = "faces128",
     as_json: JsonOption = False,
 ) -> None:
-    """Save faces, with the edits of a recipe, as a project."""
-    from facelab.face import Recipe
-    from facelab.project import Project, ProjectFace, save_project
+    """Save faces, with the edits of a recipe and directions of one's own, as a project."""
+    from facelab.face import Recipe, describe_step
+    from facelab.history import MAX_VERSIONS
+    from facelab.own_directions import by_id
+    from facelab.project import Project, ProjectFace, SavedVersion, save_project
 
     if target.suffix != ".facelab":
         raise BadSetting(f"A project's name ends in .facelab; this is {target.name!r}.")
     make_folder(target.parent)
     studio, read = open_studio(model), read_faces(faces)
     chosen = Recipe(model) if recipe is None else _read(recipe)
+    own = by_id(read_own_directions(direction).values())
+    parts = [chosen.steps[:count] for count in range(1, len(chosen.steps) + 1)][-MAX_VERSIONS:]
+    versions = tuple(SavedVersion(describe_step(steps[-1]), steps) for steps in parts)
     kept = []
     for path, face in zip(faces, read, strict=True):
-        result = studio.apply(face, chosen) if chosen.steps else face
-        titles = tuple(_described(chosen.steps))
-        kept.append(ProjectFace(path.stem, face, studio.render(result), chosen, result, titles))
-    save_project(Project(tuple(kept)), target)
+        result = studio.apply(face, chosen, own)
+        kept.append(ProjectFace(path.stem, face, studio.render(result), result, versions, len(versions), own))
+    save_project(Project(tuple(kept), tuple(own.values())), target)
     answer({"faces": len(kept), "bytes": target.stat().st_size, "files": [str(target)]}, as_json, str(target))
 
 
@@ -125,8 +135,12 @@ def unpack(
     mark: MarkOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write what is in a project as files: NAME.npz, NAME-original.npz, NAME.png and NAME.json, the recipe."""
+    """Write what is in a project as files: NAME.npz, NAME-original.npz, NAME.png and NAME.json, the recipe.
+
+    Directions of one's own become direction-NAME.npz, presets presets.json.
+    """
     from facelab.media import Provenance, save_png
+    from facelab.own_directions import save_direction
     from facelab.project import open_project
 
     opened = open_project(project)
@@ -142,6 +156,13 @@ def unpack(
             files += [f"{stem}-original.npz", f"{stem}.json"]
         save_png(kept.thumbnail, out / f"{stem}.png", **asdict(Provenance.of(kept.result)), mark=mark)
         files.append(f"{stem}.png")
+    for number, each in enumerate(opened.directions, 1):
+        files.append(f"direction-{number:02}-{_file_name(each.title)}.npz")
+        save_direction(each, out / files[-1])
+    if opened.presets:
+        files.append("presets.json")
+        presets = [asdict(each) for each in opened.presets]
+        (out / files[-1]).write_text(json.dumps(presets, indent=1), encoding="utf-8")
     files = [str(out / name) for name in files]
     answer({"faces": len(opened.faces), "files": files}, as_json, "\n".join(files))
 
@@ -149,6 +170,7 @@ def unpack(
 @project_app.command("show")
 def show(project: ProjectArgument, as_json: JsonOption = False) -> None:
     """Say what is in a project."""
+    from facelab.face import describe_step
     from facelab.project import open_project
 
     opened = open_project(project)
@@ -159,12 +181,16 @@ def show(project: ProjectArgument, as_json: JsonOption = False) -> None:
             "space": kept.base.latent.space,
             "photo": kept.base.crop is not None,
             "refined": kept.base.delta is not None,
-            "steps": list(kept.titles) or _described(kept.recipe.steps),
+            "steps": [describe_step(step) for step in kept.recipe.steps],
+            "versions": [version.title for version in kept.versions],
         }
         for kept in opened.faces
     ]
     lines = [f"{face['name']}  ({face['model']}) {', '.join(face['steps']) or 'not edited'}" for face in faces]
-    answer({"program": opened.program, "models": opened.models, "faces": faces}, as_json, "\n".join(lines))
+    directions, presets = [each.title for each in opened.directions], [each.name for each in opened.presets]
+    lines += [f"direction: {title}" for title in directions] + [f"preset: {name}" for name in presets]
+    shown = {"program": opened.program, "models": opened.models, "faces": faces}
+    answer({**shown, "directions": directions, "presets": presets}, as_json, "\n".join(lines))
     if not faces:
         say("This project is empty.")
 
@@ -173,12 +199,6 @@ def _read(path: Path) -> Recipe:
     from facelab.recipes import read_recipe
 
     return read_recipe(path.read_text(encoding="utf-8", errors="replace"))
-
-
-def _described(steps: Sequence[dict]) -> list[str]:
-    from facelab.face import describe_step
-
-    return [describe_step(step) for step in steps]
 
 
 def _changed(before: np.ndarray, after: np.ndarray) -> float:

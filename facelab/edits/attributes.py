@@ -19,6 +19,7 @@ from facelab.errors import BadSetting
 
 METHODS = ("linear", "mean", "gradient")
 DEFAULT_METHOD = "linear"
+MOST = 5.0  # of a strength; the page's sliders end at 3
 WALK_STEPS = 50  # of a gradient edit; a walk that is watched takes more
 
 
@@ -47,7 +48,8 @@ class Direction:
     w+ that it moves. held: ids of the attributes that a conditional edit keeps, by default. strength: what changes most
     faces that lack it. difference: float32 [D], or [L, D] row by row: the mean latent with it minus that without it.
     normal: of the same shape, the linear direction. classifier: its logit on w, for gradient walks. quality: what was
-    measured.
+    measured. model, model_sha256, hash: of one of a person's own (own_directions.py), whose model it belongs to, and
+    what identifies its numbers.
     """
 
     id: str
@@ -62,6 +64,9 @@ class Direction:
     normal: Tensor
     classifier: LatentClassifier | None = None
     quality: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    model_sha256: str = ""
+    hash: str = ""
 
 
 def way_of(direction: Direction, *, method: str, held: Sequence[Direction], rows: slice, num_rows: int) -> Tensor:
@@ -83,28 +88,14 @@ def orthogonal_to(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
     return vector - basis @ (basis.T @ vector)
 
 
-def from_faces(id: str, title: str, with_it: Tensor, without: Tensor) -> Direction:
-    """A direction of one's own: the difference of the mean of faces with something [N, L, D] and without it [M, L, D].
+def difference_of(with_it: Tensor, without: Tensor) -> Tensor:
+    """The mean of faces with something [N, L, D] less that of faces without it [M, L, D]: [L, D].
 
-    Raises BadSetting where there is no face on one side, or no difference.
+    Raises BadSetting where there is no face on one side.
     """
     if not len(with_it) or not len(without):
         raise BadSetting("A direction needs at least one face with the attribute and one without it.")
-    difference = with_it.mean(dim=0) - without.mean(dim=0)
-    if float(difference.norm()) < 1e-6:
-        raise BadSetting("The faces with the attribute are the same as those without it. Choose different ones.")
-    return Direction(
-        id=id,
-        title=title,
-        low="without",
-        high="with",
-        group="own",
-        rows=(0, with_it.shape[1]),
-        held=(),
-        strength=1.0,
-        difference=difference,
-        normal=difference / difference.norm(),
-    )
+    return with_it.mean(dim=0) - without.mean(dim=0)
 
 
 def move(

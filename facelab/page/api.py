@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import gradio as gr
@@ -10,8 +10,8 @@ from PIL import Image
 
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
-from facelab.media import save_png
-from facelab.page.answers import answer_folder
+from facelab.media import Provenance, save_png
+from facelab.page.answers import answer_folder, as_mapping
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.backstage import Backstage, friendly, take_upload
@@ -51,12 +51,13 @@ def build_api(backstage: Backstage) -> None:
     def embed(photo: str, face: float, settings: dict[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
         """Embed one face of a photo.
 
-        photo: a picture file. face: which one, 1 is the largest. settings: {"preset": "fast" | "paper"} and any field
-        of EmbedSettings; at most 1,000 steps a phase.
+        photo: a picture file. face: which one, 1 is the largest. settings: {"preset": "fast" | "paper", "mark": false}
+        and any field of EmbedSettings; at most 1,000 steps a phase. mark: write "made with AI" into the picture.
         Returns FACE.npz, the generator's picture (PNG) and {"steps", "losses", "psnr", "identity_distance",
         "latent_distance"}.
         """
-        chosen = _settings(dict(settings or {}))
+        values = as_mapping(settings)
+        mark, chosen = values.pop("mark", False) is True, _settings(values)
         _, aligned = find_and_align(photo, int(face), "dlib")
         identity = None
         for step in worker.iterate(studio.embed, aligned, chosen):
@@ -65,7 +66,7 @@ def build_api(backstage: Backstage) -> None:
         folder = answer_folder()
         result.save(folder / "FACE.npz")
         picture = worker.run(studio.render, result)
-        save_png(picture, folder / "face.png", model=studio.card.name, operations=result.operations, from_photo=True)
+        save_png(picture, folder / "face.png", **asdict(Provenance.of(result)), mark=mark)
         return (
             str(folder / "FACE.npz"),
             str(folder / "face.png"),

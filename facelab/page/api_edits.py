@@ -5,24 +5,27 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from facelab.edits.attributes import DEFAULT_METHOD
+from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.edits.crossover import parse_rows
 from facelab.edits.expression import THRESHOLD
 from facelab.errors import BadSetting
-from facelab.face import Face, describe_step
-from facelab.media import KINDS, save_animation, save_png
+from facelab.face import Face
+from facelab.media import KINDS, Provenance, save_animation, save_png
+from facelab.own_directions import by_id, load_direction, save_direction
 from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options
 from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.recipes import attribute_steps
 
 MAX_SIZE = 1024
 MAX_FILM_PIXELS = 64 * 2**20  # of all frames together
 MAX_API_FACES = 26
+PICTURE = {"size": 512, "raw": False, "mark": False}  # options of every endpoint that answers with a picture
 Answer = tuple[str, str, dict[str, Any]]
 
 
@@ -42,59 +45,58 @@ class _Api:
             return list(items)
 
     def answer(
-        self,
-        operands: Sequence[Face],
-        result: Face,
-        steps: Sequence[Mapping[str, Any]],
-        *,
-        size: int = 512,
-        raw: bool = False,
+        self, operands: Sequence[Face], result: Face, steps: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]
     ) -> Answer:
-        """FACE.npz, the picture and the report of an edit."""
+        """FACE.npz, the picture and the report of an edit. chosen: the options, those of PICTURE among them."""
+        size = chosen["size"]
         if not 16 <= size <= MAX_SIZE:
             raise BadSetting(f"size must be between 16 and {MAX_SIZE} pixels, not {size}.")
         folder, studio = answer_folder(), self.backstage.studio
         start = result if result.crop is None else operands[0]
-        picture = self.run(studio.picture, start, result, detail=not raw, size=size)
-        said = self.said(operands, steps)
+        picture = self.run(studio.picture, start, result, detail=not chosen["raw"], size=size)
+        said = asdict(Provenance.of(result))
         result.save(folder / "FACE.npz")
-        save_png(picture, folder / "face.png", **said)
+        save_png(picture, folder / "face.png", **said, mark=chosen["mark"])
         report = {"model": said["model"], "operations": said["operations"], "steps": list(steps)}
         return str(folder / "FACE.npz"), str(folder / "face.png"), report
 
-    def said(self, operands: Sequence[Face], steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What the metadata of the files says."""
-        return {
-            "model": self.backstage.studio.card.name,
-            "operations": [*operands[0].operations, *map(describe_step, steps)],
-            "from_photo": any(face.from_photo for face in operands),
-        }
-
 
 def build_edits_api(backstage: Backstage) -> None:
-    """Add /edit /morph /crossover /express /average /combine /mix. Nothing of them is seen in the page."""
+    """Add /edit /direction /morph /crossover /express /average /combine /mix. Nothing of them is seen in the page."""
     api, studio = _Api(backstage), backstage.studio
 
     @friendly
-    def edit(face: str, strengths: dict[str, float], options: dict[str, Any] | None) -> Answer:
+    def edit(
+        face: str, strengths: dict[str, float], options: dict[str, Any] | None, directions: list[str] | None = None
+    ) -> Answer:
         """Change attributes of a face.
 
         face: FACE.npz. strengths: by attribute, such as {"smile": 1.5, "age": -1}; 1 is the distance between people
         without and with it. options: {"method": "linear" | "mean" | "gradient", "keep": ["gender"], "layers": "0-7",
-        "size": 512, "raw": false}; without "keep" each attribute holds what it asks for.
+        "size": 512, "raw": false, "mark": false}; without "keep" each attribute holds what it asks for; mark writes
+        "made with AI" into the picture. directions: one's own, files of /direction, named in strengths by their ids.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
         """
-        chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", size=512, raw=False)
+        chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", **PICTURE)
         keep = chosen["keep"] if "keep" in (options or {}) else None
         rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
         numbers = {str(name): as_number(name, value) for name, value in as_mapping(strengths).items()}
-        target = _face(face)
-        result = api.run(studio.edit, target, numbers, method=chosen["method"], keep=keep, rows=rows)
-        shared = {"method": chosen["method"]}
-        shared |= {} if keep is None else {"keep": keep}
-        shared |= {} if rows is None else {"rows": [rows.start, rows.stop]}
-        steps = [{"op": "attribute", "id": name, "strength": number, **shared} for name, number in numbers.items()]
-        return api.answer([target], result, steps, size=chosen["size"], raw=chosen["raw"])
+        target, own = _face(face), own_directions(directions)
+        how = {"method": chosen["method"], "keep": keep, "rows": rows}
+        result = api.run(studio.edit, target, numbers, own=own, **how)
+        return api.answer([target], result, attribute_steps(numbers, own, **how), chosen)
+
+    @friendly
+    def direction(with_it: list[str], without: list[str], title: str) -> tuple[str, dict[str, Any]]:
+        """Make a direction of one's own, from faces that have something and faces that do not.
+
+        with_it, without: FACE.npz files. title: what it raises. Returns the direction's file (.npz) and {"id",
+        "title", "hash"}; /edit and /paste take the file as one of directions, and strengths and recipes name its id.
+        """
+        made = api.run(studio.new_direction, str(title or ""), _faces(with_it), _faces(without))
+        path = answer_folder() / "direction.npz"
+        save_direction(made, path)
+        return str(path), {"id": made.id, "title": made.title, "hash": made.hash}
 
     @friendly
     def morph(first: str, second: str, options: dict[str, Any] | None) -> Answer:
@@ -119,7 +121,8 @@ def build_edits_api(backstage: Backstage) -> None:
             studio.morph_frames, *faces, frames=frames, size=size, **{name: chosen[name] for name in way}
         )
         folder = answer_folder()
-        said = api.said(faces, [{"op": "morph"}])
+        operations, from_photo = [*faces[0].operations, "morph"], any(face.from_photo for face in faces)
+        said = {"model": studio.card.name, "operations": operations, "from_photo": from_photo}
         save_animation(pictures, folder / f"morph.{kind}", fps=chosen["fps"], mark=chosen["mark"], **said)
         between.save(folder / "FACE.npz")
         steps = [{"op": "morph", "t": chosen["t"], "space": chosen["space"]}]
@@ -131,85 +134,93 @@ def build_edits_api(backstage: Backstage) -> None:
         """Give a face the style of another.
 
         content, style: FACE.npz. options: {"layers": "6-11" | "coarse" | "middle" | "fine" | "half", "strength": 1,
-        "size": 512, "raw": false}; the layers come from the style, by default the second half.
+        "size": 512, "raw": false, "mark": false}; the layers come from the style, by default the second half.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        chosen = read_options(options, layers="half", strength=1.0, size=512, raw=False)
+        chosen = read_options(options, layers="half", strength=1.0, **PICTURE)
         rows = parse_rows(chosen["layers"], studio.generator.num_layers)
         faces = [_face(content), _face(style)]
         result = api.run(studio.crossover, *faces, rows=rows, strength=chosen["strength"])
         step = {"op": "crossover", "rows": [rows.start, rows.stop], "strength": chosen["strength"]}
-        return api.answer(faces, result, [step], size=chosen["size"], raw=chosen["raw"])
+        return api.answer(faces, result, [step], chosen)
 
     @friendly
     def express(target: str, neutral: str, expressive: str, options: dict[str, Any] | None) -> Answer:
         """Give a face the expression by which two faces of somebody differ.
 
         target, neutral, expressive: FACE.npz. options: {"strength": 1, "threshold": 0.138, "normalise": true,
-        "size": 512, "raw": false}.
+        "size": 512, "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
         how = {"strength": 1.0, "threshold": THRESHOLD, "normalise": True}
-        chosen = read_options(options, **how, size=512, raw=False)
+        chosen = read_options(options, **how, **PICTURE)
         faces = [_face(target), _face(neutral), _face(expressive)]
         how = {name: chosen[name] for name in how}
         result = api.run(studio.express, *faces, **how)
-        return api.answer(faces, result, [{"op": "express", **how}], size=chosen["size"], raw=chosen["raw"])
+        return api.answer(faces, result, [{"op": "express", **how}], chosen)
 
     @friendly
-    def average(faces: list[str], weights: list[float] | None) -> Answer:
+    def average(faces: list[str], weights: list[float] | None, options: dict[str, Any] | None = None) -> Answer:
         """The average of several faces.
 
-        faces: FACE.npz files, at most 26. weights: a number for each, by default all alike.
+        faces: FACE.npz files, at most 26. weights: a number for each, by default all alike. options: {"size": 512,
+        "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
         read = _faces(faces)
         numbers = [as_number("weight", weight) for weight in as_list(weights or [])] or None
-        return api.answer(read, api.run(studio.average, read, numbers), [{"op": "average"}])
+        chosen = read_options(options, **PICTURE)
+        return api.answer(read, api.run(studio.average, read, numbers), [{"op": "average"}], chosen)
 
     @friendly
-    def combine(first: str, second: str) -> Answer:
+    def combine(first: str, second: str, options: dict[str, Any] | None = None) -> Answer:
         """One face that has something of two.
 
-        first, second: FACE.npz. Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        first, second: FACE.npz. options: {"size": 512, "raw": false, "mark": false}.
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        faces = [_face(first), _face(second)]
-        return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}])
+        chosen, faces = read_options(options, **PICTURE), [_face(first), _face(second)]
+        return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}], chosen)
 
     @friendly
-    def mix(expression: str, faces: list[str]) -> Answer:
+    def mix(expression: str, faces: list[str], options: dict[str, Any] | None = None) -> Answer:
         """A sum of faces.
 
         expression: such as "A + B - C" or "0.5*A + 0.5*B". faces: FACE.npz files; the first is A, the second B, ...
+        options: {"size": 512, "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        read = _faces(faces)
+        chosen, read = read_options(options, **PICTURE), _faces(faces)
         named = {chr(ord("A") + place): face for place, face in enumerate(read)}
         result = api.run(studio.mix, str(expression), named)
-        return api.answer(read, result, [{"op": "mix", "expression": str(expression)}])
+        return api.answer(read, result, [{"op": "mix", "expression": str(expression)}], chosen)
 
     with gr.Column(visible=False):
         one, two, three = (gr.File(label=name) for name in ("first", "second", "third"))
-        many = gr.File(label="faces", file_count="multiple")
+        many, others, directions = (
+            gr.File(label=name, file_count="multiple") for name in ("faces", "without", "directions")
+        )
         strengths, options, weights = (
             gr.JSON(label="strengths"),
             gr.JSON({}, label="options"),
             gr.JSON([], label="weights"),
         )
-        expression = gr.Textbox(label="expression")
+        expression = gr.Textbox(label="text")
         answer = [gr.File(label="FACE.npz"), gr.File(label="picture"), gr.JSON(label="report")]
         endpoints = (
-            (edit, [one, strengths, options]),
+            (edit, [one, strengths, options, directions]),
+            (direction, [many, others, expression]),
             (morph, [one, two, options]),
             (crossover, [one, two, options]),
             (express, [one, two, three, options]),
-            (average, [many, weights]),
-            (combine, [one, two]),
-            (mix, [expression, many]),
+            (average, [many, weights, options]),
+            (combine, [one, two, options]),
+            (mix, [expression, many, options]),
         )
         for handler, inputs in endpoints:
             name = handler.__name__
-            gr.Button(name).click(handler, inputs, answer, api_name=name, concurrency_limit=None)
+            gives = [answer[0], answer[2]] if handler is direction else answer
+            gr.Button(name).click(handler, inputs, gives, api_name=name, concurrency_limit=None)
 
 
 def _face(path: str | None) -> Face:
@@ -222,3 +233,10 @@ def _faces(paths: Sequence[str] | None) -> list[Face]:
     if not 1 <= len(paths or ()) <= MAX_API_FACES:
         raise BadSetting(f"This takes between 1 and {MAX_API_FACES} FACE.npz files.")
     return [_face(path) for path in paths]
+
+
+def own_directions(paths: Sequence[str] | None) -> dict[str, Direction]:
+    """Directions of the caller's own, by id, from their files."""
+    if len(paths or ()) > MAX_API_FACES:
+        raise BadSetting(f"This takes at most {MAX_API_FACES} directions.")
+    return by_id(load_direction(io.BytesIO(take_upload(path))) for path in paths or ())

@@ -12,7 +12,8 @@ import gradio as gr
 from facelab.errors import BadSetting
 from facelab.face import Face
 from facelab.media import Provenance, save_png
-from facelab.page.answers import answer_folder
+from facelab.page.answers import answer_folder, read_options
+from facelab.page.api_edits import own_directions
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.photo import read_photo
 from facelab.recipes import read_recipe
@@ -26,12 +27,18 @@ def build_photo_api(backstage: Backstage) -> None:
 
     @friendly
     def paste(
-        photo: str, faces: list[str], edited: list[str] | None, recipe: dict[str, Any] | None
+        photo: str,
+        faces: list[str],
+        edited: list[str] | None,
+        recipe: dict[str, Any] | None,
+        directions: list[str] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[str, dict[str, Any]]:
         """Put edited faces back into the photo that they were cut out of, at the photo's own resolution.
 
         photo: the picture file. faces: FACE.npz as embedded. edited: for each face what edits have made of it, as
-        FACE.npz; or else recipe: {"version": 1, "model": ..., "steps": [...]}, to be done to every face.
+        FACE.npz; or else recipe: {"version": 1, "model": ..., "steps": [...]}, to be done to every face. directions:
+        one's own that its steps name, files of /direction. options: {"mark": false}.
         Returns the photo (PNG) and {"model", "operations", "photo_size"}. What no edit reaches keeps its pixels.
         """
         if not 1 <= len(faces or ()) <= MAX_PASTED:
@@ -42,27 +49,31 @@ def build_photo_api(backstage: Backstage) -> None:
             )
         if edited and len(edited) != len(faces):
             raise BadSetting(f"{len(faces)} faces need as many edited ones, not {len(edited)}.")
+        mark = read_options(options, mark=False)["mark"]
         pixels = read_photo(take_upload(photo))
         before = [_face(path) for path in faces]
         if edited:
             after = [_face(path) for path in edited]
         else:
             chosen = read_recipe(json.dumps(recipe))
-            after = [worker.run(studio.apply, face, chosen) for face in before]
+            after = [worker.run(studio.apply, face, chosen, own_directions(directions)) for face in before]
         result = worker.run(studio.paste, pixels, list(zip(before, after, strict=True)))
         said = asdict(Provenance.of(*after, then=["paste"]))
         path = answer_folder() / "photo.png"
-        save_png(result, path, **said)
+        save_png(result, path, **said, mark=mark)
         report = {"model": said["model"], "operations": said["operations"], "photo_size": list(pixels.shape[1::-1])}
         return str(path), report
 
     with gr.Column(visible=False):
         photo = gr.File(label="photo")
-        faces, edited = (gr.File(label=name, file_count="multiple") for name in ("faces", "edited"))
-        recipe = gr.JSON(label="recipe")
+        faces, edited, directions = (
+            gr.File(label=name, file_count="multiple") for name in ("faces", "edited", "directions")
+        )
+        recipe, options = gr.JSON(label="recipe"), gr.JSON({}, label="options")
         answer = [gr.File(label="picture"), gr.JSON(label="report")]
     run = gr.Button("paste", visible=False)
-    run.click(paste, [photo, faces, edited, recipe], answer, api_name="paste", concurrency_limit=None)
+    inputs = [photo, faces, edited, recipe, directions, options]
+    run.click(paste, inputs, answer, api_name="paste", concurrency_limit=None)
 
 
 def _face(path: str) -> Face:

@@ -22,6 +22,7 @@ from facelab.page.own_directions import build_own_directions
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picker
 from facelab.page.viewer import IN_TURN, QUIET, build_viewer
+from facelab.recipes import attribute_steps
 from facelab.sessions import LibraryFace, Session
 
 HINT = "Choose a face, then move a slider"
@@ -51,7 +52,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                 frames = gr.Slider(4, 24, 10, step=1, label="Frames", info="Pictures on the way.")
                 walk = gr.Button("Draw the walk", variant="primary", interactive=bool(names))
                 film = build_film(backstage, "attributes")
-            own = build_own_directions(backstage)
+            own = build_own_directions(backstage, library)
             with gr.Accordion("Advanced", open=False):
                 method = gr.Radio(
                     [("Regression", "linear"), ("Mean difference", "mean"), ("Gradient", "gradient")],
@@ -79,17 +80,16 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     def known(session: Session) -> dict[str, Direction]:
         return {**shipped, **session.directions}
 
-    def settings(values: dict[Any, Any]) -> dict[str, Any]:
-        """Method, keep and rows as a recipe's step writes them."""
-        text = str(values[rows] or "").replace(" ", "")[:12]
-        span = parse_rows(text, layers) if text else None
-        keep = {"default": None, "nothing": []}.get(values[keeping], list(values[kept_ones] or []))
-        return {"method": values[method], "keep": keep, "rows": None if span is None else [span.start, span.stop]}
+    def own_of(session: Session, kept: LibraryFace) -> dict[str, Direction]:
+        """The visitor's directions, and those that were used for this face before they were deleted."""
+        used = {id: each for id, each in kept.history.now.others.items() if isinstance(each, Direction)}
+        return {**used, **session.directions}
 
-    def edited(session: Session, start: Face, strengths: Mapping[str, float], chosen: Mapping[str, Any]) -> Face:
-        span = None if chosen["rows"] is None else slice(*chosen["rows"])
-        options = {"method": chosen["method"], "keep": chosen["keep"], "rows": span, "own": session.directions}
-        return studio.edit(start, strengths, **options) if strengths else start
+    def settings(values: dict[Any, Any]) -> dict[str, Any]:
+        """Method, keep and rows as `Studio.edit` takes them."""
+        text = str(values[rows] or "").replace(" ", "")[:12]
+        keep = {"default": None, "nothing": []}.get(values[keeping], list(values[kept_ones] or []))
+        return {"method": values[method], "keep": keep, "rows": parse_rows(text, layers) if text else None}
 
     def show(session: Session, kept: LibraryFace, stamp: Any = None) -> dict[Any, Any]:
         """The face as its history has it now. stamp: which of the sliders' states this answers."""
@@ -120,13 +120,14 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         said = said if isinstance(said, dict) else {}
         if said.get("face") != kept.id:
             return show(session, kept)
-        strengths = read_strengths(said.get("strengths"), known(session))
+        own = own_of(session, kept)
+        strengths = read_strengths(said.get("strengths"), {**shipped, **own})
         if not said.get("moving"):
             return settle(session, kept, values, strengths, said)
         _, start = start_of(kept)
-        moved = edited(session, start, strengths, settings(values))
+        moved = studio.edit(start, strengths, own=own, **settings(values)) if strengths else start
         _, before = attribute_block(kept.history)
-        result = Result(kept.name, title_of(strengths, before, known(session)), moved, kept.history)
+        result = Result(kept.name, title_of(strengths, before, {**shipped, **own}), moved, kept.history)
         return {viewer.view: viewer.show(session, result, moving=True)}
 
     def settle(
@@ -137,19 +138,19 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         said: Mapping[str, Any],
     ) -> dict[Any, Any]:
         """Put what the sliders say into the face's history."""
-        chosen, stamp = settings(values), said.get("stamp")
+        chosen, stamp, own = settings(values), said.get("stamp"), own_of(session, kept)
         with session.lock:
             history = kept.history
             _, before = attribute_block(history)
-            steps = tuple({"op": "attribute", "id": id, "strength": each, **chosen} for id, each in strengths.items())
-            steps = (*_without_block(history.now.steps), *steps)
+            steps = (*_without_block(history.now.steps), *attribute_steps(strengths, own, **chosen))
             if steps == history.now.steps:
                 return show(session, kept, stamp)
             _, start = start_of(kept)
-            result = edited(session, start, strengths, chosen)
+            result = studio.edit(start, strengths, own=own, **chosen) if strengths else start
             picture = worker.run(studio.render, result)
-            title = str(said.get("preset") or "")[:30] or title_of(strengths, before, known(session))
-            history.record(Version(title, steps, result, picture, history.now.others))
+            title = str(said.get("preset") or "")[:30] or title_of(strengths, before, {**shipped, **own})
+            others = {**history.now.others, **{id: own[id] for id in strengths if id in own}}
+            history.record(Version(title, steps, result, picture, others))
             kept.saved = False
         return {**show(session, kept, stamp), library.rail: library.show(session)}
 
@@ -165,10 +166,9 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         session = backstage.visitor(request)
         kept, chosen = picked(session, values[face], "Face"), settings(values)
         count, far, attribute = int(values[frames]), float(values[reach]), str(values[walked])
-        span = None if chosen["rows"] is None else slice(*chosen["rows"])
 
         def pictures() -> Iterator[np.ndarray]:
-            way = studio.walk(kept.face, attribute, far, frames=count, keep=chosen["keep"], rows=span)
+            way = studio.walk(kept.face, attribute, far, frames=count, keep=chosen["keep"], rows=chosen["rows"])
             yield from studio.render_many(way, WALK_SIDE)
 
         updates = film.make(
@@ -177,8 +177,8 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             total=count + 1,
             fps=WALK_FPS,
             name=f"{kept.name} {attribute}",
-            operations=[*kept.history.operations, f"walk {attribute} {far:g}"],
-            from_photo=kept.history.from_photo,
+            operations=[*kept.face.operations, f"walk {attribute} {far:g}"],
+            from_photo=kept.face.from_photo,
             strip=True,
         )
         for update in updates:

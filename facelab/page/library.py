@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
+from secrets import token_hex
 from typing import Any
 
 import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.face import Face
-from facelab.history import History, Version
+from facelab.history import History
 from facelab.importing import import_latents
 from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly, take_upload
@@ -19,18 +21,21 @@ from facelab.page.examples import load_examples
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import THUMB_SIDE, jpeg_uri
-from facelab.project import Project, ProjectFace, open_project, save_project
+from facelab.project import Preset, Project, ProjectFace, open_project, save_project
 from facelab.sessions import LibraryFace, Session
 from facelab.studio import Studio
+
+MAX_PRESETS = 40  # as many as a browser keeps
 
 
 @dataclass(frozen=True)
 class Library:
     """The rail in the page. Its `open` event says which face was clicked beside Upload and Embed, by `event.id`; the
-    editing tabs' pickers hear of it in the browser.
+    editing tabs' pickers hear of it in the browser. `brought` is the event after a file was opened.
     """
 
     rail: gr.HTML
+    brought: Callable[..., Any]
 
     def show(self, session: Session) -> dict[str, Any]:
         """The rail's value for a visitor."""
@@ -40,8 +45,7 @@ class Library:
 
 def build_library(backstage: Backstage) -> Library:
     """Make the rail, to be rendered where it belongs, and wire what it can do by itself."""
-    rail = part("library", {"faces": []}, parcel=None, render=False)
-    library = Library(rail)
+    rail = part("library", {"faces": []}, parcel=None, presets=None, render=False)
 
     @friendly
     def on_rename(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
@@ -63,21 +67,31 @@ def build_library(backstage: Backstage) -> Library:
         return library.show(session)
 
     @friendly
-    def on_bring(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+    def on_bring(event: gr.EventData, request: gr.Request) -> Any:
         session, file = backstage.visitor(request), PurePath(str(event.name))
-        data = io.BytesIO(take_upload(event.path))
-        for name, history in backstage.worker.run(_read, backstage.studio, data, file.stem, file.suffix.lower()):
+        data, studio, run = io.BytesIO(take_upload(event.path)), backstage.studio, backstage.worker.run
+        if file.suffix.lower() == ".facelab":
+            project = open_project(data)
+            for direction in project.directions:
+                studio.check_direction(direction)
+            histories = [(each.name, run(each.history, studio)) for each in project.faces]
+            session.add_directions(project.directions)
+        else:
+            project, histories = Project(()), run(_read, studio, data, file.stem, file.suffix.lower())
+        for name, history in histories:
             session.add_history(history, name=name, saved=True)
-        return library.show(session)
+        presets = {"number": token_hex(4), "items": [asdict(each) for each in project.presets]}
+        return gr.update(value=library.show(session), presets=presets)
 
     @friendly
-    def on_project(request: gr.Request) -> Any:
+    def on_project(event: gr.EventData, request: gr.Request) -> Any:
         session, buffer = backstage.visitor(request), io.BytesIO()
         with session.lock:
             kept = list(session.faces.values())
             if not kept:
                 raise BadSetting("There is nothing in the library to save yet.")
-            save_project(Project(tuple(ProjectFace.of(each.name, each.history) for each in kept)), buffer)
+            faces = tuple(ProjectFace.of(each.name, each.history) for each in kept)
+            save_project(Project(faces, tuple(session.directions.values()), _presets(event.presets)), buffer)
             for each in kept:
                 each.saved = True
         return gr.update(value=library.show(session), parcel=parcel(buffer.getvalue(), "faces", "facelab"))
@@ -100,7 +114,7 @@ def build_library(backstage: Backstage) -> Library:
     rail.rename(on_rename, **quiet)
     rail.remove(on_remove, **quiet)
     rail.examples(on_examples, **quiet)
-    rail.bring(on_bring, **quiet)
+    library = Library(rail, rail.bring(on_bring, **quiet).success)
     rail.project(on_project, **quiet)
     rail.mark(on_mark, show_progress="hidden", api_visibility="private", concurrency_limit=None)
     rail.download(on_download, trigger_mode="multiple", **quiet)
@@ -120,27 +134,22 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
     }
 
 
-def _read(studio: Studio, file: io.BytesIO, name: str, ending: str) -> list[tuple[str, History]]:
-    """The faces of a file that a visitor brings, with their names: a face, a project, or latents of other programs.
+def _presets(values: Any) -> tuple[Preset, ...]:
+    """The presets that the visitor's browser keeps."""
+    try:
+        return tuple(Preset.read(each) for each in list(values or ())[:MAX_PRESETS])
+    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+        raise BadSetting("The presets of this browser could not be read. Reload the page.") from cause
 
-    Raises what `Face.load`, `open_project`, `import_latents` and `Studio.render_many` raise.
+
+def _read(studio: Studio, file: io.BytesIO, name: str, ending: str) -> list[tuple[str, History]]:
+    """The faces of a file that a visitor brings, with their names: a face, or latents of other programs.
+
+    Raises what `Face.load`, `import_latents` and `Studio.render_many` raise.
     """
-    if ending == ".facelab":
-        return [(each.name, _history(studio, each)) for each in open_project(file).faces]
     faces = import_latents(file, studio.generator) if ending in (".npy", ".pt") else [Face.load(file)]
     pictures = studio.render_many(faces)
     return [(name, History.begin(face, picture)) for face, picture in zip(faces, pictures, strict=True)]
-
-
-def _history(studio: Studio, face: ProjectFace) -> History:
-    """A project's face with all its versions, or where a step cannot be done again with the first and the last."""
-    try:
-        return face.history(studio)
-    except BadSetting:
-        first, last = studio.render_many([face.base, face.result])
-        title = face.titles[-1] if face.titles else "Edit"
-        edited = Version(title, face.recipe.steps, face.result, last, face.others)
-        return History([Version("Original", (), face.base, first), edited])
 
 
 def _parcel(face: LibraryFace, kind: str, *, mark: bool) -> dict[str, str]:

@@ -100,20 +100,19 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                 raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
             named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
             text = re.sub(r"(\d)\s*([A-Z])", r"\1*\2", str(values[expression])[:200])  # 2A is what people write
-            step = {"op": "mix", "face": "A", "expression": text}
-            return made(faces, studio.mix(text, named), step, title=text, others=named)
+            names = {letter: each.name for letter, each in zip(LETTERS[1:], faces[1:], strict=False)}
+            step = {"op": "mix", "face": "A", "faces": names, "expression": text}
+            return made(faces, studio.mix(text, named), step, title=text)
         if len(faces) < 2:
             raise BadSetting("Choose two or more faces to average.")
         step = {"op": "average", "with": [each.name for each in faces[1:]]}
         return made(faces, studio.average([each.face for each in faces]), step)
 
-    def made(
-        faces: list[LibraryFace], face: Face, step: dict[str, Any], *, title: str = "", others: Any = None
-    ) -> Result:
+    def made(faces: list[LibraryFace], face: Face, step: dict[str, Any], *, title: str = "") -> Result:
         names = [each.name for each in faces]
         short = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{len(names)} faces"
         said = {"average": f"Average of {short}", "combine": f"{short}, combined"}.get(step["op"], title)
-        others = {each.name: each.face for each in faces[1:]} if others is None else others
+        others = {each.name: each.face for each in faces[1:]}
         return Result(short if len(names) > 1 else names[0], said, face, faces[0].history, step, others)
 
     def draw(session: Session, values: dict[Any, Any]) -> Iterator[dict[str, Any]]:

@@ -61,8 +61,22 @@
   const openTab = () => tabs().find((tab) => tab.getAttribute("aria-selected") === "true")?.dataset.tabId;
   const goTo = (id) => tabs().find((tab) => tab.dataset.tabId === id)?.click();
 
+  // Presets of attributes: kept in this browser, saved with a project, and brought by one.
+  const STORE = "facelab-presets", MOST = 40;
+  const presets = {
+    stored: () => { try { return JSON.parse(localStorage.getItem(STORE)) || []; } catch { return []; } },
+    store: (all) => {
+      try { localStorage.setItem(STORE, JSON.stringify(all.slice(-MOST))); } catch { /* a private window */ }
+      document.dispatchEvent(new Event("facelab:presets"));
+    },
+    keep: (added) => {
+      const names = added.map((each) => each.name);
+      presets.store([...presets.stored().filter((each) => !names.includes(each.name)), ...added]);
+    },
+  };
+
   // faces: the library, as its rail shows it. subject: the id of the face that is open.
-  window.facelab = { el, svg, icon, button, save, blobOf, openTab, goTo, unsaved: 0, faces: [], subject: null };
+  window.facelab = { el, svg, icon, button, save, blobOf, presets, openTab, goTo, unsaved: 0, faces: [], subject: null };
 
   // Light or dark: what was chosen here before, else what the system prefers.
   const stored = (() => { try { return localStorage.getItem("facelab-theme"); } catch { return null; } })();

@@ -12,7 +12,6 @@ MIME = {
     "webp": "image/webp",
     "mp4": "video/mp4",
     "npz": "application/octet-stream",
-    "safetensors": "application/octet-stream",
     "facelab": "application/octet-stream",
 }
 

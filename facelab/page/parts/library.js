@@ -1,4 +1,4 @@
-// The faces a visitor has made, shared by all tabs. value: {faces: [{id, name, picture, saved, open}], parcel}.
+// The faces a visitor has made, shared by all tabs. value: {faces: [{id, name, picture, saved, open}]}; props parcel, presets ({number, items} of a project).
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-library");
 
@@ -12,7 +12,7 @@ input.addEventListener("change", async () => {
   if (!file) return;
   try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { status.textContent = "The file did not get through. Choose it again."; }
 });
-const saveAll = button("Save all as a project (.facelab)", { class: "fl-icon-button", onclick: () => trigger("project", {}) }, icon("save"));
+const saveAll = button("Save all as a project (.facelab)", { class: "fl-icon-button", onclick: () => trigger("project", { presets: facelab.presets.stored() }) }, icon("save"));
 const marks = el("input", { type: "checkbox", onchange: () => {
   trigger("mark", { on: marks.checked });
   setTimeout(() => document.dispatchEvent(new Event("facelab:redraw")), 200);
@@ -82,4 +82,6 @@ facelab.addExamples = () => trigger("examples", {});
 
 draw();
 watch("value", draw);
+let presets = null;
+watch("presets", () => { if (props.presets && props.presets.number !== presets) { presets = props.presets.number; if (props.presets.items.length) facelab.presets.keep(props.presets.items); } });
 watch("parcel", () => { if (props.parcel && props.parcel.number !== parcel) { parcel = props.parcel.number; save(props.parcel); } });

@@ -2,7 +2,7 @@
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-shelf");
 
-const input = el("input", { type: "file", accept: ".safetensors", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
+const input = el("input", { type: "file", accept: ".npz", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
 const status = el("p", { class: "fl-small", role: "status" });
 input.addEventListener("change", async () => {
   const file = input.files[0];

@@ -1,7 +1,7 @@
 // Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props groups: [{title, sliders: [{id, title, low, high, help}]}], presets.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-sliders");
-const LIMIT = 3, STEP = 0.05, STORE = "facelab-presets";
+const LIMIT = 3, STEP = 0.05;
 
 let strengths = {}, open = 0, rows = {}, resting, face = null;
 const clean = () => Object.fromEntries(Object.entries(strengths).filter(([, value]) => value));
@@ -27,8 +27,7 @@ const empty = el("p", { class: "fl-small fl-muted", hidden: true }, "This model 
 root.append(el("div", { class: "fl-groups-row" }, tabs), list, empty, el("div", { class: "fl-presets" }, presets, name, saveIt, forget, resetAll));
 
 // ---- presets live in this browser ----
-const stored = () => { try { return JSON.parse(localStorage.getItem(STORE)) || []; } catch { return []; } };
-const store = (all) => { try { localStorage.setItem(STORE, JSON.stringify(all.slice(-40))); } catch { /* a private window */ } };
+const { stored, store } = facelab.presets;
 const all = () => [...(props.presets || []), ...stored()];
 let chosen = "";
 const fillPresets = () => {
@@ -50,12 +49,12 @@ const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textCont
 const keep = () => {
   const title = name.value.trim();
   if (!title) { name.focus(); return; }
-  store([...stored().filter((each) => each.name !== title), { name: title, strengths: clean() }]);
   chosen = title;
   naming(false);
-  fillPresets();
+  facelab.presets.keep([{ name: title, strengths: clean() }]);
 };
-const remove = () => { store(stored().filter((each) => each.name !== presets.value)); chosen = ""; fillPresets(); presets.focus(); };
+const remove = () => { chosen = ""; store(stored().filter((each) => each.name !== presets.value)); presets.focus(); };
+document.addEventListener("facelab:presets", () => fillPresets());
 
 // ---- sliders ----
 const signed = (value) => (value ? (value > 0 ? "+" : "−") + Math.abs(value).toFixed(2) : "0");
