@@ -22,6 +22,7 @@ from facelab.commands.console import JsonOption, MarkOption, ModelOption, Space,
 from facelab.commands.edits import COMMANDS as EDITS
 from facelab.commands.photo import COMMANDS as PHOTO
 from facelab.commands.photo import project_app
+from facelab.commands.video import COMMANDS as VIDEO
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
 from facelab.training.command import app as train_app
@@ -50,7 +51,7 @@ app.command()(evaluate)
 app.command()(publish)
 for command in EDITS:
     app.command()(command)
-for name, command in PHOTO.items():
+for name, command in {**PHOTO, **VIDEO}.items():
     app.command(name)(command)
 app.add_typer(project_app, name="project")
 

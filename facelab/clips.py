@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +28,8 @@ MAX_PIXELS = 3840 * 2160  # of a frame, before it is scaled down
 MAX_SIDE = 1920  # of a frame, after
 MAX_FPS = 30.0
 MIN_SIDE = 64
-PATIENCE = 30.0  # seconds for one frame
+PATIENCE = 30.0  # seconds for one frame, or for the sound
+_NO_SOUND = 1000  # bytes of an .m4a in which there is none
 
 _KINDS = (  # (offset, magic bytes, ffmpeg's demuxer)
     (4, b"ftyp", "mov"),
@@ -44,14 +45,22 @@ _ACCEPTED = "MP4, MOV, WebM, MKV, AVI or GIF"
 class Clip:
     """A short video that can be gone through as often as needed.
 
-    data: the file. kind: ffmpeg's demuxer. fps: of the frames, at most 30. size: (width, height) of the frames, upright
-    and at most 1920 on the longer side.
+    data: the file. kind: ffmpeg's demuxer. fps: of the frames, at most 30; a varying rate is made even. size: (width,
+    height) of the frames, upright and at most 1920 on the longer side. seconds: how long it says it is, 0 where it does
+    not. audio: the codec of its sound, "" where there is none.
     """
 
     data: bytes
     kind: str
     fps: float
     size: tuple[int, int]
+    seconds: float = 0.0
+    audio: str = ""
+
+    @property
+    def expected(self) -> int | None:
+        """About how many frames there are, None where the file does not say it."""
+        return round(self.seconds * self.fps) or None
 
     def frames(self) -> Iterator[np.ndarray]:
         """The frames one after the other, uint8 [H, W, 3] RGB, the same at each call. Closing it stops ffmpeg.
@@ -59,6 +68,12 @@ class Clip:
         Raises UnreadableClip where the video is damaged and not even one frame could be read.
         """
         return _frames(self.data, self.kind, self.fps)
+
+    def write_sound(self, path: str | os.PathLike) -> bool:
+        """Write the clip's sound as an .m4a, AAC as it is, another codec as AAC, and nothing else
+        of the file (no place, no device, no name). Returns False where there is no sound that can be read.
+        """
+        return bool(self.audio) and _write_sound(self.data, self.kind, self.audio, Path(path))
 
 
 def read_clip(source: bytes | str | os.PathLike | BinaryIO) -> Clip:
@@ -83,9 +98,13 @@ def read_clip(source: bytes | str | os.PathLike | BinaryIO) -> Clip:
     length = re.search(r"Duration: (\d+):(\d+):(\d+\.\d+)", said)
     seconds = float(length[1]) * 3600 + float(length[2]) * 60 + float(length[3]) if length else 0.0
     if seconds > MAX_SECONDS + 1:
-        raise UnreadableClip(f"This clip is {seconds:.0f} seconds long; {MAX_SECONDS:g} are the most. Cut it first.")
+        raise UnreadableClip(
+            f"This clip is {seconds:.0f} seconds long; {MAX_SECONDS:g} are the most. Cut it to its "
+            "best part first; every phone's gallery can do that."
+        )
     rate = re.search(r"(\d+(?:\.\d+)?) fps", stream[0])
     fps = min(max(float(rate[1]), 1.0), MAX_FPS) if rate else MAX_FPS
+    audio = re.search(r"Stream #.*Audio: (\w+)", said)
     frames = _frames(data, kind, fps)
     try:
         height, width = next(frames).shape[:2]
@@ -93,7 +112,7 @@ def read_clip(source: bytes | str | os.PathLike | BinaryIO) -> Clip:
         frames.close()
     if min(height, width) < MIN_SIDE:
         raise UnreadableClip(f"This video has {width} x {height} pixels; at least {MIN_SIDE} a side are needed.")
-    return Clip(data, kind, fps, (width, height))
+    return Clip(data, kind, fps, (width, height), min(seconds, MAX_SECONDS), audio[1] if audio else "")
 
 
 def _said(data: bytes, kind: str) -> str:
@@ -109,9 +128,10 @@ def _said(data: bytes, kind: str) -> str:
 
 def _frames(data: bytes, kind: str, fps: float) -> Iterator[np.ndarray]:
     scale = f"scale='min(iw,{MAX_SIDE})':'min(ih,{MAX_SIDE})':force_original_aspect_ratio=decrease:reset_sar=1"
-    with _as_file(data) as path:
+    with _as_file(data) as path:  # from time 0 on, as the sound is, also where the first picture comes later
         command = [_ffmpeg(), "-nostdin", "-v", "error", *_input(kind), "-i", path, "-t", str(MAX_SECONDS)]
-        command += ["-map", "0:v:0", "-vf", f"fps={fps},{scale}", "-frames:v", str(round(MAX_SECONDS * fps))]
+        command += ["-map", "0:v:0", "-vf", f"fps={fps}:start_time=0,{scale}"]
+        command += ["-frames:v", str(round(MAX_SECONDS * fps))]
         command += ["-f", "image2pipe", "-c:v", "ppm", "pipe:1"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
@@ -125,6 +145,19 @@ def _frames(data: bytes, kind: str, fps: float) -> Iterator[np.ndarray]:
             process.kill()
             process.stdout.close()
             process.wait()
+
+
+def _write_sound(data: bytes, kind: str, codec: str, target: Path) -> bool:
+    anew = ["aac", "-b:a", "160k", "-ac", "2"]
+    with _as_file(data) as path:
+        command = [_ffmpeg(), "-nostdin", "-v", "error", "-y", *_input(kind), "-i", path, "-t", str(MAX_SECONDS)]
+        command += ["-map", "0:a:0", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "mp4", "-c:a"]
+        for way in (["copy"], anew) if codec == "aac" else (anew,):
+            with suppress(subprocess.TimeoutExpired):
+                done = subprocess.run([*command, *way, str(target)], capture_output=True, timeout=PATIENCE, check=False)
+                if not done.returncode and target.stat().st_size > _NO_SOUND:
+                    return True
+    return False
 
 
 def _next(process: subprocess.Popen) -> np.ndarray | None:

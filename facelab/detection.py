@@ -29,6 +29,7 @@ _ALIGNED_SIDES = (256, 512)  # 98.7 of 100 aligned portraits are seen at the fir
 _IN_PLACE_SIDE = 512  # pixels: landmarks are whole ones, which is 0.2 percent of the crop
 _SAME_FACE = 0.3  # intersection over union
 _LANDMARK_FACE = 400  # pixels: dlib rounds landmarks to whole pixels, which is 0.1 percent of such a box
+_LOOK_FACE, _LOOK_SURE = 100, -0.2  # pixels, and dlib's score, where a face is looked for that was there before
 _MARGIN = 0.4  # of the box, what the landmark predictor sees around it
 _UPRIGHT_WITHIN = 12.0  # degrees of roll; beyond, the face is turned upright before landmarks are looked for
 _LOOKS = 3
@@ -100,6 +101,28 @@ class FaceFinder:
                 if overlap(seen.box, expected) >= _SAME_FACE:
                     return FoundFace(seen.box, self.landmarks68(image, seen.box), "dlib")
         return None
+
+    def sees(self, photo: np.ndarray, box: np.ndarray, roll: float = 0.0, *, patient: bool = False) -> bool:
+        """Whether a face is where this box of dlib's framing says: a look at the place alone, of some milliseconds.
+
+        patient: ask MTCNN, too, where dlib's detector sees none.
+        """
+        side, angle = float(box[2] - box[0]), np.radians(roll)
+        scale = side / _LOOK_FACE
+        matrix = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        size = 2 * _LOOK_FACE
+        window = _window(photo, matrix, (box[:2] + box[2:]) / 2 - matrix @ np.full(2, size / 2), size)
+        expected = np.array([1, 1, 3, 3], np.float32) * _LOOK_FACE / 2
+        with self._dlib_lock:
+            boxes = self._dlib_detector.run(window, 0, _LOOK_SURE)[0]
+        corners = [np.array([each.left(), each.top(), each.right() + 1, each.bottom() + 1]) for each in boxes]
+        if any(overlap(each, expected) >= _SAME_FACE for each in corners):
+            return True
+        if not patient:
+            return False
+        points, scores = self._mtcnn.detect(window)
+        frames = [_frame_of_points(five)[0] for five, score in zip(points, scores, strict=True) if score >= _MTCNN_SURE]
+        return any(overlap(each, expected) >= _SAME_FACE for each in frames)
 
     def landmarks_in_place(self, image: np.ndarray) -> np.ndarray:
         """dlib's 68 landmarks of an aligned crop uint8 [R, R, 3], its face taken to be where the alignment puts it.

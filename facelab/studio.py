@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from facelab.detection import FaceFinder, FoundFace
     from facelab.encoder import Encoder
     from facelab.recognition import Recogniser
-    from facelab.video import ClipStep
+    from facelab.video import ClipEyes, ClipStep
 
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
@@ -259,18 +259,24 @@ class Studio(AttributeEditing, Editing, Recovering):
                 changes.append((face.quad, change))
         return paste(photo, changes)
 
+    def find_tracks(self, clip: Clip) -> Iterator[ClipStep]:
+        """Follow all faces of a clip: see `video.find_tracks`."""
+        from facelab.video import find_tracks
+
+        return find_tracks(self._clip_eyes, clip)
+
     def edit_clip(self, clip: Clip, edit: Callable[[Face], Face], **options: Any) -> Iterator[ClipStep]:
         """Do the same edit to one face of a clip, frame by frame and without flicker: see `video.edit_clip`."""
         from facelab.video import edit_clip
 
-        return edit_clip(self, self._finder, clip, edit, **options)
+        return edit_clip(self, self._clip_eyes, clip, edit, **options)
 
     @by_its_model
     def follow_clip(self, target: Face, clip: Clip, **options: Any) -> Iterator[ClipStep]:
         """Give a face the expressions of the one in a clip: see `video.follow_clip`."""
         from facelab.video import follow_clip
 
-        return follow_clip(self, self._finder, clip, target, **options)
+        return follow_clip(self, self._clip_eyes, clip, target, **options)
 
     def _look(self, face: Face) -> Look:
         """A face's generated picture and its landmarks; remembered as long as somebody keeps the face itself."""
@@ -329,6 +335,12 @@ class Studio(AttributeEditing, Editing, Recovering):
         from facelab.recognition import Recogniser
 
         return self._keep("recogniser", lambda: Recogniser(self._finder), shared=True)
+
+    @property
+    def _clip_eyes(self) -> ClipEyes:
+        from facelab.video import ClipEyes
+
+        return ClipEyes(self._finder, self._recogniser)
 
     def _perceptual(self, name: str) -> Callable[[Tensor], Distance]:
         if name == "vgg16":

@@ -1,14 +1,17 @@
 """The same edit on every frame of a clip, and a clip's expressions on another face; both without flicker.
 
-Three passes: the face is followed and its quads are smoothed; every frame is embedded and the latents are smoothed; the
-change is found and pasted frame by frame. One frame, the key, is embedded as a photo is. The others differ from it by
-what a quick embedding (the encoder) sees change, so that its errors, alike in all frames, drop out.
+Three passes: the faces are followed and their quads are smoothed; every frame is embedded and the latents are smoothed;
+the change is found and pasted frame by frame. One frame, the key, is embedded as a photo is. The others differ from it
+by what a quick embedding (the encoder) sees change, so that its errors, alike in all frames, drop out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,17 +26,26 @@ from facelab.embedding import Descent, EmbedState
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound
 from facelab.face import AlignedFace, Face, Latent
+from facelab.media.marks import stamp
+from facelab.media.provenance import Provenance
+from facelab.media.signing import sign
+from facelab.media.video import Mp4Writer
 from facelab.pasting import paste
-from facelab.tracking import Track, as_track, follow_face, over_time
+from facelab.recognition import SAME_PERSON, identity_distance
+from facelab.tracking import Track, follow_faces, over_time
 
 if TYPE_CHECKING:
     from facelab.detection import FaceFinder
+    from facelab.recognition import Recogniser
     from facelab.studio import Studio
 
 SMOOTHING = 0.08  # seconds: sigma of quads, latents and landmarks over time
-BATCH = 16
+BATCH = 8
 # A frame without an encoder: a few steps from the frame before, gently, or noise would be learned.
 FRAME_SETTINGS = EmbedSettings(steps=8, learning_rate=0.02, mean_weight=0.1, preview_every=0)
+# The phases of an edit, each with about its share of the time.
+PHASES = {"follow": 0.2, "align": 0.05, "embed": 0.15, "encode": 0.1, "edit": 0.25, "draw": 0.25}
+_STARTS = dict(zip(PHASES, accumulate(PHASES.values(), initial=0.0), strict=False))
 QuickEmbed = Callable[[AlignedFace], Face]
 
 
@@ -41,15 +53,38 @@ QuickEmbed = Callable[[AlignedFace], Face]
 class ClipStep:
     """One short piece of work on a clip.
 
-    phase: "follow", "embed", "encode" or "draw". done: pieces of this phase, of total (None where nobody knows yet).
-    frame: in "draw", the next frame of the result, uint8 [H, W, 3]. face: the face in it.
+    phase: one of PHASES, or "done". done: pieces of this phase, of total (None where nobody knows yet). tracks: the
+    faces, once they are followed. frame: in "draw", the next frame of the result, uint8 [H, W, 3]. face: the face in
+    it. film: in "done", the MP4 as bytes. sound: whether it has the clip's.
     """
 
     phase: str
     done: int
     total: int | None
+    tracks: Sequence[Track] = ()
     frame: np.ndarray | None = None
     face: Face | None = None
+    film: bytes = b""
+    sound: bool = False
+
+    @property
+    def fraction(self) -> float:
+        """About how much of an edit is done, 0 to 1."""
+        if self.phase not in PHASES:
+            return 1.0
+        return _STARTS[self.phase] + PHASES[self.phase] * min(self.done / self.total if self.total else 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ClipEyes:
+    """What finds faces in a clip and knows them again."""
+
+    finder: FaceFinder
+    recogniser: Recogniser
+
+    def same_person(self, first: np.ndarray, second: np.ndarray) -> bool:
+        """Whether two crops, uint8 [512, 512, 3], show one person."""
+        return identity_distance(self.recogniser.vector(first), self.recogniser.vector(second)) < SAME_PERSON
 
 
 @dataclass
@@ -60,46 +95,94 @@ class _Filmed:
 
     track: Track
     images: list[np.ndarray]
-    key: int
     key_face: Face
     latents: Tensor
 
 
+def find_tracks(eyes: ClipEyes, clip: Clip) -> Iterator[ClipStep]:
+    """Follow all faces of a clip; the last step has their tracks, the one that is seen largest and longest first.
+
+    Raises NoFaceFound when no frame shows a face.
+    """
+    for count, tracks in enumerate(follow_faces(eyes.finder, clip.frames(), same_person=eyes.same_person), 1):
+        if tracks:
+            yield ClipStep("follow", count, count, tracks)
+            return
+        yield ClipStep("follow", count, clip.expected and max(clip.expected, count))
+    raise NoFaceFound("No face was found in this clip. Choose one where the face is large and seen from the front.")
+
+
 def edit_clip(
     studio: Studio,
-    finder: FaceFinder,
+    eyes: ClipEyes,
     clip: Clip,
     edit: Callable[[Face], Face],
     *,
-    near: tuple[float, float] | None = None,
+    face: int = 1,
+    track: Track | None = None,
     embed_frame: QuickEmbed | None = None,
     settings: EmbedSettings = PRESETS["fast"],
     smoothing: float = SMOOTHING,
 ) -> Iterator[ClipStep]:
     """Do an edit to one face of a clip: as many "draw" steps as the clip has frames, each with its frame.
 
-    edit: what is done to the face, the same for every frame. near: a point (x, y) to choose the face by. embed_frame:
-    a quick embedding; by default the model's encoder, or a few steps of optimisation from the frame before. settings:
-    of the key frame's embedding. smoothing: in seconds. Raises NoFaceFound when no frame shows a face.
+    edit: what is done to the face, the same for every frame. face: which one, 1 is seen largest and longest. track: the
+    one that `find_tracks` has found, instead. embed_frame: a quick embedding; by default the model's encoder, or a few
+    steps of optimisation from the frame before. settings: of the key frame's embedding. smoothing: in seconds. Frames
+    in which the face is not seen stay as they are, and the edit fades there. Raises NoFaceFound when no frame shows a
+    face, and BadSetting when there are not as many.
     """
-    filmed = yield from _film(studio, finder, clip, near, embed_frame, settings, smoothing)
-    faces = [_face(filmed, index) for index in range(len(filmed.images))]
+    frames = smoothing * clip.fps
+    if track is None:
+        track = yield from _chosen(eyes, clip, face)
+    filmed = yield from _film(studio, clip, track.smoothed(frames), embed_frame, settings, frames)
+    track, total = filmed.track, len(filmed.images)
+    faces = [
+        replace(filmed.key_face, latent=Latent(values.contiguous(), studio.generator.edit_space, studio.card.name))
+        for values in filmed.latents
+    ]
     edited = [edit(face) for face in faces]
-    before = yield from _looks(studio, finder, faces, "draw", smoothing * clip.fps)
-    after = yield from _looks(studio, finder, edited, "draw", smoothing * clip.fps)
-    total = len(faces)
+    looks: list[list[Look]] = []
+    for number, states in enumerate((faces, edited)):
+        looks.append((yield from _looks(studio, eyes.finder, states, (number, 2), frames, track.scenes)))
     for index, frame in enumerate(clip.frames()):
-        if index < total and filmed.track.present[index] > 0:
-            change = find_change(filmed.images[index], before[index], after[index], whole=False)
+        if index < total and track.present[index] > 0:
+            change = find_change(filmed.images[index], looks[0][index], looks[1][index], whole=False)
             if change is not None:
-                change = weakened(change, float(filmed.track.present[index]))
-                frame = paste(frame, [(filmed.track.quads[index], change)])
-        yield ClipStep("draw", index + 1, total, frame, edited[min(index, total - 1)])
+                frame = paste(frame, [(track.quads[index], weakened(change, float(track.present[index])))])
+        yield ClipStep("draw", index + 1, max(total, index + 1), frame=frame, face=edited[min(index, total - 1)])
+
+
+def film_clip(steps: Iterable[ClipStep], clip: Clip, *, mark: bool = False) -> Iterator[ClipStep]:
+    """Pass the steps of `edit_clip` on and put their frames, as they come, into an MP4 with the clip's sound; one more
+    step, "done", has the file, which says that it was made with AI.
+
+    mark: write "made with AI" into the frames, too.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        sound, writer, count = Path(folder) / "sound.m4a", None, 0
+        try:
+            for step in steps:
+                if step.frame is not None:
+                    if writer is None:
+                        said = Provenance(step.face.latent.model, [*step.face.operations, "clip"], from_photo=True)
+                        heard = clip.write_sound(sound)
+                        writer = Mp4Writer(
+                            fps=clip.fps, comment=said.comment, xmp=said.xmp(), sound=sound if heard else None
+                        )
+                    writer.add(stamp(step.frame) if mark else step.frame)
+                    count += 1
+                yield step
+            data = sign(writer.finish(), "video/mp4", said)
+            yield ClipStep("done", count, count, film=data, sound=heard)
+        finally:
+            if writer is not None:
+                writer.close()
 
 
 def follow_clip(
     studio: Studio,
-    finder: FaceFinder,
+    eyes: ClipEyes,
     clip: Clip,
     target: Face,
     *,
@@ -107,7 +190,7 @@ def follow_clip(
     strength: float = 1.0,
     threshold: float = THRESHOLD,
     size: int = 256,
-    near: tuple[float, float] | None = None,
+    face: int = 1,
     embed_frame: QuickEmbed | None = None,
     smoothing: float = SMOOTHING,
 ) -> Iterator[ClipStep]:
@@ -116,17 +199,20 @@ def follow_clip(
     neutral: the frame without any expression. strength: 1 is the clip's own. threshold: see `expressions`. size: of the
     pictures, in pixels. The rest is as in `edit_clip`.
     """
-    track, images = yield from _aligned(studio, finder, clip, near, smoothing)
+    frames = smoothing * clip.fps
+    track = (yield from _chosen(eyes, clip, face)).smoothed(frames)
+    images = yield from _aligned(studio, clip, track)
     if not 0 <= neutral < len(images):
         raise BadSetting(f"This clip has {len(images)} frames; frame {neutral} is not one of 0 to {len(images) - 1}.")
     latents = yield from _encoded(studio, images, track, 0, embed_frame)
-    latents = torch.from_numpy(over_time(latents.numpy(), smoothing * clip.fps, track.present))
+    latents = torch.from_numpy(over_time(latents.numpy(), frames, track.present, track.scenes))
     rows = target.latent.values.expand(latents.shape[1], -1)
     row_norm = float((latents - studio.generator.mean_latent().cpu()).norm(dim=-1).median())
     moved = expressions(rows, latents, neutral=neutral, strength=strength, threshold=threshold * row_norm)
     for index, values in enumerate(moved):
-        face = replace(target, latent=Latent(values, "w+", target.latent.model))
-        yield ClipStep("draw", index + 1, len(moved), studio.picture(target, face, size=size), face)
+        state = replace(target, latent=Latent(values, studio.generator.edit_space, target.latent.model))
+        picture = studio.picture(target, state, size=size)
+        yield ClipStep("draw", index + 1, len(moved), frame=picture, face=state)
 
 
 def expressions(
@@ -142,44 +228,48 @@ def expressions(
     return target + strength * change * kept[:, None]
 
 
+def _chosen(eyes: ClipEyes, clip: Clip, face: int) -> Iterator[ClipStep]:
+    """Follow the faces; returns the track of one of them."""
+    for step in find_tracks(eyes, clip):
+        yield step
+    if not 1 <= face <= len(step.tracks):
+        raise BadSetting(f"Face {face}: this clip has {len(step.tracks)} face{'s' if len(step.tracks) > 1 else ''}.")
+    return step.tracks[face - 1]
+
+
 def _film(
     studio: Studio,
-    finder: FaceFinder,
     clip: Clip,
-    near: tuple[float, float] | None,
+    track: Track,
     embed_frame: QuickEmbed | None,
     settings: EmbedSettings,
-    smoothing: float,
+    frames: float,
 ) -> Iterator[ClipStep]:
-    track, images = yield from _aligned(studio, finder, clip, near, smoothing)
+    images = yield from _aligned(studio, clip, track)
     key = _steadiest(track)
     aligned = _as_aligned(images[key], track.quads[key], clip.size)
-    steps = studio.embed(aligned, replace(settings, preview_every=0))
-    for step in steps:
+    for step in studio.embed(aligned, replace(settings, preview_every=0)):
         yield ClipStep("embed", step.step, step.total)
     key_face = studio.to_face(step, aligned)
     latents = yield from _encoded(studio, images, track, key, embed_frame, key_face)
-    latents = torch.from_numpy(over_time(latents.numpy(), smoothing * clip.fps, track.present))
+    latents = torch.from_numpy(over_time(latents.numpy(), frames, track.present, track.scenes))
     rows = key_face.latent.values.expand(latents.shape[1], -1)
-    return _Filmed(track, images, key, key_face, rows + latents - latents[key])
+    return _Filmed(track, images, key_face, rows + latents - latents[key])
 
 
-def _aligned(
-    studio: Studio, finder: FaceFinder, clip: Clip, near: tuple[float, float] | None, smoothing: float
-) -> Iterator[ClipStep]:
-    """Follow the face through the clip; returns its smoothed track and its images at the generator's resolution."""
-    quads = []
-    for quad in follow_face(finder, clip.frames(), near=None if near is None else np.asarray(near)):
-        quads.append(quad)
-        yield ClipStep("follow", len(quads), None)
-    if (track := as_track(quads)) is None:
-        raise NoFaceFound("No face was found in this clip. Choose one where the face is large and seen from the front.")
-    track = track.smoothed(smoothing * clip.fps)
+def _aligned(studio: Studio, clip: Clip, track: Track) -> Iterator[ClipStep]:
+    """The face of every frame at the generator's resolution, uint8 [R, R, 3] each; where it is not seen, the one before
+    or after, which nobody will see.
+    """
     images: list[np.ndarray] = []
-    for frame, quad in zip(clip.frames(), track.quads, strict=False):
-        images.append(align(frame, quad, resolution=studio.card.resolution).image)
-        yield ClipStep("follow", len(images), len(quads))
-    return track, images
+    for quad, present, frame in zip(track.quads, track.present, clip.frames(), strict=False):
+        if present > 0:
+            images.append(align(frame, quad, resolution=studio.card.resolution).image)
+        else:
+            images.append(images[-1] if images else np.zeros(0))
+        yield ClipStep("align", len(images), len(track.quads))
+    seen = next(image for image in images if image.size)
+    return [image if image.size else seen for image in images]
 
 
 def _encoded(
@@ -215,19 +305,23 @@ def _optimised(studio: Studio, aligned: AlignedFace, near: Face | None) -> Face:
     return studio.to_face(last, aligned)
 
 
-def _looks(studio: Studio, finder: FaceFinder, faces: Sequence[Face], phase: str, frames: float) -> Iterator[ClipStep]:
-    """How the generator draws each frame's face, the landmarks smoothed over time."""
+def _looks(
+    studio: Studio,
+    finder: FaceFinder,
+    faces: Sequence[Face],
+    part: tuple[int, int],
+    frames: float,
+    scenes: np.ndarray,
+) -> Iterator[ClipStep]:
+    """How the generator draws each frame's face, the landmarks smoothed over time. part: the k-th of n such passes."""
     pictures: list[np.ndarray] = []
+    landmarks: list[np.ndarray] = []
     for first in range(0, len(faces), BATCH):
         pictures += studio.render_many(faces[first : first + BATCH])
-        yield ClipStep(phase, 0, len(faces))
-    landmarks = over_time(np.stack([finder.landmarks_in_place(picture) for picture in pictures]), frames)
-    return [Look(picture, points) for picture, points in zip(pictures, landmarks, strict=True)]
-
-
-def _face(filmed: _Filmed, index: int) -> Face:
-    latent = Latent(filmed.latents[index].contiguous(), "w+", filmed.key_face.latent.model)
-    return replace(filmed.key_face, latent=latent)
+        landmarks += [finder.landmarks_in_place(picture) for picture in pictures[first:]]
+        yield ClipStep("edit", part[0] * len(faces) + len(pictures), part[1] * len(faces))
+    smooth = over_time(np.stack(landmarks), frames, scenes=scenes[: len(landmarks)])
+    return [Look(picture, points) for picture, points in zip(pictures, smooth, strict=True)]
 
 
 def _steadiest(track: Track) -> int:

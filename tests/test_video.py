@@ -17,7 +17,7 @@ from facelab.face import Face, Latent
 from facelab.media import save_animation
 from facelab.studio import Studio
 from facelab.tracking import Track, as_track, over_time
-from facelab.video import expressions
+from facelab.video import PHASES, expressions
 
 FAST = EmbedSettings(steps=2, refine=False, preview_every=0)
 FRAMES = 10
@@ -122,7 +122,14 @@ def test_smoothing_over_time_shifts_nothing_and_calms():
     steps = np.arange(60, dtype=np.float64)
     assert np.allclose(over_time(steps, 3), steps, atol=1e-6)
     noisy = np.random.default_rng(0).normal(0, 1, (200, 2))
-    assert over_time(noisy, 3).std() < 0.4 and np.array_equal(over_time(noisy, 0), noisy)
+    assert over_time(noisy, 3).std() < 0.45 and np.array_equal(over_time(noisy, 0), noisy)
+    sway = np.sin(steps / 6)
+    assert np.abs(over_time(sway, 2) - sway).max() < 0.02, "a hand's sway is movement, not noise"
+
+
+def test_each_scene_is_smoothed_by_itself():
+    values, scenes = np.repeat([1.0, 5.0, 2.0], [10, 1, 9]), np.repeat([0, 1, 2], [10, 1, 9])
+    assert np.allclose(over_time(values, 3, scenes=scenes), values, atol=1e-4)
 
 
 def test_a_tracks_shake_is_smoothed_away_and_its_way_kept():
@@ -135,18 +142,23 @@ def test_a_tracks_shake_is_smoothed_away_and_its_way_kept():
     error = np.abs(track.quads - np.stack(way))
     assert error.max() < 1.2 and error.mean() < 0.4 and (track.present == 1).all()
     jerk = np.abs(np.diff(track.quads, n=2, axis=0)).mean()
-    assert jerk < 0.15 * np.abs(np.diff(np.stack(shaken), n=2, axis=0)).mean()
+    assert jerk < 0.25 * np.abs(np.diff(np.stack(shaken), n=2, axis=0)).mean()
 
 
 def test_frames_without_the_face_are_bridged_and_fade():
     square = np.array([[0, 0], [0, 100], [100, 100], [100, 0]], np.float32)
     quads = [square + np.float32(number) for number in range(30)]
     quads[10:15] = [None] * 5
+    quads[24] = None
     track = as_track(quads)
     assert np.allclose(track.quads[12], square + 12) and track.present[9:16].tolist() == [1, 0, 0, 0, 0, 0, 1]
+    assert track.present[24] == 1, "a face that is back at once was not gone"
     faded = track.smoothed(2)
-    assert (faded.present[10:15] == 0).all() and 0.3 < faded.present[9] < 0.9 and faded.present[3] > 0.99
+    assert (faded.present[10:15] == 0).all() and (np.diff(faded.present[3:11]) <= 0).all()
+    assert 0 < faded.present[9] < 0.4 < faded.present[6] < 0.8 and faded.present[3] == 1
     assert as_track([None, None]) is None
+    cut = Track(track.quads, track.present, np.repeat([0, 1, 2], [10, 5, 15])).smoothed(2)
+    assert cut.present[9] == 1, "at a cut nothing fades"
 
 
 def test_expressions_are_differences_to_the_neutral_frame():
@@ -176,7 +188,7 @@ def test_an_edited_clip_changes_the_face_alone_and_does_not_flicker(studio, face
     other = studio.sample(1, seed=31)[0][0]
     steps = list(studio.edit_clip(clip, towards(other, 0.3), embed_frame=knows(face), settings=FAST))
     result, source = [step.frame for step in steps if step.frame is not None], list(clip.frames())
-    assert len(result) == len(source) and {step.phase for step in steps} == {"follow", "embed", "encode", "draw"}
+    assert len(result) == len(source) and {step.phase for step in steps} == set(PHASES)
     changed = np.stack([(new != old).any(axis=2) for new, old in zip(result, source, strict=True)])
     assert (changed.mean(axis=(1, 2)) > 0.03).all(), "every frame is edited"
     assert not changed[:, :, :40].any() and not changed[:, 300:].any(), "far from the face nothing is"
@@ -223,11 +235,9 @@ def test_a_clip_without_a_face_says_so(studio):
 
 
 def test_a_track_is_told_in_the_photos_pixels(studio, clip):
-    from facelab.tracking import follow_face
-
-    quads = list(follow_face(studio._finder, clip.frames()))
-    track = as_track(quads)
-    assert isinstance(track, Track) and track.present.all()
+    *_, last = studio.find_tracks(clip)
+    [track] = last.tracks
+    assert isinstance(track, Track) and track.present.all() and track.crop.shape == (512, 512, 3)
     sides = np.hypot(*(track.quads[:, 3] - track.quads[:, 0]).T)
     assert sides.min() > 150 and sides.max() < 300
     centres = track.quads.mean(axis=1)

@@ -14,6 +14,7 @@ from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, as_mapping
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
+from facelab.page.api_video import build_video_api
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.photo import read_photo
 
@@ -81,6 +82,7 @@ def build_api(backstage: Backstage) -> None:
 
     build_edits_api(backstage)
     build_photo_api(backstage)
+    build_video_api(backstage)
     with gr.Column(visible=False):
         photo, face = gr.File(label="photo"), gr.Number(1, label="face", precision=0)
         landmarks = gr.Textbox("dlib", label="landmarks")

@@ -1,0 +1,101 @@
+"""`python -m facelab video`: an edit on every frame of a short clip."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio
+from facelab.commands.edits import Method, _assignment, _number
+from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    from facelab.face import Face
+    from facelab.studio import Studio
+    from facelab.video import ClipStep
+
+
+def video(
+    clip: Annotated[Path, typer.Argument(help="MP4, MOV, WebM, MKV, AVI or GIF of up to 20 seconds and 100 MB.")],
+    out: Annotated[Path, typer.Option(help="The edited clip, an .mp4 with the clip's sound.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An attribute and its strength, such as smile=2 or age=-1; repeatable."),
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Or edits as JSON.")] = None,
+    method: Annotated[
+        Method, typer.Option(help="Of --set: mean difference, linear plane, or classifier gradient.")
+    ] = Method.linear,
+    keep: Annotated[list[str] | None, typer.Option(help="Of --set: an attribute to hold, repeatable, or none.")] = None,
+    face: Annotated[int, typer.Option(min=1, help="Which face; 1 is seen largest and longest.")] = 1,
+    mark: Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the frames.')] = False,
+    model: ModelOption = "faces128",
+    as_json: JsonOption = False,
+) -> None:
+    """Do an edit to one face of a short clip, without flicker. Where the face is not seen, frames stay as they are."""
+    from facelab.clips import read_clip
+    from facelab.video import film_clip
+
+    started = time.perf_counter()
+    if out.suffix != ".mp4":
+        raise BadSetting(f"--out must end in .mp4; it is {out.name!r}.")
+    if (recipe is None) == (not settings):
+        raise BadSetting("Say what is to be done: --set smile=2, or --recipe RECIPE.json.")
+    studio, footage = open_studio(model), read_clip(clip)
+    edit = _edit_of(studio, settings, recipe, method.value, keep)
+    make_folder(out.parent)
+    count, faces, operations = 0, 0, []
+    for step in _shown(film_clip(studio.edit_clip(footage, edit, face=face), footage, mark=mark)):
+        count += step.frame is not None
+        faces = len(step.tracks) or faces
+        if step.face is not None:
+            operations = [*step.face.operations, "clip"]
+    out.write_bytes(step.film)
+    figures = {
+        "frames": count,
+        "fps": footage.fps,
+        "size": list(footage.size),
+        "faces": faces,
+        "face": face,
+        "sound": step.sound,
+        "model": studio.card.name,
+        "operations": operations,
+        "seconds": round(time.perf_counter() - started, 2),
+        "bytes": len(step.film),
+        "files": [str(out)],
+    }
+    answer(figures, as_json, str(out))
+
+
+def _edit_of(
+    studio: Studio, settings: list[str] | None, recipe: Path | None, method: str, keep: list[str] | None
+) -> Callable[[Face], Face]:
+    """What is done to the face in every frame."""
+    from facelab.recipes import read_recipe
+
+    if recipe is not None:
+        steps = read_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
+        return lambda face: studio.apply(face, steps)
+    named = dict(_assignment(text, "--set smile=2") for text in settings or ())
+    strengths = {name: _number(text, f"--set {name}={text}") for name, text in named.items()}
+    held = None if keep is None else [name for name in keep if name != "none"]
+    return lambda face: studio.edit(face, strengths, method=method, keep=held)
+
+
+def _shown(steps: Iterable[ClipStep]) -> Iterator[ClipStep]:
+    """The steps, with a bar on stderr."""
+    from tqdm import tqdm
+
+    with tqdm(total=100, unit="%", file=sys.stderr, mininterval=0.5, dynamic_ncols=True) as bar:
+        for step in steps:
+            bar.set_description(step.phase, refresh=False)
+            bar.update(round(100 * step.fraction, 1) - bar.n)
+            yield step
+
+
+COMMANDS = {"video": video}
