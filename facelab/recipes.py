@@ -126,6 +126,12 @@ def _crossover(studio: Studio, face: Face, step: Mapping[str, Any], others: Othe
     return studio.crossover(face, style, rows=_rows(step), **_chosen(step, "strength"))
 
 
+def _stylise(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
+    """The rows that a style was searched for in come from the face that was found."""
+    found = _other(step["with"], others)
+    return studio.crossover(face, found, rows=_rows(step)).made_by({"op": "stylise"}, of=[face, found])
+
+
 def _express(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     neutral, expressive = _other(step["neutral"], others), _other(step["expressive"], others)
     return studio.express(face, neutral, expressive, **_chosen(step, "strength", "threshold", "normalise"))
@@ -154,6 +160,7 @@ OPERATIONS: dict[str, Callable[[Any, Face, Mapping[str, Any], Others], Face]] = 
     "attribute": _attribute,
     "morph": _morph,
     "crossover": _crossover,
+    "stylise": _stylise,
     "express": _express,
     "average": _average,
     "combine": _combine,

@@ -22,8 +22,8 @@ from facelab.history import History, Result, Version
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
 IDLE = 24 * 3600.0  # seconds without any action, for a page whose closing was never noticed
 MAX_SESSIONS = 64
-MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
 MAX_DIRECTIONS = 24  # of a visitor's own
+MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
 NAME_LENGTH = 40
 
 
@@ -105,8 +105,8 @@ class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
     results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). asked: what it was
-    last asked for. directions: of the visitor's own making. detail: whether main pictures have the photo's detail.
-    mark: whether pictures that leave are marked for the eye, too.
+    last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name. detail:
+    whether main pictures have the photo's detail. mark: whether pictures that leave are marked for the eye, too.
     """
 
     def __init__(self) -> None:
@@ -119,6 +119,7 @@ class Session:
         self.sheets: dict[str, Any] = {}
         self.asked: dict[str, str] = {}
         self.directions: dict[str, Direction] = {}
+        self.style: tuple[str, np.ndarray] | None = None
         self.detail = True
         self.mark = False
         self._jobs: dict[str, threading.Event] = {}
@@ -167,6 +168,16 @@ class Session:
         self.faces[new.id] = new
         return new
 
+    def add_directions(self, directions: Iterable[Direction]) -> None:
+        """Take in directions of the visitor's own. Raises Busy where not all of them fit."""
+        with self.lock:
+            merged = {**self.directions, **{each.id: each for each in directions}}
+            if len(merged) > MAX_DIRECTIONS:
+                raise Busy(
+                    f"{MAX_DIRECTIONS} directions of your own are all that fit. Delete some in Attributes first."
+                )
+            self.directions = merged
+
     def rename_face(self, face_id: str, name: str) -> None:
         """Give a face another name; an empty one is ignored, and a taken one gets a number."""
         with self.lock:
@@ -178,16 +189,6 @@ class Session:
         """Take a face out of the library."""
         with self.lock:
             return self.faces.pop(face_id, None)
-    def add_directions(self, directions: Iterable[Direction]) -> None:
-        """Take in directions of the visitor's own. Raises Busy where not all of them fit."""
-        with self.lock:
-            merged = {**self.directions, **{each.id: each for each in directions}}
-            if len(merged) > MAX_DIRECTIONS:
-                raise Busy(
-                    f"{MAX_DIRECTIONS} directions of your own are all that fit. Delete some in Attributes first."
-                )
-            self.directions = merged
-
 
     def begin(self, embedding: Embedding) -> None:
         """Make this the embedding under way; the one before is asked to stop."""

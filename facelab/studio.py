@@ -31,8 +31,9 @@ from facelab.generators.stylegan2 import fast_dtype
 from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
 from facelab.recovering import Recovering
-from facelab.routing import by_its_model
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
+from facelab.routing import by_its_model
+from facelab.styling import Styling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
 
-class Studio(AttributeEditing, Editing, Recovering):
+class Studio(AttributeEditing, Editing, Recovering, Styling):
     """The models of one device, loaded at their first use and shared by every thread that calls.
 
     model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is. beside: a studio
@@ -139,7 +140,7 @@ class Studio(AttributeEditing, Editing, Recovering):
         previews in between. Closing the iterator stops. A model without an encoder starts without it.
         Raises BadSetting for settings of the other kind of model.
         """
-        steps = self._search(self._fitted(aligned), settings or next(iter(self.presets.values())), resume)
+        steps = self._search(self.fitted(aligned), settings or next(iter(self.presets.values())), resume)
         return self._with_identity(steps, aligned)
 
     def _search(
@@ -158,7 +159,7 @@ class Studio(AttributeEditing, Editing, Recovering):
         perceptual = self._perceptual(settings.perceptual)
         return embed(self.generator, picture, settings, perceptual=perceptual, encode=encode, resume=resume)
 
-    def _fitted(self, aligned: AlignedFace) -> np.ndarray:
+    def fitted(self, aligned: AlignedFace) -> np.ndarray:
         """An aligned face at the model's size, also where it was cut out for another model: uint8 [R, R, 3]."""
         side = self.card.resolution
         return aligned.image if len(aligned.image) == side else resized(aligned.crop, side)
@@ -168,7 +169,7 @@ class Studio(AttributeEditing, Editing, Recovering):
 
         Raises UnknownModel for a model that ships without an encoder.
         """
-        rows = self._encode(as_picture(self._fitted(aligned), self.generator))[0]
+        rows = self._encode(as_picture(self.fitted(aligned), self.generator))[0]
         return Face(
             latent=Latent(rows.cpu(), self.generator.edit_space, self.card.name),
             crop=aligned.crop,
@@ -342,10 +343,13 @@ class Studio(AttributeEditing, Editing, Recovering):
 
         return ClipEyes(self._finder, self._recogniser)
 
+    @property
+    def _vgg16(self) -> Vgg16:
+        return self._keep("vgg16", lambda: load_vgg16(device=self.device), shared=True)
+
     def _perceptual(self, name: str) -> Callable[[Tensor], Distance]:
         if name == "vgg16":
-            network: Vgg16 = self._keep("vgg16", lambda: load_vgg16(device=self.device), shared=True)
-            return lambda target: vgg16_distance(network, target)
+            return lambda target: vgg16_distance(self._vgg16, target)
         return lambda target: discriminator_distance(self._networks[1], target)
 
     def _keep(self, name: str, load: Callable[[], object], *, shared: bool = False):  # noqa: ANN202

@@ -1,8 +1,9 @@
-"""`python -m facelab` edit, morph, crossover, express, average, combine, mix: faces in, a face, picture or film out."""
+"""`python -m facelab` edit, direction, morph, crossover, stylise, express, average, combine, mix: faces in, one out."""
 
 from __future__ import annotations
 
 import math
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from facelab.commands.console import (
     open_studio,
     read_faces,
     read_own_directions,
+    say,
 )
 from facelab.commands.results import (
     FRAME_SIZE,
@@ -39,6 +41,13 @@ class Method(str, Enum):
     linear = "linear"
     mean = "mean"
     gradient = "gradient"
+
+
+class Features(str, Enum):
+    """Whose features see a style."""
+
+    discriminator = "discriminator"
+    vgg16 = "vgg16"
 
 
 class Easing(str, Enum):
@@ -184,6 +193,49 @@ def crossover(
     job.finish(result, [{"op": "crossover", "strength": strength}], rows=[rows.start, rows.stop])
 
 
+def stylise(
+    face: FaceArgument,
+    style: Annotated[Path, typer.Argument(help="Any picture; its colours and texture are taken.")],
+    out: OutOption,
+    steps: Annotated[int, typer.Option(help="How long the style is searched for.")] = 80,
+    content_weight: Annotated[float, typer.Option(help="More keeps the face, less takes the style.")] = 0.3,
+    layers: Annotated[str | None, typer.Option(help="Rows of w+ that are free, such as 4-11; by default 2-.")] = None,
+    features: Annotated[Features | None, typer.Option(help="Whose see the style; by default VGG-16's if here.")] = None,
+    size: SizeOption = None,
+    frames: FramesOption = 60,
+    fps: FpsOption = 20,
+    raw: RawOption = False,
+    mark: MarkOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a face the style of any picture. Ctrl-C stops and keeps what was found."""
+    from tqdm import tqdm
+
+    from facelab.edits.crossover import parse_rows
+    from facelab.photo import read_photo
+    from facelab.stylising import StyliseSettings
+
+    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
+    rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
+    span = None if rows is None else (rows.start, rows.stop)
+    chosen = {"steps": steps, "content_weight": content_weight, "features": features and features.value}
+    settings = StyliseSettings(**chosen, rows=span, preview_every=0)
+    pixels, step = read_photo(style), None
+    try:
+        with tqdm(total=steps, file=sys.stderr, unit="step", mininterval=0.5, dynamic_ncols=True) as bar:
+            for step in job.studio.stylise(job.faces[0], pixels, settings):
+                bar.set_postfix(style=f"{step.losses['style']:.3f}", refresh=False)
+                bar.update()
+    except KeyboardInterrupt:
+        if step is None:
+            raise
+        say(f"Stopped at step {step.step}; keeping what was found.")
+    done = {"op": "stylise", "rows": list(step.rows)}
+    losses = {name: round(loss, 5) for name, loss in step.losses.items()}
+    seen_by = settings.features or job.studio.style_features
+    job.finish(job.studio.stylised(job.faces[0], step), [done], steps=step.step, losses=losses, features=seen_by)
+
+
 def express(
     target: FaceArgument,
     neutral: FaceArgument,
@@ -265,7 +317,7 @@ def mix(
     job.finish(result, [{"op": "mix"}], weights=weights)
 
 
-COMMANDS = (edit, direction, morph, crossover, express, average, combine, mix)
+COMMANDS = (edit, direction, morph, crossover, stylise, express, average, combine, mix)
 
 
 def _assignment(text: str, example: str) -> tuple[str, str]:

@@ -20,11 +20,13 @@ from facelab.media import KINDS, Provenance, save_animation, save_png
 from facelab.own_directions import by_id, load_direction, save_direction
 from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options
 from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.photo import read_photo
 from facelab.recipes import attribute_steps
+from facelab.stylising import StyliseSettings
 
 MAX_SIZE = 1024
 MAX_FILM_PIXELS = 64 * 2**20  # of all frames together
-MAX_API_FACES = 26
+MAX_API_FACES, MAX_API_STEPS = 26, 1000
 PICTURE = {"size": 512, "raw": False, "mark": False}  # options of every endpoint that answers with a picture
 Answer = tuple[str, str, dict[str, Any]]
 
@@ -62,7 +64,7 @@ class _Api:
 
 
 def build_edits_api(backstage: Backstage) -> None:
-    """Add /edit /direction /morph /crossover /express /average /combine /mix. Nothing of them is seen in the page."""
+    """Add the edits, each an endpoint of its own name. Nothing of them is seen in the page."""
     api, studio = _Api(backstage), backstage.studio
 
     @friendly
@@ -145,6 +147,27 @@ def build_edits_api(backstage: Backstage) -> None:
         return api.answer(faces, result, [step], chosen)
 
     @friendly
+    def stylise(face: str, picture: str, options: dict[str, Any] | None) -> Answer:
+        """Give a face the style of any picture: its colours and texture, not what it shows.
+
+        face: FACE.npz. picture: a picture file. options: {"steps": 80, "content_weight": 0.3, "layers": "2-11",
+        "size": 512, "raw": false, "mark": false}; at most 1,000 steps. More content_weight keeps more of the face.
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        """
+        defaults = StyliseSettings()
+        how = {"steps": defaults.steps, "content_weight": defaults.content_weight}
+        chosen = read_options(options, **how, layers="", **PICTURE)
+        if chosen["steps"] > MAX_API_STEPS:
+            raise BadSetting(f"The API makes at most {MAX_API_STEPS} steps. Use the page or the command line for more.")
+        rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
+        span = None if rows is None else (rows.start, rows.stop)
+        settings = StyliseSettings(**{name: chosen[name] for name in how}, rows=span, preview_every=0)
+        target, pixels = _face(face), read_photo(take_upload(picture))
+        last = api.iterate(studio.stylise, target, pixels, settings)[-1]
+        step = {"op": "stylise", "rows": list(last.rows)}
+        return api.answer([target], studio.stylised(target, last), [step], chosen)
+
+    @friendly
     def express(target: str, neutral: str, expressive: str, options: dict[str, Any] | None) -> Answer:
         """Give a face the expression by which two faces of somebody differ.
 
@@ -212,6 +235,7 @@ def build_edits_api(backstage: Backstage) -> None:
             (direction, [many, others, expression]),
             (morph, [one, two, options]),
             (crossover, [one, two, options]),
+            (stylise, [one, two, options]),
             (express, [one, two, three, options]),
             (average, [many, weights, options]),
             (combine, [one, two, options]),

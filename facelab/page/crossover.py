@@ -15,6 +15,7 @@ from facelab.page.library import Library
 from facelab.page.parts import event
 from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
+from facelab.page.stylise import build_stylise
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
 
@@ -53,6 +54,7 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
                     contents = picker("Contents", "crossover-contents", info="A row each.", several=True)
                     styles = picker("Styles", "crossover-styles", info="A column each.", several=True)
                     draw = gr.Button("Draw the grid", variant="primary")
+                build_stylise(backstage, viewer, content)
                 with gr.Accordion("Advanced", open=False):
                     exact = gr.Textbox(
                         "",
