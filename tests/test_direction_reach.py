@@ -72,3 +72,13 @@ def test_rows_stay_where_only_strengths_are_asked_for():
 
 def test_small_models_move_all_rows():
     assert row_choices(8) == [(0, 8)] and (0, 12) in row_choices(12)
+
+
+def test_with_likeness_a_strength_must_leave_the_person():
+    def likeness(pictures, whose):
+        return pictures[:, 1, 0, 0].abs().numpy() * 10  # the person changes as the second channel does
+
+    (found,) = reach([smile(0.35)], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
+    assert found.strength == min(strength for strength in STRENGTHS if strength > 1.2)
+    (far,) = reach([smile(0.6)], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
+    assert far.strength == STRENGTHS[0], "nothing both changes and keeps: as little as possible"

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 import facelab.training.directions as directions_module
-from facelab.evaluation.geometry import measure, skin_tone
+from facelab.evaluation.geometry import measured, skin_tone
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.direction_list import WANTED
 from facelab.training.directions import class_difference, classes, find_directions, regress
@@ -62,7 +62,7 @@ def test_regression_finds_slopes():
 def test_measures_do_not_depend_on_place_and_size():
     points = TEMPLATE_LANDMARKS[None].repeat(2, axis=0)
     points[1] = points[1] * 0.5 + 0.2
-    for name, values in measure(points).items():
+    for name, values in measured(points).items():
         assert np.isclose(values[0], values[1], atol=1e-6), name
 
 
@@ -70,7 +70,7 @@ def test_measures_measure_what_they_say():
     def changed(index, by):
         points = TEMPLATE_LANDMARKS.astype(np.float64)[None].copy()
         points[0, index] += by
-        before, after = measure(TEMPLATE_LANDMARKS[None]), measure(points)
+        before, after = measured(TEMPLATE_LANDMARKS[None]), measured(points)
         return {name: float(after[name][0] - before[name][0]) for name in before}
 
     assert changed(slice(65, 68), (0, 0.03))["mouth_open"] > 0.05

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
-from facelab.evaluation.geometry import measure, skin_tone
+from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.evaluation.portraits import describe
 from facelab.face import Face
@@ -42,7 +42,7 @@ def look(network: Judge, pictures: Sequence[np.ndarray]) -> Look:
     seen = describe(pictures)
     images = torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 127.5 - 1
     logits = judge(network, images).numpy()
-    shapes = measure(seen.landmarks)
+    shapes = measured(seen.landmarks)
     scores = {}
     for wanted in WANTED:
         name, sign = wanted.seen.removeprefix("-"), -1.0 if wanted.seen.startswith("-") else 1.0

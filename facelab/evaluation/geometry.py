@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 # dlib's 68 points: brows 17-26, nose 27-35, eyes 36-47, lips outside 48-59 and inside 60-67.
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 CHEEK_SHARE = 0.12  # radius of the cheek's patch in eye distances
 
 
-def measure(landmarks: np.ndarray) -> dict[str, np.ndarray]:
-    """Sizes in units of the distance between the eyes' centres, float [N] each, of landmarks [N, 68, 2].
+def measure(landmarks: Tensor) -> dict[str, Tensor]:
+    """Sizes in units of the distance between the eyes' centres, [N] each, of landmarks [N, 68, 2]; differentiable.
 
     nose_size: width of the wings. lips: thickness of both lips. eyes: opening, mean of both. mouth_size: width.
     mouth_open: gap between the lips. brows: height above the eyes. yaw: how far the nose's tip lies left of the middle
     between the eyes, in the picture.
     """
-    points = np.asarray(landmarks, np.float64)
-    left, right = points[:, LEFT_EYE].mean(axis=1), points[:, RIGHT_EYE].mean(axis=1)
-    unit = _distance(left, right)
+    left, right = landmarks[:, LEFT_EYE].mean(dim=1), landmarks[:, RIGHT_EYE].mean(dim=1)
+    unit = (right - left).norm(dim=1)
     along = (right - left) / unit[:, None]
 
-    def apart(first: int, second: int) -> np.ndarray:
-        return _distance(points[:, first], points[:, second]) / unit
+    def apart(first: int, second: int) -> Tensor:
+        return (landmarks[:, first] - landmarks[:, second]).norm(dim=1) / unit
 
     inside = (apart(61, 67) + apart(62, 66) + apart(63, 65)) / 3
     outside = (apart(50, 58) + apart(51, 57) + apart(52, 56)) / 3
@@ -33,8 +34,13 @@ def measure(landmarks: np.ndarray) -> dict[str, np.ndarray]:
         "mouth_size": apart(48, 54),
         "mouth_open": inside,
         "brows": (apart(19, 37) + apart(24, 44)) / 2,
-        "yaw": np.sum(((left + right) / 2 - points[:, 30]) * along, axis=1) / unit,
+        "yaw": (((left + right) / 2 - landmarks[:, 30]) * along).sum(dim=1) / unit,
     }
+
+
+def measured(landmarks: np.ndarray) -> dict[str, np.ndarray]:
+    """`measure` of landmarks as dlib gives them: float [N] each."""
+    return {name: values.numpy() for name, values in measure(torch.tensor(landmarks, dtype=torch.float64)).items()}
 
 
 def skin_tone(images: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -55,10 +61,6 @@ def skin_tone(images: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         lightness, _, yellow = _lab(np.median(np.concatenate(patches), axis=0) / 255)
         angles[index] = np.degrees(np.arctan2(lightness - 50, yellow))
     return angles
-
-
-def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(first - second, axis=-1)
 
 
 def _lab(colour: np.ndarray) -> tuple[float, float, float]:

@@ -50,3 +50,23 @@ WANTED = (
     Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",)),
     Wanted("skin", "Skin tone", "darker", "lighter", "person", "skin"),
 )
+
+# What changes along with a direction by its nature, and may.
+GOES_WITH = {
+    "smile": ("mouth_open", "mouth_size", "lips", "eyes", "chubby"),
+    "mouth_open": ("smile", "mouth_size", "lips"),
+    "lips": ("mouth_open",),
+    "mouth_size": ("lips",),
+    "chubby": ("attractive",),
+    "gender": ("brows", "lips", "attractive", "makeup", "beard", "mustache", "hair_wavy", "bald"),
+    "age": ("attractive", "hair_grey", "bald"),
+    "attractive": ("makeup",),
+    "makeup": ("lips", "attractive"),
+    "beard": ("mustache",),
+    "mustache": ("beard",),
+    "bangs": ("bald",),
+    "hair_dark": ("hair_blond", "hair_grey"),
+    "hair_blond": ("hair_dark", "hair_grey"),
+    "hair_grey": ("age", "hair_dark", "hair_blond"),
+    "bald": ("bangs", "hair_wavy"),
+}

@@ -1,4 +1,6 @@
-"""How far a direction has to go, and on which rows: tried on portraits of the train split, seen by the FaceReader."""
+"""How far a direction has to go, and on which rows: tried on portraits of the train split, seen by the FaceReader and,
+where it is given, by dlib.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +12,20 @@ import torch
 from torch import Tensor
 
 from facelab.edits.attributes import DEFAULT_METHOD, Direction, move
-from facelab.evaluation.geometry import measure, skin_tone
-from facelab.evaluation.judge import ATTRIBUTES
 from facelab.face import Delta
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
+from facelab.recognition import SAME_PERSON
 from facelab.training.direction_list import WANTED, Wanted
-from facelab.training.labels import POSE
+from facelab.training.sight import is_binary, see
 
-STRENGTHS = (0.75, 1.0, 1.5, 2.0, 2.5, 3.0)
+STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+TRIED = 24  # faces a direction and strength
 ENOUGH = 0.9  # share of the faces that must change, for a strength to count as far enough
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
 UPPER = 2 / 3  # of the portraits' scores: where nothing says yes or no, above it a face has the attribute
 
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """What the reader sees in N pictures: scores by direction, float [N], and identity vectors [N, 128]."""
-
-    scores: dict[str, np.ndarray]
-    vectors: Tensor
-
-
-def see(reader: FaceReader, pictures: Tensor, wanted: Sequence[Wanted] = WANTED) -> Sight:
-    """Look at pictures [N, 3, R, R] in [-1, 1] with the reader alone."""
-    reading = reader.read(pictures)
-    landmarks = reading.landmarks.float().cpu().numpy()
-    shapes, scores = measure(landmarks), {}
-    for each in wanted:
-        name, sign = each.seen.removeprefix("-"), -1.0 if each.seen.startswith("-") else 1.0
-        if name in ATTRIBUTES:
-            scores[each.id] = sign * reading.attributes[:, ATTRIBUTES.index(name)].cpu().numpy()
-        elif name in POSE:
-            scores[each.id] = sign * reading.pose[:, POSE.index(name)].cpu().numpy()
-        elif name == "skin":
-            pixels = ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            scores[each.id] = skin_tone(pixels, landmarks)
-        else:
-            scores[each.id] = shapes[name]
-    return Sight(scores, reading.vectors)
+Likeness = Callable[[Tensor, Tensor], np.ndarray]  # pictures [N, 3, R, R] and whose they are -> identity distances [N]
 
 
 @torch.inference_mode()
@@ -59,67 +36,91 @@ def reach(
     latents: Tensor,
     *,
     deltas: Sequence[Delta | None] | None = None,
+    likeness: Likeness | None = None,
     any_rows: bool = True,
     method: str = DEFAULT_METHOD,
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
     """The directions with the rows and the strength that change most faces at the least cost of likeness.
 
-    latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. any_rows: try
-    ranges of rows as well, or only how far to go on those that each direction has.
+    latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. likeness:
+    dlib's distances to the portraits; with it, what counts is the share of faces that change and stay the person.
+    any_rows: try ranges of rows as well, or only how far to go on those that each direction has.
     """
+    trial = _Trial(generator, reader, latents, deltas, likeness, {each.id: each for each in directions}, method)
+    before = see(reader, trial.draw(latents, torch.arange(len(latents))))
+    found = []
+    for direction, wanted in zip(directions, _wanted(directions), strict=True):
+        scores = before.scores[direction.id]
+        limit = 0.0 if is_binary(wanted) else float(np.quantile(scores, UPPER))
+        lacking = torch.from_numpy(np.flatnonzero(scores <= limit))[:TRIED]
+        choices = row_choices(latents.shape[1]) if any_rows else [direction.rows]
+        if len(lacking):
+            direction = trial.best(direction, wanted, choices, lacking, before.vectors[lacking], limit)
+        progress(direction.id, direction.rows, direction.strength)
+        found.append(direction)
+    return found
 
-    def draw(values: Tensor, whose: Tensor) -> Tensor:
+
+def _wanted(directions: Sequence[Direction]) -> list[Wanted]:
+    by_id = {each.id: each for each in WANTED}
+    return [by_id[direction.id] for direction in directions]
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """What stays the same while directions are tried; the fields are `reach`'s arguments."""
+
+    generator: StyleGAN2
+    reader: FaceReader
+    latents: Tensor
+    deltas: Sequence[Delta | None] | None
+    likeness: Likeness | None
+    by_id: Mapping[str, Direction]
+    method: str
+
+    def draw(self, values: Tensor, whose: Tensor) -> Tensor:
+        """The pictures of latents [N, L, D], each with the delta of whose it is."""
         pictures = []
         for places in torch.arange(len(values)).split(16):
-            chosen = None if deltas is None else [deltas[index] for index in whose[places]]
-            pictures.append(generator.synthesize(values[places], chosen, dtype=fast_dtype(values.device)).clamp(-1, 1))
+            chosen = None if self.deltas is None else [self.deltas[index] for index in whose[places]]
+            drawn = self.generator.synthesize(values[places], chosen, dtype=fast_dtype(values.device))
+            pictures.append(drawn.clamp(-1, 1))
         return torch.cat(pictures)
 
-    before = see(reader, draw(latents, torch.arange(len(latents))))
-    limits = {
-        wanted.id: 0.0
-        if wanted.seen.removeprefix("-") in ATTRIBUTES
-        else float(np.quantile(before.scores[wanted.id], UPPER))
-        for wanted in WANTED
-    }
-    by_id = {direction.id: direction for direction in directions}
-    return [
-        _reach(direction, by_id, latents, before, limits[direction.id], draw, reader, any_rows, method, progress)
-        for direction in directions
-    ]
+    def best(
+        self,
+        direction: Direction,
+        wanted: Wanted,
+        choices: Sequence[tuple[int, int]],
+        lacking: Tensor,
+        vectors: Tensor,
+        limit: float,
+    ) -> Direction:
+        """The direction with the rows and the strength that serve the faces `lacking` best.
 
-
-def _reach(
-    direction: Direction,
-    by_id: Mapping[str, Direction],
-    latents: Tensor,
-    before: Sight,
-    limit: float,
-    draw: Callable[[Tensor, Tensor], Tensor],
-    reader: FaceReader,
-    any_rows: bool,
-    method: str,
-    progress: Callable[[str, tuple[int, int], float], None],
-) -> Direction:
-    wanted = next(each for each in WANTED if each.id == direction.id)
-    held = [] if method == "linear" else [by_id[name] for name in direction.held]
-    lacking = torch.from_numpy(np.flatnonzero(before.scores[direction.id] <= limit))[:16]
-    best, best_value = direction, -np.inf
-    for rows in row_choices(latents.shape[1]) if any_rows else [direction.rows]:
-        for strength in STRENGTHS:
-            tried = replace(direction, rows=rows, strength=strength)
-            moved = torch.stack([move(latents[index], tried, strength, method=method, held=held) for index in lacking])
-            after = see(reader, draw(moved, lacking), [wanted])
-            changed = float((after.scores[direction.id] > limit).mean())
-            apart = float((after.vectors - before.vectors[lacking]).norm(dim=1).mean())
-            value = min(changed, ENOUGH) - LIKENESS_WEIGHT * max(apart - 0.2, 0)
-            if value > best_value:
-                best, best_value = tried, value
-            if changed >= ENOUGH:
-                break  # going farther only costs likeness
-    progress(best.id, best.rows, best.strength)
-    return best
+        vectors: theirs, as the reader sees them before. limit: above this score a face has the attribute.
+        """
+        held = [] if self.method == "linear" else [self.by_id[name] for name in direction.held]
+        best, best_value = direction, -np.inf
+        for rows in choices:
+            for strength in STRENGTHS:
+                tried = replace(direction, rows=rows, strength=strength)
+                how = {"method": self.method, "held": held}
+                moved = torch.stack([move(self.latents[index], tried, strength, **how) for index in lacking])
+                pictures = self.draw(moved, lacking)
+                after = see(self.reader, pictures, [wanted])
+                changed = after.scores[direction.id] > limit
+                if self.likeness is None:
+                    apart = float((after.vectors - vectors).norm(dim=1).mean())
+                    value = min(changed.mean(), ENOUGH) - LIKENESS_WEIGHT * max(apart - 0.2, 0)
+                else:
+                    value = float((changed & (self.likeness(pictures, lacking) < SAME_PERSON)).mean())
+                if value > best_value:
+                    best, best_value = tried, value
+                if changed.mean() >= (1.0 if self.likeness else ENOUGH):
+                    break  # going farther only costs likeness
+        return best
 
 
 def row_choices(count: int) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.encoder import Encoder
-from facelab.evaluation.geometry import measure, skin_tone
+from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import Portraits
 from facelab.training.data import Pictures
@@ -42,7 +42,7 @@ def score_portraits(pictures: Pictures, labels: Labels, seen: Portraits) -> dict
 
     Portraits in which dlib finds no face get the mean of the others where landmarks are measured.
     """
-    shapes = {name: _filled(values, seen.found) for name, values in measure(seen.landmarks).items()}
+    shapes = {name: _filled(values, seen.found) for name, values in measured(seen.landmarks).items()}
     scores: dict[str, np.ndarray] = {}
     for wanted in WANTED:
         name, opposite = wanted.seen.removeprefix("-"), wanted.seen.startswith("-")

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-ENCODED = 64  # on so many encoded portraits the rows are tried
-REFINED = 24  # and on so many embedded and refined ones, which are harder to change, the strengths
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from facelab.edits.attributes import Direction
+    from facelab.encoder import Encoder
+    from facelab.face import Face
+    from facelab.training.data import Pictures
+    from facelab.training.direction_reach import Likeness
+
+CROWD = 768  # on so many encoded portraits directions are tuned
+ENCODED = 64  # on so many the rows are tried
+REFINED = 32  # and on so many embedded and refined ones, which are harder to change, the strengths
 
 
 def find(
@@ -18,56 +29,88 @@ def find(
     model: Annotated[str, typer.Option(help="The generator, of the catalogue; it needs its encoder.")] = "faces128",
     cache: Annotated[Path, typer.Option(help="Folder that keeps what dlib sees in the portraits.")] = Path("seen"),
     count: Annotated[int, typer.Option(min=0, help="So many portraits only; 0 for all.")] = 0,
+    start: Annotated[Path | None, typer.Option(help="Directions to make better, instead of finding new ones.")] = None,
 ) -> None:
-    """A model's directions: portraits are encoded, compared by their labels, and each direction's reach is tried."""
+    """A model's directions: found on encoded portraits by their labels, made better through the generator, and each
+    direction's reach tried.
+    """
     import numpy as np
     import torch
 
-    from facelab.checkpoints.directions import write_directions
+    from facelab.checkpoints.directions import read_directions, write_directions
     from facelab.checkpoints.weights import load_model
-    from facelab.embedding_settings import PRESETS
     from facelab.encoder import load_encoder
-    from facelab.evaluation.embedding import embed_portraits
-    from facelab.evaluation.portraits import describe_split
     from facelab.identity import load_reader
     from facelab.training.data import Pictures, open_pictures
-    from facelab.training.direction_list import WANTED
     from facelab.training.direction_reach import reach
+    from facelab.training.direction_tuning import Crowd, tune
+    from facelab.training.directions import encode_pictures
+    from facelab.training.sight import scores_of
+
+    generator, reader = load_model(model)[0], load_reader()
+    pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
+    pictures = Pictures(pictures.images[: count or None])
+    order = np.random.default_rng(0).permutation(len(pictures))
+    crowd = Pictures(pictures.images[np.sort(order[:CROWD])])
+    encoder = load_encoder(generator)
+    latents = encode_pictures(encoder, crowd)
+    if start is None:
+        directions = _found(data, pictures, encoder, cache)
+        with _bar("rows", len(directions), "direction") as bar:
+            directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
+    else:
+        directions = list(read_directions(start).values())
+    read = scores_of(reader.read(crowd.tensor(slice(None))))
+    tried = Crowd(latents.clone(), {name: values.clone() for name, values in read.items()})
+    with _bar("tuning", len(directions), "direction") as bar:
+        directions = tune(directions, generator, reader, tried, progress=bar.update)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_directions(directions, out)  # whatever happens to the rest
+
+    portraits = [np.array(pictures.images[index]) for index in order[:REFINED]]
+    faces, likeness = _refined(portraits, model, cache)
+    values, deltas = torch.stack([face.latent.values for face in faces]), [face.delta for face in faces]
+    how = {"deltas": deltas, "likeness": likeness, "any_rows": False}
+    with _bar("strengths", len(directions), "direction") as bar:
+        directions = reach(directions, generator, reader, values, **how, progress=lambda *_: bar.update())
+    write_directions(directions, out)
+    print(out)
+
+
+def _found(data: Path, pictures: Pictures, encoder: Encoder, cache: Path) -> list[Direction]:
+    from facelab.evaluation.portraits import describe_split
     from facelab.training.directions import encode_pictures, find_directions, score_portraits
     from facelab.training.labels import Labels, read_labels
 
-    generator = load_model(model)[0]
-    pictures, labels = open_pictures(data, resolution=generator.resolution, cache=cache), read_labels(data)
-    if count:
-        pictures = Pictures(pictures.images[:count])
-        labels = Labels(labels.attributes[:count], labels.pose[:count])
+    labels = read_labels(data)
+    labels = Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
     with _bar("dlib", len(pictures), "face") as bar:
         seen = describe_split(pictures.images, cache=cache, name="train", progress=bar.update)
     with _bar("encoding", len(pictures), "face") as bar:
-        latents = encode_pictures(load_encoder(generator), pictures, progress=bar.update)
-    directions = find_directions(latents, score_portraits(pictures, labels, seen))
-    tried = np.random.default_rng(0).choice(len(latents), min(ENCODED, len(latents)), replace=False)
-    reader = load_reader()
-    with _bar("rows", len(WANTED), "direction") as bar:
-        directions = reach(directions, generator, reader, latents[tried], progress=lambda *_: bar.update())
-    with _bar("embedding", min(REFINED, len(tried)), "face") as bar:
-        portraits = [np.array(pictures.images[index]) for index in tried[:REFINED]]
-        how = {"model": model, "settings": PRESETS["fast"], "folder": cache / f"refined-{generator.sha256[:8]}"}
-        faces = [one.face for one in embed_portraits(portraits, **how, progress=bar.update)]
-    refined, deltas = torch.stack([face.latent.values for face in faces]), [face.delta for face in faces]
-    with _bar("strengths", len(WANTED), "direction") as bar:
-        directions = reach(
-            directions,
-            generator,
-            reader,
-            refined,
-            deltas=deltas,
-            any_rows=False,
-            progress=lambda *_: bar.update(),
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_directions(directions, out)
-    print(out)
+        latents = encode_pictures(encoder, pictures, progress=bar.update)
+    return find_directions(latents, score_portraits(pictures, labels, seen))
+
+
+def _refined(portraits: list[np.ndarray], model: str, cache: Path) -> tuple[list[Face], Likeness]:
+    """Portraits as faces, embedded and refined, and how far pictures are from them by dlib."""
+    import numpy as np
+
+    from facelab.checkpoints.cards import find_card
+    from facelab.embedding_settings import PRESETS
+    from facelab.evaluation.embedding import FAILED, embed_portraits
+    from facelab.evaluation.portraits import as_pictures, describe
+
+    folder = cache / f"refined-{find_card(model).sha256[:8]}"
+    with _bar("embedding", len(portraits), "face") as bar:
+        embedded = embed_portraits(portraits, model=model, settings=PRESETS["fast"], folder=folder, progress=bar.update)
+    vectors = describe(portraits).vectors
+
+    def likeness(pictures: Tensor, whose: Tensor) -> np.ndarray:
+        seen = describe(as_pictures(pictures))
+        distances = np.linalg.norm(seen.vectors - vectors[whose.numpy()], axis=1)
+        return np.where(seen.found, distances, FAILED)
+
+    return [one.face for one in embedded], likeness
 
 
 def _bar(name: str, total: int, unit: str) -> Any:

@@ -14,7 +14,7 @@ from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import WIDTHS, FaceReader
 from facelab.trunk import Trunk
 
-FIRST_MAP = 2  # of the trunk's maps at 64, 32, 16, 8 and 4 pixels: the coarser three
+FIRST_MAP = 1  # of the trunk's maps at 64, 32, 16, 8 and 4 pixels: all but the finest
 WIDTH = 96
 
 

@@ -1,0 +1,158 @@
+"""Directions made better through the generator: along them what is wanted changes, the rest and the person stay.
+
+A regression on latents knows nothing of pictures. Here a direction, begun at the regression's, is moved by the gradient
+of what the FaceReader sees in the edited faces (as StyleCLIP's mapper is by CLIP, Patashnik et al. 2021, section 5);
+it stays one vector for everybody. The judge takes no part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facelab.edits.attributes import Direction, way_of
+from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
+from facelab.identity import FaceReader
+from facelab.template import TEMPLATE_LANDMARKS
+from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
+from facelab.training.sight import SKIN, class_means, is_binary, scores_of
+
+STEPS = 120
+BATCH = 8
+HAVING = 1 / 4  # share of a batch that has the attribute and is to lose it
+LEARNING_RATE = 0.01
+
+CHANGE_WEIGHT = 4.0  # of what is missing of the class mean, squared, in distances between the classes
+OTHERS_WEIGHT = 0.4  # of the others' changes, squared, in their deviations among people
+HELD_WEIGHT = 0.8  # of those that a direction names as held
+PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
+SKIN_WEIGHT = 20.0  # of the cheeks' mean colour, squared
+LENGTH_WEIGHT = 0.02
+
+CHEEK_SIDE = 11 / 128  # of a patch between eye and corner of the mouth, of the picture's side
+
+
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """Faces to try directions on. latents: w+ [N, L, D]. scores: what the reader sees in their photos, [N] each.
+
+    No inference tensors: gradients flow past them.
+    """
+
+    latents: Tensor
+    scores: dict[str, Tensor]
+
+
+def tune(
+    directions: Sequence[Direction],
+    generator: StyleGAN2,
+    reader: FaceReader,
+    crowd: Crowd,
+    *,
+    steps: int = STEPS,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Direction]:
+    """The directions with better normals; the one of skin tone, which the reader cannot see, as it was.
+
+    crowd: portraits of the train split.
+    """
+    wanted, tuned = {each.id: each for each in WANTED}, []
+    for direction in directions:
+        if wanted[direction.id].seen != SKIN:
+            direction = _tune(direction, wanted[direction.id], generator, reader, crowd, steps, seed)
+        tuned.append(direction)
+        progress(1)
+    return tuned
+
+
+def _tune(
+    direction: Direction,
+    wanted: Wanted,
+    generator: StyleGAN2,
+    reader: FaceReader,
+    crowd: Crowd,
+    steps: int,
+    seed: int,
+) -> Direction:
+    rows, num_rows = slice(*direction.rows), crowd.latents.shape[1]
+    begin = direction.strength * way_of(direction, method="linear", held=(), rows=rows, num_rows=num_rows)
+    offset = begin.clone().requires_grad_()
+    optimizer = torch.optim.Adam([offset], lr=LEARNING_RATE, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+    scores = crowd.scores[direction.id]
+    without, with_it = class_means(scores, binary=is_binary(wanted))
+    spread = {name: values.std() for name, values in crowd.scores.items()}
+    weights = {
+        name: HELD_WEIGHT if name in wanted.held else OTHERS_WEIGHT
+        for name in crowd.scores
+        if name != direction.id and name not in GOES_WITH.get(direction.id, ())
+    }
+    cheeks = cheek_weights(generator.resolution).to(crowd.latents)
+    draw = torch.Generator().manual_seed(seed)
+    sides = [
+        torch.nonzero(side)[:, 0] for side in (scores < (without + with_it) / 2, scores >= (without + with_it) / 2)
+    ]
+
+    def draw_faces(latents: Tensor) -> Tensor:
+        return generator.synthesize(latents, dtype=fast_dtype(latents.device)).float().clamp(-1, 1)
+
+    for _ in range(steps):
+        chosen, sign = _draw(sides, draw)
+        latents, sign = crowd.latents[chosen], sign.to(crowd.latents)
+        away = F.pad(offset, (0, 0, rows.start, num_rows - rows.stop))
+        with torch.no_grad():
+            before = draw_faces(latents)
+            was = reader(before)
+        after = draw_faces(latents + sign[:, None, None] * away)
+        now = reader(after)
+        seen_before, seen_after = scores_of(was), scores_of(now)
+        goal = torch.where(sign > 0, with_it, without)
+        missing = F.relu(sign * (goal - seen_after[direction.id])) / (with_it - without)
+        others = [
+            weight * ((seen_after[name] - seen_before[name]) / spread[name]).square().mean()
+            for name, weight in weights.items()
+        ]
+        colour = ((after - before) * cheeks).sum(dim=(2, 3))
+        loss = (
+            CHANGE_WEIGHT * missing.square().mean()
+            + torch.stack(others).mean()
+            + PERSON_WEIGHT * (now.vectors - was.vectors).square().sum(dim=1).mean()
+            + SKIN_WEIGHT * colour.square().sum(dim=1).mean()
+            + LENGTH_WEIGHT * (offset.norm() / begin.norm()).square()
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+    normal = F.normalize(offset.detach().flatten(), dim=0).view_as(offset)
+    return replace(direction, normal=F.pad(normal, (0, 0, rows.start, num_rows - rows.stop)).cpu())
+
+
+def _draw(sides: Sequence[Tensor], draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Who is tried next, [BATCH], most of them faces that lack it, and which way they are to go, 1 or -1."""
+    having = round(HAVING * BATCH) if len(sides[1]) else 0
+    counts = BATCH - having, having
+    places = [
+        torch.randint(0, max(len(side), 1), (count,), generator=draw) for side, count in zip(sides, counts, strict=True)
+    ]
+    chosen = [side[place] for side, place in zip(sides, places, strict=True) if len(side)]
+    return torch.cat(chosen), torch.tensor([1.0] * counts[0] + [-1.0] * counts[1])
+
+
+def cheek_weights(resolution: int) -> Tensor:
+    """[R, R], adding up to 1 over an aligned face's cheeks, half of the way from each eye to the mouth's corner."""
+    weights = np.zeros((resolution, resolution), np.float32)
+    radius = round(CHEEK_SIDE * resolution / 2)
+    for eye, corner in ((slice(36, 42), 48), (slice(42, 48), 54)):
+        middle = 0.5 * (TEMPLATE_LANDMARKS[eye].mean(axis=0) + TEMPLATE_LANDMARKS[corner])
+        x, y = (middle * resolution).round().astype(int)
+        weights[y - radius : y + radius + 1, x - radius : x + radius + 1] = 1
+    return torch.from_numpy(weights / weights.sum())

@@ -1,0 +1,91 @@
+"""Directions tuned through a generator and a reader of which everything is known."""
+
+import torch
+from torch.nn.functional import cosine_similarity, normalize
+
+from facelab.edits.attributes import Direction
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.identity import Reading
+from facelab.template import TEMPLATE_LANDMARKS
+from facelab.training.direction_list import WANTED
+from facelab.training.direction_tuning import Crowd, cheek_weights, tune
+from facelab.training.sight import class_means
+
+ROWS, DIM, SIDE = 6, 4, 32
+SMILING, MALE = ATTRIBUTES.index("Smiling"), ATTRIBUTES.index("Male")
+
+
+class Painter:
+    """Paints the first three channels of the rows' mean as three bands above the cheeks, a colour each."""
+
+    resolution = SIDE
+
+    def synthesize(self, latents, *, dtype=None):
+        colours = latents.mean(dim=1)[:, :3] / 10
+        return colours[:, :, None, None].expand(-1, -1, SIDE, SIDE)
+
+
+class Eyes:
+    """Sees a smile in red, a man in green and the person in blue."""
+
+    def __call__(self, pictures):
+        red, green, blue = (10 * pictures.mean(dim=(2, 3))).unbind(1)
+        attributes = torch.zeros(len(pictures), len(ATTRIBUTES))
+        attributes = attributes.index_copy(1, torch.tensor([SMILING, MALE]), torch.stack([red, green], 1))
+        landmarks = torch.from_numpy(TEMPLATE_LANDMARKS.copy()).float().expand(len(pictures), -1, -1)
+        return Reading(blue[:, None].expand(-1, 128), landmarks, attributes, torch.zeros(len(pictures), 3))
+
+
+def direction(id, vector, rows=(0, ROWS)):
+    wanted = next(each for each in WANTED if each.id == id)
+    ends = wanted.low, wanted.high, wanted.group
+    return Direction(
+        id, wanted.title, *ends, rows, wanted.held, 1.0, vector, normalize(vector.flatten(), dim=0).view_as(vector)
+    )
+
+
+def tuned(found, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    latents = torch.randn(64, ROWS, DIM, generator=draw)
+    scores = {each.id: torch.randn(64, generator=draw) for each in WANTED if each.id != "skin"}
+    scores["smile"], scores["gender"] = latents.mean(dim=1)[:, 0] * 2, latents.mean(dim=1)[:, 1] * 2
+    (better,) = tune([found], Painter(), Eyes(), Crowd(latents, scores), steps=150)
+    return better
+
+
+def test_what_comes_along_is_left_behind():
+    mixed = torch.tensor([1.0, 1.0, 1.0, 0.0]).expand(ROWS, DIM).contiguous()  # a smile, a man, another person
+    before = direction("smile", mixed)
+    after = tuned(before)
+    pure = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(ROWS, DIM).flatten()
+    likeness = [cosine_similarity(each.normal.flatten(), pure, dim=0).item() for each in (before, after)]
+    assert likeness[0] < 0.6 and likeness[1] > 0.85
+    assert torch.isclose(after.normal.norm(), torch.tensor(1.0))
+    assert torch.equal(after.difference, before.difference), "the plain difference stays what it is"
+
+
+def test_only_a_directions_own_rows_move():
+    rows = torch.zeros(ROWS, DIM)
+    rows[2:4, 0] = 1.0
+    after = tuned(direction("smile", rows, rows=(2, 4)))
+    assert after.normal[:2].abs().max() == after.normal[4:].abs().max() == 0 < after.normal[2:4].abs().max()
+
+
+def test_skin_which_the_reader_does_not_see_stays_as_it_was():
+    found = direction("skin", torch.ones(ROWS, DIM))
+    assert tuned(found) is found
+
+
+def test_cheeks_lie_in_the_lower_half_of_the_face_and_add_up_to_one():
+    weights = cheek_weights(128)
+    assert torch.isclose(weights.sum(), torch.tensor(1.0))
+    rows, columns = torch.nonzero(weights, as_tuple=True)
+    assert 55 < rows.float().mean() < 90 and abs(columns.float().mean() - 63.5) < 3
+    assert (weights[:, :64] > 0).any() and (weights[:, 64:] > 0).any()
+
+
+def test_classes_are_above_and_below_nought_or_the_outer_thirds():
+    scores = torch.tensor([-3.0, -1.0, 1.0, 5.0])
+    assert class_means(scores, binary=True) == (-2.0, 3.0)
+    assert class_means(torch.arange(9.0), binary=False) == (1.0, 7.0)
+    assert class_means(torch.tensor([-1.0, -2.0]), binary=True) == (-1.5, 0.0), "nobody has it: the border"
