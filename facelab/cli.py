@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from facelab.embedding import EmbedStep
     from facelab.embedding_settings import EmbedSettings
     from facelab.face import AlignedFace
+    from facelab.recovery import RecoverySettings
     from facelab.studio import Studio
 
 app = typer.Typer(
@@ -70,6 +71,8 @@ class Preset(str, Enum):
 
     fast = "fast"
     paper = "paper"
+    encode = "encode"
+    recover = "recover"
 
 
 PhotoArgument = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF or GIF.")]
@@ -115,12 +118,20 @@ def embed(
     photo: PhotoArgument,
     out: Annotated[Path, typer.Option(help="FACE.npz; the generator's picture goes beside it as FACE.png.")],
     face: Annotated[int | None, typer.Option(min=1, help="Which face; 1 is the largest.")] = None,
-    preset: Annotated[Preset, typer.Option(help="fast, or the settings of Image2StyleGAN.")] = Preset.fast,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            help="fast or paper (Image2StyleGAN's); of models with one latent encode or recover. By default the "
+            "model's first."
+        ),
+    ] = None,
     space: Annotated[Space | None, typer.Option(help="Latent space, by default the preset's (w+).")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the latent, by default the preset's.")] = None,
     refine: Annotated[
         bool | None, typer.Option("--refine/--no-refine", help="Tune the generator on this face after the latent.")
     ] = None,
+    restarts: Annotated[int | None, typer.Option(help="Of recover: searches side by side.")] = None,
+    limit: Annotated[float | None, typer.Option(help="Of recover: beyond it, a number is drawn anew.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
     landmarks: LandmarksOption = Landmarks.dlib,
     model: ModelOption = "faces128",
@@ -128,16 +139,16 @@ def embed(
     as_json: JsonOption = False,
 ) -> None:
     """Carry a face into the generator's latent space. Ctrl-C stops and keeps the best so far."""
-    from facelab.embedding_settings import PRESETS
     from facelab.media import Provenance, save_png
 
     started = time.perf_counter()
     chosen = {"space": space and space.value, "steps": steps, "refine": refine, "seed": seed}
-    settings = replace(PRESETS[preset.value], **{name: value for name, value in chosen.items() if value is not None})
+    chosen |= {"restarts": restarts, "limit": limit}
+    studio = open_studio(model)
+    settings = _chosen(studio, preset, {name: value for name, value in chosen.items() if value is not None})
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz, such as face.npz; it is {out.name!r}.")
     make_folder(out.parent)
-    studio = open_studio(model)
     pixels, found = _find(studio, photo, landmarks)
     if face is None and len(found) > 1:
         say(f"{len(found)} faces; taking the largest. Choose another with --face 2 to --face {len(found)}.")
@@ -155,6 +166,7 @@ def embed(
         "psnr": round(step.psnr, 3),
         "identity_distance": round(studio.identity_distance(result) if distance is None else distance, 4),
         "latent_distance": round(step.latent_distance, 4),
+        **({"restarts": [round(loss, 6) for loss in step.state.best_losses]} if step.restarts else {}),
         "seconds": round(time.perf_counter() - started, 2),
         "files": files,
     }
@@ -169,7 +181,9 @@ def embed(
 
 @app.command()
 def sample(
-    out: Annotated[Path, typer.Option(help="The picture of all samples, a PNG.")],
+    out: Annotated[
+        Path, typer.Option(help="The picture of all samples, a PNG; or .npz for the faces, NAME-1.npz and so on.")
+    ],
     count: Annotated[int, typer.Option(min=1, max=1024, help="How many faces.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faces.")] = 1,
     truncation: Annotated[float, typer.Option(min=0, max=1, help="0 the mean face, 1 the full variety.")] = 0.7,
@@ -182,7 +196,14 @@ def sample(
 
     make_folder(out.parent)
     studio = open_studio(model)
-    pictures = [picture for _, picture in studio.sample(count, seed=seed, truncation=truncation)]
+    samples = studio.sample(count, seed=seed, truncation=truncation)
+    if out.suffix == ".npz":
+        files = [str(out.with_stem(f"{out.stem}-{number}")) for number in range(1, count + 1)]
+        for (face, _), path in zip(samples, files, strict=True):
+            face.save(path)
+        answer({"count": count, "seed": seed, "truncation": truncation, "files": files}, as_json, "\n".join(files))
+        return
+    pictures = [picture for _, picture in samples]
     save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"], mark=mark)
     answer({"count": count, "seed": seed, "truncation": truncation, "files": [str(out)]}, as_json, str(out))
 
@@ -230,7 +251,20 @@ def _checked(face: int, found: list[FoundFace]) -> int:
     return face
 
 
-def _embed(studio: Studio, aligned: AlignedFace, settings: EmbedSettings) -> EmbedStep:
+def _chosen(studio: Studio, preset: Preset | None, given: dict[str, Any]) -> EmbedSettings | RecoverySettings:
+    """A preset of the model with what the command line gives."""
+    presets, model = studio.presets, studio.card.name
+    name = next(iter(presets)) if preset is None else preset.value
+    if name not in presets:
+        raise BadSetting(f"--preset {name}: {model} embeds by {' or '.join(presets)}.")
+    unknown = [f"--{option}" for option in given if not hasattr(presets[name], option)]
+    if unknown:
+        kind = "searches in w+" if studio.has_layers else "has one latent"
+        raise BadSetting(f"{', '.join(unknown)} means nothing to {model}, which {kind}. Leave it out.")
+    return replace(presets[name], **given)
+
+
+def _embed(studio: Studio, aligned: AlignedFace, settings: EmbedSettings | RecoverySettings) -> EmbedStep:
     """All steps, with a bar on stderr; the last one, or the one at which Ctrl-C came."""
     step = None
     steps = studio.embed(aligned, settings)

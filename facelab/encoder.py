@@ -1,4 +1,4 @@
-"""Picture -> w+ in one pass: the instant embedding, and the start of the optimised one."""
+"""Picture -> latent in one pass: the instant embedding, and the start of the optimised one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from facelab.generators.base import Generator
+from facelab.generators.single_latent import HalvingStack
+from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import WIDTHS
 from facelab.trunk import Trunk
 
 HIDDEN = 160
+INVERTER_CHANNELS = 32  # of the finest level
 POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
 
 
@@ -50,12 +53,41 @@ class Encoder(nn.Module):
         return self(images)
 
 
-def load_encoder(generator: Generator, path: Path | None = None) -> Encoder:
+class Inverter(nn.Module):
+    """Aligned faces [N, 3, R, R] in [-1, 1] -> latents [N, 1, D] of a generator with one latent.
+
+    The face encoder that Guo and Huang wish for (section 4): it learns from generated pictures of known latents.
+    """
+
+    def __init__(self, resolution: int, dim: int) -> None:
+        super().__init__()
+        self.stack = HalvingStack(resolution, INVERTER_CHANNELS)
+        self.out = nn.Linear(self.stack.out_features, dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        dtype = fast_dtype(images.device)
+        with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
+            return self.out(self.stack(images)[-1].flatten(1)).float()[:, None]
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents [N, 1, D] of pictures [N, 3, R, R] in [-1, 1], without gradients."""
+        return self(images)
+
+
+def make_encoder(generator: Generator) -> Encoder | Inverter:
+    """An untrained encoder into the space that a generator's faces are edited in."""
+    if generator.edit_space == "w+":
+        return Encoder(*generator.latent_shape("w+"))
+    return Inverter(generator.resolution, generator.latent_shape(generator.edit_space)[1])
+
+
+def load_encoder(generator: Generator, path: Path | None = None) -> Encoder | Inverter:
     """The encoder that ships with a generator, frozen, or the one in `path`, on the generator's device.
 
     Raises UnknownModel when the model ships without one and BadWeights for a damaged file.
     """
     from facelab.checkpoints.weights import load_network
 
-    network = Encoder(*generator.latent_shape("w+"))
+    network = make_encoder(generator)
     return load_network(network, path or f"{generator.name}-encoder", device=generator.mean_latent().device)

@@ -18,6 +18,7 @@ from facelab.embedding_settings import EmbedSettings
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face
 from facelab.history import History, Result, Version
+from facelab.recovery import SHOWN_EVERY, RecoverySettings
 
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
 IDLE = 24 * 3600.0  # seconds without any action, for a page whose closing was never noticed
@@ -49,18 +50,21 @@ class Embedding:
     """One embedding, under way, stopped or finished: enough to show it and to go on with it.
 
     step: the last step made. image: the last picture, uint8 [R, R, 3]. identity: the last identity distance measured.
-    history: (step, total loss, PSNR) of every step. seconds: spent so far. stopping: set to make it stop. running:
+    history: (step, total loss, PSNR) of every step. restarts: the losses of a recovery's restarts at every step. strip:
+    (step, picture) every hundred steps of a recovery. seconds: spent so far. stopping: set to make it stop. running:
     whether steps are being made. photo: where the crop is from.
     """
 
     aligned: AlignedFace
-    settings: EmbedSettings
+    settings: EmbedSettings | RecoverySettings
     name: str
     photo: Photo | None = None
     step: EmbedStep | None = None
     image: np.ndarray | None = None
     identity: float | None = None
     history: list[tuple[int, float, float]] = field(default_factory=list)
+    restarts: list[tuple[float, ...]] = field(default_factory=list)
+    strip: list[tuple[int, np.ndarray]] = field(default_factory=list)
     seconds: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
     running: bool = False
@@ -71,6 +75,10 @@ class Embedding:
         self.history.append((step.step, step.losses["total"], step.psnr))
         if step.image is not None:
             self.image = step.image
+        if step.restarts:
+            self.restarts.append(step.restarts)
+            if step.image is not None and (step.done or step.state.descent.steps % SHOWN_EVERY == 0):
+                self.strip.append((step.step, step.image))
         if step.identity_distance is not None:
             self.identity = step.identity_distance
 
@@ -107,6 +115,7 @@ class Session:
     results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). asked: what it was
     last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name. detail:
     whether main pictures have the photo's detail. mark: whether pictures that leave are marked for the eye, too.
+    model: the one chosen for new faces, or "" for the page's own.
     """
 
     def __init__(self) -> None:
@@ -122,6 +131,7 @@ class Session:
         self.style: tuple[str, np.ndarray] | None = None
         self.detail = True
         self.mark = False
+        self.model = ""
         self._jobs: dict[str, threading.Event] = {}
 
     def add_face(

@@ -119,3 +119,37 @@ def test_a_card_that_its_weights_do_not_fit_is_refused(facelab, pictures, shelf,
     for name, words in (("wider", "do not fit"), ("vague", "does not say"), ("odd", "does not say")):
         with pytest.raises(BadWeights, match=words):
             load_model(name)
+
+
+def test_an_inverter_is_trained_published_and_used(facelab, pictures, shelf, tmp_path):
+    from facelab.face import AlignedFace
+    from facelab.studio import Studio
+
+    assert facelab("publish", trained(facelab, pictures, tmp_path / "run", "dcgan"), "--name", "tiny")[0] == 1
+    assert facelab("publish", tmp_path / "run", "--name", "tiny", "--data", "noise")[0] == 0
+    assert not Studio("tiny", device="cpu").has_encoder
+    options = ["--batch", 4, "--images", 16, "--resolution", 16, "--sheet-images", 8]
+    run = ["--data", pictures, "--out", tmp_path / "inverse"]
+    status, _, said = facelab("train", "inverter", "--model", "tiny", *run, *options)
+    assert status == 0, said
+    assert Image.open(tmp_path / "inverse" / "sheets" / "00000016.png").size == (64, 64)
+    status, _, said = facelab("publish", tmp_path / "inverse", "--name", "other")
+    assert status == 1 and "--name tiny" in said
+    status, out, said = facelab("publish", tmp_path / "inverse", "--name", "tiny", "--json")
+    assert status == 0 and json.loads(out)["images"] == 16, said
+    cards._catalogue.cache_clear()
+    studio = Studio("tiny", device="cpu")
+    assert list(studio.presets) == ["encode", "recover"]
+    grey = np.full((16, 16, 3), 127, np.uint8)
+    aligned = AlignedFace(grey, np.full((512, 512, 3), 127, np.uint8), np.zeros((4, 2), np.float32), (512, 512))
+    assert studio.encode(aligned).latent.values.shape == (1, 6)
+
+
+def test_an_inverter_needs_a_generator_of_its_kind_and_size(facelab, pictures, shelf, tmp_path):
+    run = ["--data", pictures, "--out", tmp_path / "run", "--images", 8]
+    status, _, said = facelab("train", "inverter", *run)
+    assert status == 1 and "--model NAME" in said
+    trained(facelab, pictures, tmp_path / "dcgan", "dcgan")
+    facelab("publish", tmp_path / "dcgan", "--name", "tiny", "--data", "noise")
+    status, _, said = facelab("train", "inverter", *run, "--model", "tiny")
+    assert status == 1 and "--resolution 16" in said

@@ -119,11 +119,11 @@ def test_restarts_do_not_disturb_each_other(studio):
 def test_an_encoder_begins_and_its_word_alone_is_one_step(studio):
     studio = studio.of("tinyvae")
     aligned = as_aligned(drawn(studio)[1])
-    (step,) = studio._search(studio._fitted(aligned), RECOVERY_PRESETS["encode"], None)
-    seen = studio.generator.encode(as_picture(studio._fitted(aligned), studio.generator))[0]
+    (step,) = studio._search(studio.fitted(aligned), RECOVERY_PRESETS["encode"], None)
+    seen = studio.generator.encode(as_picture(studio.fitted(aligned), studio.generator))[0]
     assert step.phase == "encode" and step.done and torch.equal(step.latent.values, seen)
     further = replace(RECOVERY_PRESETS["encode"], steps=40)
-    steps = list(studio._search(studio._fitted(aligned), further, None))
+    steps = list(studio._search(studio.fitted(aligned), further, None))
     assert [each.phase for each in steps] == ["encode"] + ["recover"] * 40
     assert steps[-1].state.best_loss < steps[0].state.best_loss and steps[-1].step == steps[-1].total == 41
     assert torch.equal(studio.encode(aligned).latent.values, seen)
@@ -132,7 +132,7 @@ def test_an_encoder_begins_and_its_word_alone_is_one_step(studio):
 def test_a_model_without_an_encoder_begins_at_random(studio):
     studio = studio.of("tinydcgan")
     assert list(studio.presets) == ["recover"] and not studio.has_encoder
-    goal = studio._fitted(as_aligned(drawn(studio)[1]))
+    goal = studio.fitted(as_aligned(drawn(studio)[1]))
     steps = list(studio._search(goal, RecoverySettings(start="encoder", steps=3, restarts=2), None))
     assert [step.phase for step in steps] == ["recover"] * 3
     with pytest.raises(BadSetting, match="no encoder"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
 from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, as_mapping
@@ -53,15 +53,17 @@ def build_api(backstage: Backstage) -> None:
         """Embed one face of a photo.
 
         photo: a picture file. face: which one, 1 is the largest. settings: {"preset": "fast" | "paper", "mark": false}
-        and any field of EmbedSettings; at most 1,000 steps a phase. mark: write "made with AI" into the picture.
+        and any field of EmbedSettings; for another model {"model": "vae64", "preset": "encode" | "recover"} and any
+        field of RecoverySettings; at most 1,000 steps a phase. mark: write "made with AI" into the picture.
         Returns FACE.npz, the generator's picture (PNG) and {"steps", "losses", "psnr", "identity_distance",
         "latent_distance"}.
         """
         values = as_mapping(settings)
-        mark, chosen = values.pop("mark", False) is True, _settings(values)
+        mark, other = values.pop("mark", False) is True, studio.of(str(values.pop("model", studio.card.name)))
+        chosen = _settings(other.presets, values)
         _, aligned = find_and_align(photo, int(face), "dlib")
         identity = None
-        for step in worker.iterate(studio.embed, aligned, chosen):
+        for step in worker.iterate(other.embed, aligned, chosen):
             identity = identity if step.identity_distance is None else step.identity_distance
         result = studio.to_face(step, aligned)
         folder = answer_folder()
@@ -93,15 +95,15 @@ def build_api(backstage: Backstage) -> None:
     run_embed.click(embed, [photo, face, settings], [npz, picture, report], api_name="embed", concurrency_limit=None)
 
 
-def _settings(values: dict[str, Any]) -> Any:
-    preset = values.pop("preset", "fast")
-    if preset not in PRESETS:
-        raise BadSetting(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}.")
+def _settings(presets: Mapping[str, Any], values: dict[str, Any]) -> Any:
+    preset = values.pop("preset", next(iter(presets)))
+    if preset not in presets:
+        raise BadSetting(f"preset must be one of {', '.join(presets)}, not {preset!r}.")
     try:
-        chosen = replace(PRESETS[preset], **values, preview_every=0)
+        chosen = replace(presets[preset], **values, preview_every=0)
     except TypeError as cause:
         raise BadSetting(f"These settings are not known: {', '.join(values)}.") from cause
-    if max(chosen.steps, chosen.refine_steps) > MAX_API_STEPS:
+    if max(chosen.steps, getattr(chosen, "refine_steps", 0)) > MAX_API_STEPS:
         raise BadSetting(
             f"The API makes at most {MAX_API_STEPS} steps a phase. Use the page or the command line for more."
         )

@@ -26,6 +26,7 @@ from facelab.recipes import attribute_steps
 from facelab.sessions import LibraryFace, Session
 
 HINT = "Choose a face, then move a slider"
+MODEL_SHOWN = "attributes-model"  # in what a session was last asked for: whose sliders are drawn
 LIMIT = 3.0  # where the sliders end
 WALK_SIDE, WALK_FPS = 256, 8
 
@@ -77,8 +78,15 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                     info=f"Rows of the latent that move, 0 to {layers - 1}, such as 0-7; empty for each one's own.",
                 )
 
+    def shipped_of(model: str) -> dict[str, Direction]:
+        """The directions of a model other than the page's own, too."""
+        return shipped if model == studio.card.name else studio.of(model).directions()
+
     def known(session: Session) -> dict[str, Direction]:
-        return {**shipped, **session.directions}
+        """The directions of the model whose face is shown, and the visitor's own of that model."""
+        model = session.asked.get(MODEL_SHOWN, studio.card.name)
+        own = {id: each for id, each in session.directions.items() if each.model == model}
+        return {**shipped_of(model), **own}
 
     def own_of(session: Session, kept: LibraryFace) -> dict[str, Direction]:
         """The visitor's directions, and those that were used for this face before they were deleted."""
@@ -97,9 +105,13 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         result = Result(kept.name, history.now.title, history.now.face, history)
         titles = {"titles": [each.title for each in history.versions], "at": history.at}
         _, strengths = attribute_block(history)
+        value = {"face": kept.id, "strengths": strengths, "stamp": stamp if isinstance(stamp, int) else None}
+        model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN, studio.card.name)
+        session.asked[MODEL_SHOWN] = model
+        groups = {} if model == before else {"groups": groups_of(known(session)), "presets": _presets(known(session))}
         return {
             viewer.view: viewer.show(session, result, history=titles),
-            sliders: {"face": kept.id, "strengths": strengths, "stamp": stamp if isinstance(stamp, int) else None},
+            sliders: gr.update(value=value, **groups) if groups else value,
         }
 
     def start_of(kept: LibraryFace) -> tuple[Version | None, Face]:
@@ -121,13 +133,14 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         if said.get("face") != kept.id:
             return show(session, kept)
         own = own_of(session, kept)
-        strengths = read_strengths(said.get("strengths"), {**shipped, **own})
+        strengths = read_strengths(said.get("strengths"), {**shipped_of(kept.face.latent.model), **own})
         if not said.get("moving"):
             return settle(session, kept, values, strengths, said)
         _, start = start_of(kept)
         moved = studio.edit(start, strengths, own=own, **settings(values)) if strengths else start
         _, before = attribute_block(kept.history)
-        result = Result(kept.name, title_of(strengths, before, {**shipped, **own}), moved, kept.history)
+        titles = {**shipped_of(kept.face.latent.model), **own}
+        result = Result(kept.name, title_of(strengths, before, titles), moved, kept.history)
         return {viewer.view: viewer.show(session, result, moving=True)}
 
     def settle(
@@ -148,7 +161,8 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             _, start = start_of(kept)
             result = studio.edit(start, strengths, own=own, **chosen) if strengths else start
             picture = worker.run(studio.render, result)
-            title = str(said.get("preset") or "")[:30] or title_of(strengths, before, {**shipped, **own})
+            titles = {**shipped_of(kept.face.latent.model), **own}
+            title = str(said.get("preset") or "")[:30] or title_of(strengths, before, titles)
             others = {**history.now.others, **{id: own[id] for id in strengths if id in own}}
             history.record(Version(title, steps, result, picture, others))
             kept.saved = False

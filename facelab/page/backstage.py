@@ -33,6 +33,10 @@ class Backstage:
         """The session of the page that sent this event."""
         return self.sessions.of(request.session_hash)
 
+    def studio_of(self, session: Session) -> Studio:
+        """The studio of the model that a visitor has chosen for new faces."""
+        return self.studio.of(session.model or self.studio.card.name)
+
 
 def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Turn what a handler raises into a message in the page: ours as it is, anything else without its traceback."""

@@ -25,6 +25,10 @@ RANGES = {
     "middle": ("Middle", "16 to 32 pixels: features, expression, hair's shape."),
     "fine": ("Fine", "From 64 pixels on: colours, light and texture."),
 }
+MISSING = (
+    "Choose a content and a style, both of a StyleGAN model such as faces128: models with one latent for the whole "
+    "picture have no layers to cross."
+)
 MAX_SIDE = 8  # faces on each side of the grid
 
 
@@ -83,6 +87,8 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
         if not all_picked(values[content], values[style]):
             return None
         faces = picked(session, values[content], "Content"), picked(session, values[style], "Style")
+        if any(not studio.of(each.face.latent.model).has_layers for each in faces):
+            return None
         return crossed(*faces, rows_of(values), float(values[strength]))
 
     @friendly
@@ -117,7 +123,7 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
 
     inputs = {content, style, span, strength, exact}
     triggers = [event(content, "pick"), event(style, "pick"), span.input, exact.submit, exact.blur, strength.input]
-    viewer.follow(triggers, inputs, result, hint="Choose a content and a style")
+    viewer.follow(triggers, inputs, result, hint=MISSING)
     span.input(lambda name: gr.Radio(info=RANGES[name][1]), span, span, **QUIET)
     draw.click(on_draw, {*inputs, contents, styles}, [sheet], **QUIET)
 

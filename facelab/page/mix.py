@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
@@ -16,6 +18,7 @@ from facelab.page.library import Library
 from facelab.page.picker import picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
 from facelab.page.viewer import QUIET, build_viewer
+from facelab.recovery import RecoverySettings
 from facelab.sessions import LibraryFace, Session
 
 WAYS = {
@@ -27,6 +30,8 @@ WAYS = {
 }
 COLUMNS = 9
 NEIGHBOURS = 63  # as many as ISTRC shows
+RECOVERIES = RecoverySettings(steps=500, restarts=9)
+TOLD_SECONDS = 0.2  # at most so often goes progress to the browser
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -46,6 +51,13 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                     elem_classes=["fl-segmented", "fl-wrap"],
                 )
                 several = picker("Faces", "mix-several", several=True, letters=True)
+                with gr.Column(visible=False, min_width=0) as for_combining:
+                    several_times = gr.Checkbox(
+                        False,
+                        label="From several recoveries",
+                        info="For models with one latent: looks for both latents anew, several times side by side; "
+                        "each pair that is found gives another face.",
+                    )
                 with gr.Column(visible=False, min_width=0) as for_arithmetic:
                     expression = gr.Textbox(
                         "A + B - C",
@@ -80,6 +92,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
     def on_way(name: str) -> list[Any]:
         sheets, words = name in ("neighbours", "random"), WAYS[name]
         return [
+            gr.Column(visible=name == "combine"),
             gr.Radio(info=words[2]),
             gr.HTML(visible=not sheets),
             gr.Column(visible=name == "arithmetic"),
@@ -89,11 +102,16 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             gr.Button(words[1]),
         ]
 
+    def two(session: Session, values: dict[Any, Any]) -> list[LibraryFace]:
+        faces = picked_faces(session, values[several])
+        if len(faces) != 2:
+            raise BadSetting(f"Choose exactly two faces to combine; {len(faces)} are chosen.")
+        return faces
+
     def mixed(session: Session, values: dict[Any, Any]) -> Result:
         name, faces = values[way], picked_faces(session, values[several])
         if name == "combine":
-            if len(faces) != 2:
-                raise BadSetting(f"Choose exactly two faces to combine; {len(faces)} are chosen.")
+            faces = two(session, values)
             return made(faces, studio.combine(faces[0].face, faces[1].face), {"op": "combine", "with": faces[1].name})
         if name == "arithmetic":
             if not 1 <= len(faces) <= len(LETTERS):
@@ -127,8 +145,9 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             faces = studio.neighbours(centre_face.face, NEIGHBOURS, radius=float(values[radius]), seed=seeded)
             source = centre_face.history
         else:
+            chosen = backstage.studio_of(session)
             options = {"seed": seeded, "truncation": float(values[truncation])}
-            faces, source = [face for face, _ in worker.run(studio.sample, int(values[count]), **options)], None
+            faces, source = [face for face, _ in worker.run(chosen.sample, int(values[count]), **options)], None
         for first in range(0, len(faces), COLUMNS):
             drawing += worker.run(studio.render_many, faces[first : first + COLUMNS])
             if stopping.is_set():
@@ -153,17 +172,45 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         session.sheets["mix"] = made_sheet
         yield made_sheet.view()
 
+    def combinations(session: Session, values: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+        """Both faces recovered anew, several times, and the pairs of recoveries combined (PGGAN paper, section 3.3)."""
+        faces, stopping = two(session, values), session.begin_job("mix")
+        title, told, recovered = f"{faces[0].name} and {faces[1].name}, combined", 0.0, []
+        yield {"title": title, "running": True, "text": "Recovering …"}
+        for each in faces:
+            with closing(worker.iterate(studio.recoveries, each.face, RECOVERIES)) as steps:
+                for step in steps:
+                    if stopping.is_set():
+                        yield {"title": title, "text": "Stopped."}
+                        return
+                    if time.monotonic() - told > TOLD_SECONDS:
+                        told = time.monotonic()
+                        text = f"Recovering {each.name}: step {step.step} of {step.total}, {step.psnr:.1f} dB"
+                        yield {"title": title, "running": True, "text": text}
+            recovered.append(studio.recovered(step.state, each.face))
+        made = studio.combinations(*recovered)
+
+        def take(index: int) -> Result:
+            return Result(title, f"Combination {index + 1}, of recoveries of its own", made[index])
+
+        labels = [f"Take combination {number + 1}" for number in range(len(made))]
+        session.sheets["mix"] = Sheet(title, COLUMNS, worker.run(studio.render_many, made), labels, take)
+        yield session.sheets["mix"].view()
+
     @friendly
     def on_act(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
         if values[way] in ("neighbours", "random"):
             for update in draw(session, values):
                 yield {sheet: update}
+        elif values[way] == "combine" and values[several_times]:
+            for update in combinations(session, values):
+                yield {sheet: update}
         else:
             yield {viewer.view: viewer.show(session, mixed(session, values))}
 
-    inputs = {way, several, expression, centre, radius, truncation, count, seed}
-    shown = [way, several, for_arithmetic, for_neighbours, for_random, for_seed, act]
+    inputs = {way, several, several_times, expression, centre, radius, truncation, count, seed}
+    shown = [for_combining, way, several, for_arithmetic, for_neighbours, for_random, for_seed, act]
     way.input(on_way, way, shown, **QUIET)
     act.click(on_act, inputs, [viewer.view, sheet], **QUIET)
     expression.submit(on_act, inputs, [viewer.view, sheet], **QUIET)

@@ -16,8 +16,8 @@ from facelab.page.picker import all_picked, picked, picker
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
 
-PATHS = {
-    "w+": ("linear", "w+"),
+PATHS = {  # path and space; None is what the model does best
+    "own": (None, None),
     "w": ("linear", "w"),
     "z": ("spherical", "z"),
 }
@@ -52,12 +52,12 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
                 back = gr.Checkbox(True, label="There and back", info="Returns to the first face, so that it can loop.")
             with gr.Accordion("Advanced", open=False):
                 path = gr.Radio(
-                    [("Every layer (w+)", "w+"), ("One style (w)", "w"), ("On the sphere (z)", "z")],
-                    value="w+",
+                    [("The model's own", "own"), ("One style (w)", "w"), ("On the sphere (z)", "z")],
+                    value="own",
                     label="Way",
-                    info="w+ goes straight for each layer and starts and ends at the faces themselves; w goes between "
-                    "their nearest plain styles; z goes round the sphere that random faces come from, and needs faces "
-                    "that were embedded in z.",
+                    info="The model's own starts and ends at the faces themselves: straight for each layer in w+, "
+                    "round the sphere where faces are drawn from the normal distribution. w goes between the nearest "
+                    "plain styles; z always goes round the sphere, and needs faces that were embedded in z.",
                 )
 
     def between(session: Session, values: dict[Any, Any]) -> Result | None:
@@ -65,7 +65,7 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
             return None
         one, other = both(session, values)
         t, (way, space) = float(values[position]), PATHS[values[path]]
-        step = {"op": "morph", "with": other.name, "t": t, "path": way, "space": space}
+        step = {"op": "morph", "with": other.name, "t": t, **({"path": way, "space": space} if way else {})}
         return Result(
             name=f"{one.name} and {other.name}",
             title=f"Morph, {100 * t:.0f}% {other.name}",

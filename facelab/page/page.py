@@ -15,6 +15,7 @@ from facelab.page.embed import build_embed_tab
 from facelab.page.expression import build_expression_tab
 from facelab.page.library import build_library
 from facelab.page.mix import build_mix_tab
+from facelab.page.models_menu import build_models_menu
 from facelab.page.morph import build_morph_tab
 from facelab.page.paste import build_paste_tab
 from facelab.page.theme import build_theme
@@ -41,7 +42,9 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         backstage.sessions.leave(request.session_hash)
 
     with page:
-        gr.HTML(_header(), js_on_load=HEADER_SCRIPT, apply_default_css=False, elem_id="fl-header")
+        with gr.Column(elem_id="fl-top", min_width=0):
+            gr.HTML(_header(), js_on_load=HEADER_SCRIPT, apply_default_css=False, elem_id="fl-header")
+            models = build_models_menu(studio)
         with gr.Row(elem_id="fl-main"):
             library = build_library(backstage)
             with (
@@ -49,7 +52,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
                 gr.Tabs(selected="upload", elem_id="fl-tabs", overflow_behavior="wrap") as tabs,
             ):
                 lead_on = build_upload_tab(backstage)
-                build_embed_tab(backstage, library, tabs, lead_on)
+                build_embed_tab(backstage, library, tabs, lead_on, models)
                 build_attributes_tab(backstage, library)
                 build_morph_tab(backstage, library)
                 build_crossover_tab(backstage, library)
@@ -59,7 +62,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
             with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
                 library.rail.render()
         build_api(backstage)
-        gr.HTML(_footer(studio), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
+        gr.HTML(_footer(), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
         page.unload(leave)
     return page.queue(default_concurrency_limit=None)  # the worker sees to fair turns and to how many may wait
 
@@ -102,9 +105,9 @@ def _header() -> str:
 </header>"""
 
 
-def _footer(studio: Studio) -> str:
-    return f"""<footer class="fl-footer">
+def _footer() -> str:
+    return """<footer class="fl-footer">
   <p>Photos stay in memory and go when you close the page.</p>
-  <p>Model: {studio.card.title}, for non-commercial research. Code: MIT licence.</p>
+  <p>All models: for non-commercial research only, as their training pictures are. Code: MIT licence.</p>
   <nav aria-label="More"><a href="?view=api">Use it as an API</a></nav>
 </footer>"""

@@ -10,6 +10,7 @@ from PIL import Image
 
 PHOTO_SIDE = 1400  # longest side of the photo as it is shown; the crop is cut from the full one
 THUMB_SIDE = 96
+CRISP_SIDE = 256
 
 
 def png_uri(pixels: np.ndarray) -> str:
@@ -37,6 +38,13 @@ def jpeg_uri(pixels: np.ndarray, *, side: int | None = None, quality: int = 90) 
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return _uri(buffer.getvalue(), "image/jpeg")
+
+
+def enlarged(pixels: np.ndarray) -> np.ndarray:
+    """A picture of fewer than 128 pixels, uint8 [R, R, 3], at 256 (Lanczos): browsers would blur it more."""
+    if len(pixels) >= CRISP_SIDE // 2:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((CRISP_SIDE, CRISP_SIDE), Image.Resampling.LANCZOS))
 
 
 def thumb_uri(pixels: np.ndarray, box: np.ndarray | None = None) -> str:

@@ -11,6 +11,7 @@ from facelab.training.settings import (
     DCGANSettings,
     EncoderSettings,
     FitSettings,
+    InverterSettings,
     ProGANSettings,
     ReaderSettings,
     RunSettings,
@@ -54,6 +55,7 @@ FAMILIES = {
         "The reader: dlib's identity vectors and landmarks, differentiable.", ReaderSettings, "identity"
     ),
     "encoder": Family("An encoder into a generator's w+.", EncoderSettings, "encoder"),
+    "inverter": Family("An encoder for a generator with one latent.", InverterSettings, "inverter"),
     "vae": Family("A variational auto-encoder, plain or conditional on attributes.", VAESettings, "vae"),
     "vaegan": Family("VAE/GAN: a VAE whose error a discriminator's features measure.", VAEGANSettings, "vaegan"),
     "dcgan": Family("DCGAN.", DCGANSettings, "dcgan"),

@@ -25,16 +25,18 @@ LEFT_OUT = ("d.", "g.log_variance.")  # what only training needs
 
 
 def publish(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of vae, vaegan, dcgan, began or progan.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run of vae, vaegan, dcgan, began, progan or inverter.")],
     name: Annotated[str, typer.Option(help="The model's name, such as vae64.")],
-    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
+    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "",
     title: Annotated[str, typer.Option(help="What people call it; by default the family's name and the size.")] = "",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = LICENCE,
     limits: Annotated[str, typer.Option(help="What it does badly.")] = "",
     again: Annotated[bool, typer.Option("--replace", help="In place of a published model of this name.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a run's newest weights a model of the catalogue: NAME.safetensors, NAME.json and NAME-losses.csv."""
+    """Make a run's newest weights a model of the catalogue: NAME.safetensors, NAME.json and NAME-losses.csv. A run of
+    inverter becomes the encoder of the model NAME.
+    """
     from facelab.checkpoints.cards import checkpoint_folder
     from facelab.training.run import Run
 
@@ -43,6 +45,13 @@ def publish(
     if not run.is_dir():
         raise BadSetting(f"There is no run in {run}. Train one with `train FAMILY --out {run}`.")
     folder = checkpoint_folder()
+    if Run(run).read_settings().get("family") == "inverter":
+        sha256, figures = publish_encoder(Run(run), folder, name)
+        path = folder / f"{name}-encoder.safetensors"
+        answer({"name": f"{name}-encoder", "sha256": sha256, **figures, "files": [str(path)]}, as_json, str(path))
+        return
+    if not data:
+        raise BadSetting("Say what it was trained on, for the card: --data 'CelebA-HQ, 24,183 portraits'.")
     if (folder / f"{name}.json").exists() and not again:
         raise BadSetting(f"There is a model {name} already. Add --replace to put this run in its place.")
     card = publish_run(Run(run), folder, name=name, title=title, data=data, licence=licence, limits=limits)
@@ -52,13 +61,33 @@ def publish(
     answer(figures, as_json, f"{card.title}: {size / 1e6:.1f} MB, {card.training['images']:,} pictures.")
 
 
+def publish_encoder(run: Run, folder: Path, name: str) -> tuple[str, dict[str, float]]:
+    """Make a run of inverter the encoder of the model that it inverts; returns its SHA-256 and how it was trained.
+
+    Raises BadSetting for a run without weights or with another model's.
+    """
+    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.weights import fill, load_model, read_weights
+    from facelab.encoder import make_encoder
+
+    model = run.read_settings()["model"]
+    if model != name:
+        raise BadSetting(f"This run inverts {model}. Say --name {model}.")
+    card, (path, images) = find_card(name), _newest(run)
+    fill(make_encoder(load_model(name)[0]), read_weights(path))
+    data = path.read_bytes()
+    (folder / f"{name}-encoder.safetensors").write_bytes(data)
+    told = {"sha256": hashlib.sha256(data).hexdigest(), **_history(run, images)}
+    card = replace(card, companions={**card.companions, "encoder": told})
+    (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+    return told["sha256"], _history(run, images)
+
+
 def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, licence: str, limits: str) -> Card:
     """Write the weights, the card and the losses of a run into `folder`, once they have been tried; returns the card.
 
     Raises BadSetting for a run without weights, or of a family that is not published like this.
     """
-    from safetensors import safe_open
-
     from facelab.checkpoints.cards import Card
     from facelab.checkpoints.weights import build_networks, fill, part, read_weights
     from facelab.training.families import FAMILIES
@@ -69,12 +98,8 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     if family not in TITLES:
         raise BadSetting(f"{run.folder} is no run of {', '.join(TITLES)}: its settings.json names {family!r}.")
     settings = FAMILIES[family].settings(**{key: value for key, value in values.items() if key != "family"})
-    files = sorted((run.folder / "weights").glob("*.safetensors"))
-    if not files:
-        raise BadSetting(f"{run.folder} has no weights yet. They are written every {settings.sheet_images:,} pictures.")
-    with safe_open(files[-1], framework="pt") as file:
-        images = int(file.metadata()["images"])
-    kept = {key: value for key, value in read_weights(files[-1]).items() if not key.startswith(LEFT_OUT)}
+    path, images = _newest(run)
+    kept = {key: value for key, value in read_weights(path).items() if not key.startswith(LEFT_OUT)}
     conditions = tuple(getattr(settings, "conditions", ()))
     card = Card(
         name=name,
@@ -95,7 +120,7 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     generator, _ = build_networks(card)
     fill(generator, part(kept, "g."))
     if not all(value.isfinite().all() for value in generator.state_dict().values()):
-        raise BadSetting(f"{files[-1]} holds numbers that are none: this training has failed. Publish an earlier run.")
+        raise BadSetting(f"{path} holds numbers that are none: this training has failed. Publish an earlier run.")
     write_weights(folder / f"{name}.safetensors", kept, images)
     sha256 = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
     card = replace(card, spaces=generator.spaces, sha256=sha256)
@@ -104,11 +129,22 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     return card
 
 
+def _newest(run: Run) -> tuple[Path, int]:
+    """The newest weight file of a run, and how many pictures it has seen."""
+    from safetensors import safe_open
+
+    files = sorted((run.folder / "weights").glob("*.safetensors"))
+    if not files:
+        raise BadSetting(f"{run.folder} has no weights yet. Train further, until the first are written.")
+    with safe_open(files[-1], framework="pt") as file:
+        return files[-1], int(file.metadata()["images"])
+
+
 def _history(run: Run, images: int) -> dict[str, float]:
     """How long a run has been trained up to a number of pictures: images, epochs where known, and hours."""
     import numpy as np
 
-    seconds = [float(row["seconds"]) for row in run.read_table() if int(row["images"]) <= images]
+    seconds = [float(row["seconds"]) for row in _losses(run, images)]
     told: dict[str, float] = {"images": images}
     for pictures in run.folder.glob("pictures-*.npy"):
         told["epochs"] = round(images / len(np.load(pictures, mmap_mode="r")), 2)
@@ -117,7 +153,7 @@ def _history(run: Run, images: int) -> dict[str, float]:
 
 def _write_losses(run: Run, images: int, path: Path) -> None:
     """The run's table of losses up to a number of pictures, thinned to the means of neighbouring rows."""
-    rows = [row for row in run.read_table() if int(row["images"]) <= images]
+    rows = _losses(run, images)
     if not rows:
         raise BadSetting(f"The table of losses in {run.folder} is empty. Train further.")
     stride = -(-len(rows) // MOST_ROWS)
@@ -127,6 +163,11 @@ def _write_losses(run: Run, images: int, path: Path) -> None:
         for first in range(0, len(rows), stride):
             group = rows[first : first + stride]
             writer.writerow({name: _mean([row[name] for row in group]) for name in rows[0]})
+
+
+def _losses(run: Run, images: int) -> list[dict[str, str]]:
+    """The rows of the run's table up to a number of pictures."""
+    return [row for row in run.read_table() if int(row["images"]) <= images] if run.table.exists() else []
 
 
 def _mean(texts: list[str]) -> str:

@@ -126,6 +126,21 @@ class EncoderSettings(FitSettings):
 
 
 @dataclass(frozen=True)
+class InverterSettings(FitSettings):
+    """The inverter's. images counts photos; as many generated faces are seen beside them."""
+
+    model: str = option("", "The generator to invert, of the catalogue: one with a single latent.")
+    resolution: int = option(64, "Side of the pictures in pixels: the generator's.", minimum=8)
+    images: int = option(200_000, "Photos to see in all.", minimum=1)
+    batch: int = option(32, "Photos a step.", minimum=2)
+    learning_rate: float = option(0.002, "Step size of AdamW.", minimum=0)
+    photo_weight: float = option(
+        1.0, "Weight of the photos; 0 learns from generated faces alone, as the PGGAN paper wishes.", minimum=0
+    )
+    sheet_images: int = option(20_000, "Photos between sheets and weight files.", minimum=1)
+
+
+@dataclass(frozen=True)
 class PaperSettings(RunSettings):
     """What the papers' models at 64 px have in common."""
 

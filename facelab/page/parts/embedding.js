@@ -1,4 +1,5 @@
-// One embedding, live. value: {state, title, picture, fraction, progress, left, numbers, curve, split}; prop target.
+// One embedding, live. value: {state, title, picture, fraction, progress, left, numbers, curve, split, others, strip}; prop target.
+// others: curves of a recovery's restarts. strip: [{step, picture}], the faces on the way.
 const { el, svg, icon } = facelab;
 const root = element.querySelector(".fl-embedding");
 
@@ -34,11 +35,15 @@ const plot = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "fl-plot", role: "img
 const plotBox = el("figure", { class: "fl-plot-box" },
   el("figcaption", {}, el("b", {}, "Loss"), el("span", { class: "fl-muted" }, "by step, logarithmic")), plot);
 
+const strip = el("ol", { class: "fl-strip", "aria-label": "Faces on the way" });
+const stripBox = el("figure", { class: "fl-plot-box", hidden: true },
+  el("figcaption", {}, el("b", {}, "On the way"), el("span", { class: "fl-muted" }, "the best search every 100 steps")), strip);
+
 root.append(
   el("div", { class: "fl-pair" }, target.node, result.node),
   el("div", { class: "fl-progress" }, track, el("div", { class: "fl-progress-line" }, progress, left)), state,
   el("dl", { class: "fl-tiles" }, ...NUMBERS.map(([key]) => tiles[key].node)),
-  plotBox,
+  plotBox, stripBox,
 );
 
 const short = (value) => String(Number(value.toPrecision(2)));
@@ -58,15 +63,22 @@ const ticks = (low, high) => {
   return values.length >= 3 ? values : rounds(low, high, 3);
 };
 
-const drawPlot = (curve, total, split) => {
+const drawStrip = (pictures) => {
+  stripBox.hidden = !(pictures?.length > 1);
+  strip.replaceChildren(...(pictures || []).map(({ step, picture }) =>
+    el("li", {}, el("img", { src: picture, alt: `Step ${step}`, width: "64", height: "64" }), el("span", {}, String(step)))));
+};
+
+const drawPlot = (curve, total, split, others = []) => {
   W = Math.max(plotBox.clientWidth || W, 240);
   plot.setAttribute("viewBox", `0 0 ${W} ${H}`);
+  plotBox.hidden = curve?.length === 1 && total === 1;  // the encoder's one step
   if (!curve?.length) {
     plot.replaceChildren(svg("line", { x1: L, x2: W - R, y1: H - B, y2: H - B, class: "axis" }),
       Object.assign(svg("text", { x: (W + L) / 2, y: H / 2, class: "hint" }), { textContent: "The loss is drawn here while a face is embedded" }));
     return;
   }
-  const losses = curve.map(([, loss]) => loss);
+  const losses = [curve, ...others].flatMap((each) => each.map(([, loss]) => loss)).filter((loss) => loss > 0);
   const low = Math.min(...losses) * 0.9, high = Math.max(...losses) * 1.1;
   const x = (step) => L + ((W - L - R) * step) / Math.max(total, 1);
   const y = (loss) => T + (H - T - B) * (1 - Math.log(loss / low) / Math.log(high / low));
@@ -76,9 +88,10 @@ const drawPlot = (curve, total, split) => {
   const steps = rounds(0, total, W > 420 ? 6 : 4).map((step) => text({ x: x(step), y: H - 8, class: step > 0.97 * total ? "x last" : "x" }, String(step)));
   const phases = split && split < total ? [svg("line", { x1: x(split), x2: x(split), y1: T, y2: H - B, class: "split" }),
     text({ x: x(split) + 5, y: T + 11, class: "phase" }, "refinement")] : [];
+  const line = (points, name) => svg("polyline", { points: points.map(([step, loss]) => `${x(step).toFixed(1)},${y(Math.max(loss, low)).toFixed(1)}`).join(" "), class: name });
   const [lastStep, lastLoss] = curve[curve.length - 1];
   plot.replaceChildren(...grid, svg("line", { x1: L, x2: W - R, y1: H - B, y2: H - B, class: "axis" }), ...steps, ...phases,
-    svg("polyline", { points: curve.map(([step, loss]) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" "), class: "curve" }),
+    ...others.map((each) => line(each, "other")), line(curve, "curve"),
     svg("circle", { cx: x(lastStep), cy: y(lastLoss), r: 3.5, class: "now" }));
 };
 
@@ -99,9 +112,10 @@ const draw = () => {
     node.textContent = value.numbers?.[key] ?? "–";
     node.parentElement.classList.toggle("good", Boolean(value.good?.includes(key)));
   }
-  drawPlot(value.curve, value.total, value.split);
+  drawPlot(value.curve, value.total, value.split, value.others);
+  drawStrip(value.strip);
 };
 
 draw();
 watch(["value", "target"], draw);
-new ResizeObserver(() => drawPlot(props.value?.curve, props.value?.total, props.value?.split)).observe(plotBox);
+new ResizeObserver(() => drawPlot(props.value?.curve, props.value?.total, props.value?.split, props.value?.others)).observe(plotBox);

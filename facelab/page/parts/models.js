@@ -1,0 +1,12 @@
+// Which model new faces are made with. value: {model}; prop models: [{name, title, about}].
+const { el } = facelab;
+const root = element.querySelector(".fl-models");
+const about = el("span", { class: "fl-models-about" });
+const menu = el("select", { class: "fl-view-use", "aria-label": "Model", onchange: () => { explain(); trigger("choose", { model: menu.value }); } },
+  ...props.models.map(({ name, title }) => el("option", { value: name }, title)));
+root.append(el("label", {}, el("span", { class: "fl-label" }, "Model"), menu), about);
+
+const explain = () => { about.textContent = props.models.find(({ name }) => name === menu.value)?.about || ""; };
+const draw = () => { menu.value = props.value?.model || props.models[0].name; explain(); };
+draw();
+watch("value", draw);
