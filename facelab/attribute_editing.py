@@ -13,9 +13,9 @@ from torch import Tensor
 from facelab.checkpoints.directions import load_directions
 from facelab.conditions import condition_directions
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS, MOST, Direction, move, walk
-from facelab.errors import BadSetting, LatentMismatch
+from facelab.errors import BadSetting
 from facelab.face import Face, Latent
-from facelab.own_directions import make_direction
+from facelab.own_directions import check_model, make_direction
 from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class AttributeEditing:
         latent, steps = self._rows(face), []
         for name, strength in strengths.items():
             direction = _find(known, name)
-            self.check_direction(direction)
+            check_model(direction, self.card.name, self.card.sha256)
             if not (math.isfinite(strength) and abs(strength) <= MOST):
                 raise BadSetting(f"The strength of {name} must lie between -{MOST:g} and {MOST:g}, not {strength}.")
             if method not in METHODS:
@@ -112,14 +112,6 @@ class AttributeEditing:
             raise BadSetting("A direction needs at least one face with the attribute and one without it.")
         stacks = [torch.stack([self._rows(face) for face in faces]) for faces in (with_it, without)]
         return make_direction(title, *stacks, model=self.card.name, model_sha256=self.card.sha256)
-
-    def check_direction(self, direction: Direction) -> None:
-        """Raise LatentMismatch for a direction of one's own that belongs to another model."""
-        if direction.hash and (direction.model, direction.model_sha256) != (self.card.name, self.card.sha256):
-            raise LatentMismatch(
-                f"The direction “{direction.title}” was made for another model or another version of it "
-                f"({direction.model}). Make it again from faces of {self.card.name}."
-            )
 
     def _edited(self, face: Face, latent: Tensor, *steps: Mapping[str, Any]) -> Face:
         values, face_space = latent.detach().float().contiguous(), self.generator.edit_space

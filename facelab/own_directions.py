@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from facelab.edits.attributes import Direction, difference_of
-from facelab.errors import BadFaceFile, BadSetting
+from facelab.errors import BadFaceFile, BadSetting, LatentMismatch
 from facelab.face import read_arrays
 
 DIRECTION_FORMAT = "facelab-direction/1"
@@ -72,6 +72,15 @@ def load_direction(source: str | os.PathLike | BinaryIO) -> Direction:
         raise BadFaceFile(
             "This is not a direction that FaceLab saved, or it is damaged. Choose the .npz that Save gave."
         ) from cause
+
+
+def check_model(direction: Direction, model: str, model_sha256: str) -> None:
+    """Raise LatentMismatch for a direction of one's own that belongs to another model or another version of it."""
+    if direction.hash and (direction.model, direction.model_sha256) != (model, model_sha256):
+        raise LatentMismatch(
+            f"The direction “{direction.title}” was made for another model or another version of it "
+            f"({direction.model[:40]}). Make it again from faces of {model}."
+        )
 
 
 def by_id(directions: Iterable[Direction]) -> dict[str, Direction]:

@@ -41,8 +41,8 @@ class StyliseSettings:
     """
 
     steps: int = 80
-    learning_rate: float = 0.1
-    content_weight: float = 0.3
+    learning_rate: float = 0.07
+    content_weight: float = 0.15
     rows: tuple[int, int] | None = None
     features: str | None = None
     preview_every: int = 5

@@ -198,7 +198,7 @@ def stylise(
     style: Annotated[Path, typer.Argument(help="Any picture; its colours and texture are taken.")],
     out: OutOption,
     steps: Annotated[int, typer.Option(help="How long the style is searched for.")] = 80,
-    content_weight: Annotated[float, typer.Option(help="More keeps the face, less takes the style.")] = 0.3,
+    content_weight: Annotated[float, typer.Option(help="More keeps the face, less takes the style.")] = 0.15,
     layers: Annotated[str | None, typer.Option(help="Rows of w+ that are free, such as 4-11; by default 2-.")] = None,
     features: Annotated[Features | None, typer.Option(help="Whose see the style; by default VGG-16's if here.")] = None,
     size: SizeOption = None,

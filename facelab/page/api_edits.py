@@ -150,7 +150,7 @@ def build_edits_api(backstage: Backstage) -> None:
     def stylise(face: str, picture: str, options: dict[str, Any] | None) -> Answer:
         """Give a face the style of any picture: its colours and texture, not what it shows.
 
-        face: FACE.npz. picture: a picture file. options: {"steps": 80, "content_weight": 0.3, "layers": "2-11",
+        face: FACE.npz. picture: a picture file. options: {"steps": 80, "content_weight": 0.15, "layers": "2-11",
         "size": 512, "raw": false, "mark": false}; at most 1,000 steps. More content_weight keeps more of the face.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """

@@ -72,8 +72,6 @@ def build_library(backstage: Backstage) -> Library:
         data, studio, run = io.BytesIO(take_upload(event.path)), backstage.studio, backstage.worker.run
         if file.suffix.lower() == ".facelab":
             project = open_project(data)
-            for direction in project.directions:
-                studio.check_direction(direction)
             histories = [(each.name, run(each.history, studio)) for each in project.faces]
             session.add_directions(project.directions)
         else:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting
-from facelab.own_directions import TITLE_LENGTH, load_direction, save_direction
+from facelab.own_directions import TITLE_LENGTH, check_model, load_direction, save_direction
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.page.library import Library
 from facelab.page.parcels import parcel
@@ -58,7 +58,7 @@ class OwnDirections:
         def on_open(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
             session, data = self.backstage.visitor(request), take_upload(event.path)
             direction = load_direction(io.BytesIO(data))
-            studio.check_direction(direction)
+            check_model(direction, studio.card.name, studio.card.sha256)
             return put(session, direction)
 
         @friendly
