@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, BadWeights
 from facelab.training.augmentation import AdaptiveAugmentation, augment
 from facelab.training.data import Pictures, open_pictures
 from facelab.training.losses import path_lengths, r1_penalty
 from facelab.training.plot import plot_losses
-from facelab.training.run import Run, train
-from facelab.training.settings import RunSettings
+from facelab.training.run import Run, images_seen, train, write_weights
+from facelab.training.settings import RunSettings, TrainSettings
+from facelab.training.stylegan2 import make_trainer as stylegan2_trainer
 from tests.tiny_training import ROOT, assert_same, flatten, make_pictures, make_trainer
 
 KILLED_RUN = """
@@ -58,6 +59,21 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     train(resumed, make_pictures(), run, seconds=seconds, steps=10)
     assert_same(whole.state(), resumed.state())
     assert whole.augmentation.p > 0  # or augmentation was not part of the test
+
+
+def test_a_training_goes_on_from_a_runs_own_weights(tmp_path):
+    shipped = stylegan2_trainer(TrainSettings(start="faces128"))
+    run = {name: value + 1 if name == "g.mapping.fc0.bias" else value for name, value in shipped.weights().items()}
+    write_weights(tmp_path / "run.safetensors", run, 12_345)
+    again = stylegan2_trainer(TrainSettings(start="faces128", start_weights=str(tmp_path / "run.safetensors")))
+    assert again.images == 12_345
+    moved = again.generator.mapping.fc0.bias - shipped.generator.mapping.fc0.bias
+    assert torch.allclose(moved, torch.ones_like(moved), atol=1e-2), "the run's weights, not the shipped ones"
+    with pytest.raises(BadSetting, match="--start"):
+        TrainSettings(start_weights="run.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    with pytest.raises(BadWeights):
+        images_seen(tmp_path / "broken.safetensors")
 
 
 def test_training_moves_both_networks_and_the_average_follows():

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
@@ -165,6 +166,15 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], images: int) -> Non
         if not name.endswith("resample_filter")
     }
     path.write_bytes(save_safetensors(kept, metadata={"format": "pt", "images": str(images)}))
+
+
+def images_seen(path: Path) -> int:
+    """How many pictures a weight file says its networks have seen, or 0. Raises BadWeights when it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int((file.metadata() or {}).get("images", 0))
+    except (SafetensorError, OSError, ValueError) as cause:
+        raise BadWeights(f"{path} is not a weight file of a run.") from cause
 
 
 def picture_grid(images: Tensor, *, columns: int) -> np.ndarray:

@@ -64,6 +64,7 @@ class TrainSettings(RunSettings):
     """
 
     start: str = option("", "Go on from this model of the catalogue.")
+    start_weights: str = option("", "With --start: other weights of its shape, such as an earlier run's file.")
     r1_gamma: float = option(0.2, "Weight of the R1 penalty.", minimum=0)
     r1_interval: int = option(16, "Steps between R1 penalties; 0 for none.", minimum=0)
     path_weight: float = option(2.0, "Weight of the path-length penalty.", minimum=0)
@@ -93,6 +94,8 @@ class TrainSettings(RunSettings):
             )
         if self.grow_from and self.start:
             raise BadSetting(f"{self.start} is fully grown. Leave out --grow-from, or --start.")
+        if self.start_weights and not self.start:
+            raise BadSetting("Weights to start from need the model whose shape they have: say --start as well.")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from facelab.training.eyes import Eyes
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
 from facelab.training.optimisation import bound_activations, lazy_adam, set_lazy_rates, training_dtype, warm_up
-from facelab.training.run import picture_grid
+from facelab.training.run import images_seen, picture_grid
 from facelab.training.settings import TrainSettings
 
 PATH_LENGTH_DECAY = 0.01
@@ -47,7 +48,11 @@ def make_trainer(settings: TrainSettings) -> Trainer:
         card = find_card(settings.start)
         settings = replace(settings, resolution=card.resolution)
         networks, seen = build_networks(card), int(card.training.get("images", 0))
-        tensors = read_weights(card.path, sha256=card.sha256)
+        path, sha256 = card.path, card.sha256
+        if settings.start_weights:
+            path, sha256 = Path(settings.start_weights), None
+            seen = images_seen(path) or seen
+        tensors = read_weights(path, sha256=sha256)
         for network, prefix in zip(networks, ("g.", "d."), strict=True):
             fill(network, part(tensors, prefix))
     else:
