@@ -62,11 +62,15 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
 
 
 def test_a_training_goes_on_from_a_runs_own_weights(tmp_path):
-    shipped = stylegan2_trainer(TrainSettings(start="faces128"))
-    run = {name: value + 1 if name == "g.mapping.fc0.bias" else value for name, value in shipped.weights().items()}
+    shipped = stylegan2_trainer(TrainSettings(start="faces128", eyes_weight=1.0))
+    changed = ("g.mapping.fc0.bias", "e.heads.0.4.bias")
+    run = {name: value + 1 if name in changed else value for name, value in shipped.weights().items()}
     write_weights(tmp_path / "run.safetensors", run, 12_345)
-    again = stylegan2_trainer(TrainSettings(start="faces128", start_weights=str(tmp_path / "run.safetensors")))
+    start = {"start": "faces128", "start_weights": str(tmp_path / "run.safetensors")}
+    again = stylegan2_trainer(TrainSettings(**start, eyes_weight=1.0))
     assert again.images == 12_345
+    assert again.eyes.heads[0][4].bias - shipped.eyes.heads[0][4].bias > 0.9, "the second discriminator goes on as well"
+    assert stylegan2_trainer(TrainSettings(**start)).eyes is None
     moved = again.generator.mapping.fc0.bias - shipped.generator.mapping.fc0.bias
     assert torch.allclose(moved, torch.ones_like(moved), atol=1e-2), "the run's weights, not the shipped ones"
     with pytest.raises(BadSetting, match="--start"):

@@ -43,7 +43,7 @@ def make_trainer(settings: TrainSettings) -> Trainer:
     from facelab.studio import best_device
 
     torch.manual_seed(settings.seed)
-    seen = 0
+    seen, heads = 0, {}
     if settings.start:
         card = find_card(settings.start)
         settings = replace(settings, resolution=card.resolution)
@@ -55,6 +55,7 @@ def make_trainer(settings: TrainSettings) -> Trainer:
         tensors = read_weights(path, sha256=sha256)
         for network, prefix in zip(networks, ("g.", "d."), strict=True):
             fill(network, part(tensors, prefix))
+        heads = part(tensors, "e.")
     else:
         discriminator = Discriminator(settings.resolution, grow_from=settings.grow_from, **NEW_DISCRIMINATOR)
         networks = StyleGAN2(settings.resolution, **NEW_GENERATOR), discriminator
@@ -65,6 +66,8 @@ def make_trainer(settings: TrainSettings) -> Trainer:
         from facelab.identity import load_reader
 
         eyes = Eyes(load_reader(device=best_device())).to(device=best_device(), memory_format=torch.channels_last)
+        if heads:
+            fill(eyes, heads)
     trainer = Trainer(*networks, settings, eyes=eyes)
     trainer.images = seen
     return trainer
@@ -278,15 +281,17 @@ class Trainer:
         )
 
     def weights(self) -> dict[str, Tensor] | None:
-        """The averaged generator under "g." and the discriminator under "d.", with the published parameter names.
+        """The averaged generator under "g." and the discriminator under "d.", with the published parameter names; and
+        under "e." the heads of the second discriminator, where there is one.
 
         Networks that have not grown up yet are published as those of their present resolution; none amid a fade.
         """
         if self.stage.alpha < 1:
             return None
+        networks = {"g.": self.average, "d.": self.discriminator} | ({"e.": self.eyes} if self.eyes else {})
         return {
             prefix + name: value
-            for prefix, network in (("g.", self.average), ("d.", self.discriminator))
+            for prefix, network in networks.items()
             for name, value in network.state_dict().items()
             if _belongs(name, self.stage.resolution)
         }
