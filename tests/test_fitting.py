@@ -9,9 +9,9 @@ import torch
 from facelab.encoder import Encoder
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.generators.stylegan2 import StyleGAN2
-from facelab.identity import FaceReader
+from facelab.identity import WIDTHS, FaceReader
 from facelab.training.encoder import draw_latents
-from facelab.training.eyes import Eyes
+from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
 from facelab.training.identity import ReaderTrainer, Seen
 from facelab.training.jitter import jitter, move_landmarks
@@ -142,7 +142,7 @@ def test_drawn_latents_are_the_same_for_the_same_seed_and_some_are_mixed():
 def test_the_eyes_judge_every_picture_on_every_map_and_train_no_trunk():
     reader = FaceReader().eval().requires_grad_(False)
     eyes = Eyes(reader)
-    assert eyes(a_batch(4)).shape == (12, 1)
+    assert eyes(a_batch(4)).shape == (4 * len(WIDTHS[FIRST_MAP:]), 1)
     images = a_batch(2).requires_grad_()
     eyes(images).sum().backward()
     assert images.grad.abs().sum() > 0
