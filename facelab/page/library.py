@@ -129,6 +129,7 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
         "open": opened,
         "edits": face.history.at,
         "photo": face.face.quad is not None,
+        "of": "" if face.photo is None else face.photo.number,
     }
 
 

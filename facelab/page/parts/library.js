@@ -82,6 +82,11 @@ facelab.addExamples = () => trigger("examples", {});
 
 draw();
 watch("value", draw);
+document.addEventListener("facelab:subject", () => root.querySelectorAll(".fl-face").forEach((item) => {
+  const open = item.dataset.id === facelab.subject;
+  item.classList.toggle("open", open);
+  item.querySelector(".fl-face-picture").setAttribute("aria-pressed", String(open));
+}));
 let presets = null;
 watch("presets", () => { if (props.presets && props.presets.number !== presets) { presets = props.presets.number; if (props.presets.items.length) facelab.presets.keep(props.presets.items); } });
 watch("parcel", () => { if (props.parcel && props.parcel.number !== parcel) { parcel = props.parcel.number; save(props.parcel); } });

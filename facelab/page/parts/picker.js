@@ -23,7 +23,11 @@ const choose = (ids) => {
   clearTimeout(telling);  // several pickers of a tab choose at once: all of them first, then the server hears of it
   telling = setTimeout(() => trigger("pick", {}), touched ? 40 : 160);
 };
-const pick = (id) => { touched = true; choose(several ? (chosen().includes(id) ? chosen().filter((each) => each !== id) : [...chosen(), id]) : [id]); };
+const pick = (id) => {
+  touched = true;
+  if (!several && place === 0) { facelab.subject = subject = id; document.dispatchEvent(new Event("facelab:subject")); }
+  choose(several ? (chosen().includes(id) ? chosen().filter((each) => each !== id) : [...chosen(), id]) : [id]);
+};
 
 // What is chosen before anybody chooses: the open face, or the ones after it. Deleted faces are let go of.
 const settle = () => {
@@ -39,9 +43,10 @@ const settle = () => {
     choose([ids[(from + place) % ids.length]]);
     return;
   }
-  if (only && !touched) {  // the open face and all that were edited, until somebody chooses otherwise
-    const wanted = faces.filter((face) => face.edits || face.id === facelab.subject).map((face) => face.id);
-    choose(wanted.length ? wanted : ids.slice(0, 1));
+  if (only && !touched) {  // the open face and all that were edited of its photo, until somebody chooses otherwise
+    const lead = faces.find((face) => face.id === facelab.subject) || faces.find((face) => face.edits) || faces[0];
+    const wanted = faces.filter((face) => face === lead || (several && face.edits && face.of === lead.of));
+    choose(wanted.map((face) => face.id));
     return;
   }
   if (still.length !== chosen().length) choose(still);

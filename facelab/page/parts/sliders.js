@@ -31,7 +31,7 @@ const { stored, store } = facelab.presets;
 const all = () => [...(props.presets || []), ...stored()];
 let chosen = "";
 const fillPresets = () => {
-  presets.replaceChildren(el("option", { value: "" }, "Presets …"), ...all().map((each) => el("option", { value: each.name }, each.name)));
+  presets.replaceChildren(el("option", { value: "" }, "Presets"), ...all().map((each) => el("option", { value: each.name }, each.name)));
   presets.value = all().some((each) => each.name === chosen) ? chosen : "";
   forget.hidden = !stored().some((each) => each.name === presets.value);
 };
