@@ -146,7 +146,9 @@ def morph(
     there_and_back: Annotated[bool, typer.Option("--there-and-back", help="To the second face and back.")] = False,
     strip: Annotated[bool, typer.Option("--strip", help="A .png of ten pictures of the way, side by side.")] = False,
     path: Annotated[Way | None, typer.Option(help="By default spherical in z and linear elsewhere.")] = None,
-    space: Annotated[Space, typer.Option(help="The space that the way goes through.")] = Space.w_plus,
+    space: Annotated[
+        Space | None, typer.Option(help="The space that the way goes through; by default the model's own.")
+    ] = None,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,
@@ -157,7 +159,7 @@ def morph(
     from facelab.media import save_animation
 
     job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
-    options = {"path": path and path.value, "space": space.value}
+    options = {"path": path and path.value, "space": space and space.value}
     between = job.studio.morph(*job.faces, t, **options)
     moving = {"frames": frames, "size": size or FRAME_SIZE, "easing": easing.value, "there_and_back": there_and_back}
     film = job.studio.morph_frames(*job.faces, **moving, **options)
@@ -286,6 +288,11 @@ def combine(
     first: FaceArgument,
     second: FaceArgument,
     out: OutOption,
+    recoveries: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Of models with one latent: recover both so often, and combine each pair."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of each recovery.")] = 500,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,
@@ -294,6 +301,11 @@ def combine(
 ) -> None:
     """One face that has something of two."""
     job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
+    if recoveries is not None:
+        from facelab.commands.recoveries import combine_recoveries
+
+        combine_recoveries(job, count=recoveries, steps=steps)
+        return
     job.finish(job.studio.combine(*job.faces), [{"op": "combine"}])
 
 

@@ -76,15 +76,17 @@ class Job:
         write_result(self.studio, self.output, self.faces[0], result, self.said(steps), frames=frames)
         self.report(steps, **figures)
 
-    def report(self, steps: Sequence[Mapping[str, Any]], **figures: Any) -> None:
-        """Print what was done."""
-        output, said = self.output, self.said(steps)
+    def report(
+        self, steps: Sequence[Mapping[str, Any]], *, files: Sequence[Path] | None = None, **figures: Any
+    ) -> None:
+        """Print what was done. files: what was written, by default --out."""
+        output, said, files = self.output, self.said(steps), files or [self.output.path]
         answered = {"model": said["model"], "operations": said["operations"], **figures}
         answered["seconds"] = round(time.perf_counter() - self.started, 2)
-        answered |= {"bytes": output.path.stat().st_size, "files": [str(output.path)]}
+        answered |= {"bytes": sum(path.stat().st_size for path in files), "files": [str(path) for path in files]}
         if output.path.suffix in ANIMATIONS:
             answered |= {"frames": output.frames, "fps": output.fps}
-        answer(answered, self.as_json, str(output.path))
+        answer(answered, self.as_json, "\n".join(answered["files"]))
 
 
 def write_result(

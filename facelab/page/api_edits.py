@@ -106,11 +106,11 @@ def build_edits_api(backstage: Backstage) -> None:
 
         first, second: FACE.npz. options: {"t": 0.5, "kind": "gif" | "mp4" | "webp" | "png", "frames": 60, "size": 256,
         "fps": 20, "easing": "linear" | "smooth", "there_and_back": false, "space": "w+" | "w" | "z", "mark": false}; a
-        PNG is a strip of ten pictures, z is gone through on its sphere.
+        PNG is a strip of ten pictures; by default the way goes through the model's own space, in z on its sphere.
         Returns FACE.npz at t, the film and {"model", "operations", "steps"}.
         """
         film = {"kind": "gif", "frames": 60, "size": 256, "fps": 20.0, "mark": False}
-        way = {"easing": "linear", "there_and_back": False, "space": "w+"}
+        way = {"easing": "linear", "there_and_back": False, "space": ""}
         chosen = read_options(options, t=0.5, **film, **way)
         kind, frames, size = chosen["kind"], chosen["frames"], chosen["size"]
         if kind not in KINDS:
@@ -124,7 +124,7 @@ def build_edits_api(backstage: Backstage) -> None:
         )
         folder = answer_folder()
         operations, from_photo = [*faces[0].operations, "morph"], any(face.from_photo for face in faces)
-        said = {"model": studio.card.name, "operations": operations, "from_photo": from_photo}
+        said = {"model": faces[0].latent.model, "operations": operations, "from_photo": from_photo}
         save_animation(pictures, folder / f"morph.{kind}", fps=chosen["fps"], mark=chosen["mark"], **said)
         between.save(folder / "FACE.npz")
         steps = [{"op": "morph", "t": chosen["t"], "space": chosen["space"]}]

@@ -193,6 +193,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             name=f"{kept.name} {attribute}",
             operations=[*kept.face.operations, f"walk {attribute} {far:g}"],
             from_photo=kept.face.from_photo,
+            model=kept.face.latent.model,
             strip=True,
         )
         for update in updates:

@@ -116,6 +116,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             name=f"{face.name} expression",
             operations=[*face.history.operations, f"express {amount:g}"],
             from_photo=face.history.from_photo,
+            model=face.face.latent.model,
         )
         for update in updates:
             yield {film.view: update}
@@ -144,6 +145,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             name=f"{face.name} follows",
             operations=[*face.history.operations, f"express {values[strength]:g} from a clip"],
             from_photo=True,
+            model=face.face.latent.model,
         )
         for update in updates:
             yield {film.view: update}

@@ -63,12 +63,13 @@ class Film:
         name: str,
         operations: list[str],
         from_photo: bool,
+        model: str,
         strip: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """Make the frames on the device, one slice each, and tell how far it is: updates of the view.
 
-        total: how many frames there will be, None where nobody knows. strip: show the frames side by side instead of a
-        film.
+        total: how many frames there will be, None where nobody knows. model: whose faces they are. strip: show the
+        frames side by side instead of a film.
         """
         stopping, made, told = session.begin_job(self.tab), [], time.monotonic()
         yield self._running("Waiting for the device …", 0)
@@ -92,7 +93,7 @@ class Film:
             return
         total = len(made)
         yield self._running("Putting the frames together …", 0.95)
-        said = Provenance(self.backstage.studio.card.name, operations, from_photo)
+        said = Provenance(model, operations, from_photo)
         clip = Clip(made, fps, name, said, total if strip else 10)
         session.clips[self.tab] = clip
         picture = jpeg_uri(filmstrip(made, clip.in_strip)) if strip else gif_file_uri(encode(clip, "gif"))

@@ -92,6 +92,7 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
             fps=float(values[fps]),
             name=f"{one.name} to {other.name}",
             operations=[*one.history.operations, "morph"],
+            model=one.face.latent.model,
             from_photo=one.history.from_photo or other.history.from_photo,
         )
         for update in updates:

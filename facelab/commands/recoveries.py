@@ -1,0 +1,48 @@
+"""`python -m facelab combine --recoveries N`: two faces recovered anew several times, each pair combined."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from facelab.commands.results import Job
+from facelab.errors import BadSetting
+from facelab.face import Face
+
+STEPS = {"op": "recover"}, {"op": "combine"}
+
+
+def combine_recoveries(job: Job, *, count: int, steps: int) -> None:
+    """Write the combinations: a sheet (.png), or faces (.npz, NAME-1.npz and so on), the best recoveries first.
+
+    Raises BadSetting for a model with w+ and for another kind of file.
+    """
+    from tqdm import tqdm
+
+    from facelab.media import contact_sheet, save_png
+    from facelab.recovery import RecoverySettings
+
+    path = job.output.path
+    if path.suffix not in (".png", ".npz"):
+        raise BadSetting(f"Several combinations are written as .png or .npz, not as {path.suffix}.")
+    recovered, psnr = [], []
+    with tqdm(total=2 * steps, file=sys.stderr, unit="step", mininterval=0.5, dynamic_ncols=True) as bar:
+        for face in job.faces:
+            for step in job.studio.recoveries(face, RecoverySettings(steps=steps, restarts=count)):
+                bar.set_postfix(psnr=f"{step.psnr:.1f}", refresh=False)
+                bar.update()
+            recovered.append(job.studio.recovered(step.state, face))
+            psnr.append(round(step.psnr, 2))
+    made = job.studio.combinations(*recovered)
+    files = _faces(made, path) if path.suffix == ".npz" else [path]
+    if path.suffix == ".png":
+        sheet = contact_sheet(job.studio.render_many(made, job.output.size or 128))
+        save_png(sheet, path, **job.said(STEPS), mark=job.output.mark)
+    job.report(STEPS, files=files, recoveries=count, psnr=psnr)
+
+
+def _faces(made: list[Face], path: Path) -> list[Path]:
+    files = [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(made) + 1)]
+    for face, file in zip(made, files, strict=True):
+        face.save(file)
+    return files
