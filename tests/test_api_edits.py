@@ -19,6 +19,7 @@ from facelab.page.examples import load_examples
 from facelab.page.page import build_page, launch_options
 from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.stylising import StyliseSettings
 from facelab.worker import Worker
 
 
@@ -120,6 +121,18 @@ def test_crossover_express_average_combine_and_mix(client, studio, files, faces)
     assert report["operations"][-1] == "mix"
 
 
+def test_stylise_takes_any_picture(client, studio, files, faces, tmp_path):
+    style = np.arange(96 * 80 * 3, dtype=np.uint8).reshape(96, 80, 3)
+    Image.fromarray(style).save(tmp_path / "style.png")
+    first, picture = sent(files)[0], handle_file(tmp_path / "style.png")
+    npz, shown, report = client.predict(first, picture, {"steps": 3, "size": 128}, api_name="/stylise")
+    *_, last = studio.stylise(faces[0], style, StyliseSettings(steps=3))
+    assert same(npz, studio.stylised(faces[0], last))
+    assert report["operations"] == ["embed", "stylise"] and Image.open(shown).size == (128, 128)
+    with pytest.raises(AppError, match="at most 1000 steps"):
+        client.predict(first, picture, {"steps": 5000}, api_name="/stylise")
+
+
 def test_a_direction_of_ones_own_is_made_and_used(client, studio, files, faces):
     first, second, third = sent(files)
     path, made = client.predict([first, second], [third], "Curly hair", api_name="/direction")
@@ -201,7 +214,7 @@ def test_what_cannot_be_done_is_refused_with_a_reason(client, files, faces, tmp_
 
 def test_every_endpoint_tells_what_it_takes(client):
     described = client.view_api(return_format="dict")["named_endpoints"]
-    for name in ("/edit", "/morph", "/crossover", "/express", "/average", "/combine", "/mix"):
+    for name in ("/edit", "/morph", "/crossover", "/stylise", "/express", "/average", "/combine", "/mix"):
         assert len(described[name]["parameters"]) >= 2 and len(described[name]["returns"]) == 3
         assert "FACE.npz" in described[name]["description"]
 

@@ -166,6 +166,22 @@ def test_a_direction_that_cannot_be_used_is_one_line(facelab, files, tmp_path):
         assert status == 1 and not out and word in err and err.count("\n") == 1
 
 
+def test_a_face_takes_the_style_of_a_picture(facelab, files, studio, tmp_path):
+    stripes = np.arange(96 * 80 * 3, dtype=np.uint8).reshape(96, 80, 3)
+    Image.fromarray(stripes).save(tmp_path / "style.png")
+    command = ["stylise", files["a"], tmp_path / "style.png", "--steps", 4, "--layers", "4-7", "--json", "--out"]
+    status, out, err = facelab(*command, tmp_path / "x.npz")
+    answer, face = json.loads(out), Face.load(tmp_path / "x.npz")
+    assert status == 0 and answer["step"] == 4 and answer["losses"]["style"] > 0 and "4/4" in err
+    assert answer["operations"] == face.operations == ["embed", "refine", "stylise"]
+    moved = (face.latent.values != Face.load(files["a"]).latent.values).any(dim=1).tolist()
+    assert moved == [4 <= row <= 7 for row in range(12)]
+    if answer["features"] == "discriminator":
+        status, _, err = facelab(*command, tmp_path / "y.npz", "--features", "vgg16")
+        assert status == 1 and "VGG-16" in err and not (tmp_path / "y.npz").exists()
+    assert facelab("stylise", files["a"], files["b"], "--out", tmp_path / "z.png")[0] == 1, "a face is no picture"
+
+
 def test_keep_is_what_each_attribute_asks_for_none_or_what_is_named(facelab, files, studio, tmp_path):
     face = Face.load(files["b"])
     for flags, keep in (

@@ -235,7 +235,7 @@ def stylise(
     done = {"op": "stylise", "rows": list(step.rows)}
     losses = {name: round(loss, 5) for name, loss in step.losses.items()}
     seen_by = settings.features or job.studio.style_features
-    job.finish(job.studio.stylised(job.faces[0], step), [done], steps=step.step, losses=losses, features=seen_by)
+    job.finish(job.studio.stylised(job.faces[0], step), [done], step=step.step, losses=losses, features=seen_by)
 
 
 def express(
