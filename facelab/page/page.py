@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from facelab import clips
 from facelab.page.api import build_api
 from facelab.page.attributes import build_attributes_tab
 from facelab.page.backstage import Backstage
@@ -20,6 +21,7 @@ from facelab.page.morph import build_morph_tab
 from facelab.page.paste import build_paste_tab
 from facelab.page.theme import build_theme
 from facelab.page.upload import build_upload_tab
+from facelab.page.video import build_video_tab
 from facelab.photo import MAX_BYTES
 from facelab.sessions import Sessions
 from facelab.studio import Studio
@@ -59,6 +61,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
                 build_expression_tab(backstage, library)
                 build_mix_tab(backstage, library)
                 build_paste_tab(backstage)
+                build_video_tab(backstage)
             with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
                 library.rail.render()
         build_api(backstage)
@@ -79,7 +82,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "allowed_paths": [],
-        "max_file_size": MAX_BYTES,
+        "max_file_size": max(MAX_BYTES, clips.MAX_BYTES),
         "ssr_mode": False,
         "show_error": False,
     }

@@ -27,7 +27,8 @@ def picker(
 
     tag: its own name in the page. info: one sentence of help. place: which face is chosen at first, 0 for the one that
     is open in the library, 1 for the next, -1 for none. several: whether more than one can be chosen.
-    letters: mark them A, B, C in the order of choosing. only: "photo" for faces that a photo is behind.
+    letters: mark them A, B, C in the order of choosing. only: "photo" for faces that a photo is behind, "edits" for
+    edited ones.
     """
     options = {"place": place, "several": several, "letters": letters, "only": only}
     return part("picker", {"chosen": []}, tag=tag, title=title, info=info, **options)

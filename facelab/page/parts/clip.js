@@ -1,7 +1,8 @@
-// A short video to follow: chosen, or filmed by the camera. value: {name}. Event "clip" {path, name}.
+// A short video: dropped, chosen, or filmed by the camera. value: {number, name, about}; props seconds (that the camera films at
+// most), sound (whether it listens), hint. Event "clip" {path, name}.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-clip");
-const SECONDS = 5, MAX_BYTES = 100 * 2 ** 20;
+const SECONDS = props.seconds || 5, MAX_BYTES = 100 * 2 ** 20;
 
 const input = el("input", { type: "file", accept: "video/*,.gif", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
 const status = el("p", { class: "fl-small fl-muted", role: "status" });
@@ -9,10 +10,13 @@ const film = el("video", { class: "fl-clip-film", muted: true, playsinline: true
 film.muted = true;
 const choose = el("button", { type: "button", class: "fl-button small", onclick: () => input.click() }, icon("upload"), "Choose a video");
 const camera = el("button", { type: "button", class: "fl-button small", onclick: () => record() }, icon("camera"), `Film ${SECONDS} seconds`);
-root.append(input, el("div", { class: "fl-row" }, choose, navigator.mediaDevices?.getUserMedia && window.MediaRecorder ? camera : ""), film, status);
+const enough = el("button", { type: "button", class: "fl-button small", hidden: true }, "That is enough");
+root.append(input, el("div", { class: "fl-row" }, choose, navigator.mediaDevices?.getUserMedia && window.MediaRecorder ? camera : "", enough), film, status);
 
+let pending = null;
 const take = async (file) => {
   if (!file) return;
+  pending = file;
   if (file.size > MAX_BYTES) { status.textContent = "Videos of up to 100 MB can be opened. Cut it shorter first."; return; }
   status.textContent = "Opening the video …";
   try { trigger("clip", { path: (await upload(file)).path, name: file.name || "camera" }); } catch { status.textContent = "The video did not get through. Choose it again."; }
@@ -21,7 +25,10 @@ input.addEventListener("change", () => { take(input.files[0]); input.value = "";
 
 const record = async () => {
   let stream;
-  try { stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } }); } catch {
+  const video = { facingMode: "user", width: { ideal: 1280 } };
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video, audio: Boolean(props.sound) }).catch(() => navigator.mediaDevices.getUserMedia({ video }));
+  } catch {
     status.textContent = "The camera cannot be used here. Allow it in the browser, or choose a video instead.";
     return;
   }
@@ -38,14 +45,33 @@ const record = async () => {
     const mp4 = recorder.mimeType.includes("mp4");
     take(new File(parts, mp4 ? "camera.mp4" : "camera.webm", { type: recorder.mimeType }));
   });
+  let over = false;
+  enough.onclick = () => { over = true; };
+  enough.hidden = false;
   recorder.start();
-  for (let left = SECONDS; left > 0; left -= 1) {
-    status.textContent = `Begin with a neutral face. ${left} …`;
-    await new Promise((done) => { setTimeout(done, 1000); });
+  for (let left = 4 * SECONDS; left > 0 && !over; left -= 1) {
+    status.textContent = `${props.sound ? "Filming." : "Begin with a neutral face."} ${Math.ceil(left / 4)} …`;
+    await new Promise((done) => { setTimeout(done, 250); });
   }
+  enough.hidden = true;
   recorder.stop();
 };
 
-const draw = () => { status.textContent = props.value?.name ? `${props.value.name} is open.` : "Up to 20 seconds. Its first frame should be neutral."; };
+// A file that is dropped anywhere on the tab.
+const shown = () => element.offsetParent !== null;
+if (props.sound) document.addEventListener("drop", (event) => {
+  const file = [...(event.dataTransfer?.files || [])].find((each) => each.type.startsWith("video/"));
+  if (file && shown()) { event.preventDefault(); take(file); }
+});
+
+const hint = props.hint || "Up to 20 seconds. Its first frame should be neutral.";
+const draw = () => {
+  const { name, about } = props.value || {};
+  status.textContent = name ? `${name}${about ? `: ${about}` : " is open."}` : hint;
+  if (!name || !props.sound || !pending) return;
+  if (facelab.footage) URL.revokeObjectURL(facelab.footage);
+  facelab.footage = URL.createObjectURL(pending);  // to compare the edited video with
+  pending = null;
+};
 draw();
 watch("value", draw);

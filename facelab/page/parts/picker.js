@@ -6,7 +6,7 @@ const { title, info, place, several, letters, only } = props;
 const list = el("div", { class: "fl-picker-faces", role: several ? "group" : "radiogroup", "aria-label": title });
 const tally = el("span", { class: "fl-count" });
 const clear = el("button", { type: "button", class: "fl-link", hidden: true, onclick: () => { touched = true; choose([]); } }, "Clear");
-const empty = el("div", { class: "fl-picker-empty" }, el("span", {}, only ? "Faces that you embed from a photo appear here." : "Faces from your library appear here."),
+const empty = el("div", { class: "fl-picker-empty" }, el("span", {}, only === "edits" ? "Faces that you have edited appear here." : only ? "Faces that you embed from a photo appear here." : "Faces from your library appear here."),
   !only && (place === 0 || several) ? el("button", { type: "button", class: "fl-mini", onclick: () => facelab.addExamples() }, "Add the examples") : "");
 root.append(el("div", { class: "fl-picker-head" }, el("b", {}, title), several ? tally : "", several ? clear : ""),
   info ? el("p", { class: "fl-small fl-muted" }, info) : "", list, empty);

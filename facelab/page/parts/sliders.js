@@ -16,7 +16,7 @@ const move = () => { clearTimeout(resting); tell(true); };
 const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => tell(false, preset), preset ? 0 : 350); };
 
 const tabs = el("div", { class: "fl-groups", role: "tablist", "aria-label": "Groups of attributes" });
-const list = el("div", { class: "fl-slider-list", role: "tabpanel", id: "fl-slider-list" });
+const list = el("div", { class: "fl-slider-list", role: "tabpanel", id: `${element.id || "fl-sliders"}-list` });
 const presets = el("select", { class: "fl-view-use", "aria-label": "Apply a preset", onchange: () => apply(presets.value) });
 const name = el("input", { class: "fl-preset-name", "aria-label": "Name of the preset", placeholder: "Name of the preset", maxlength: "30", hidden: true, autocomplete: "off",
   onkeydown: (event) => { if (event.key === "Enter") keep(); if (event.key === "Escape") naming(false); } });
@@ -92,7 +92,7 @@ const draw = () => {
   open = Math.min(open, Math.max(groups.length - 1, 0));
   empty.hidden = groups.length > 0;
   tabs.replaceChildren(...groups.map((group, index) => el("button", {
-    type: "button", role: "tab", "aria-selected": String(index === open), tabindex: index === open ? "0" : "-1", "aria-controls": "fl-slider-list",
+    type: "button", role: "tab", "aria-selected": String(index === open), tabindex: index === open ? "0" : "-1", "aria-controls": list.id,
     onclick: () => { open = index; draw(); },
     onkeydown: (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
