@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from facelab.alignment import check_inside, crop_to_photo, photo_to_crop
-from facelab.detail import Change, as_tensor
+from facelab.detail import Change
 from facelab.errors import BadSetting
 from facelab.face import CROP_SIZE, Face
 
@@ -20,6 +21,7 @@ QUAD_OF_CROP = np.array([[0, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE], [CROP_S
 _RAISING = 1.0  # of the finest detail, for the loss: so a shifted photo keeps the variance of its Laplacian
 _GRAIN = 3.0  # in medians of the photo's finest detail: what is weaker is grain, and new things get it too
 _STRIP = 2**20  # pixels worked on at a time, which keeps the memory small
+_BANDS = 2**16  # pixels of each band that the texture is measured in
 
 
 def paste(photo: np.ndarray, changes: Iterable[tuple[np.ndarray, Change]]) -> np.ndarray:
@@ -52,48 +54,74 @@ def check_place(photo: np.ndarray, face: Face) -> None:
 def _paste_one(photo: np.ndarray, quad: np.ndarray, change: Change) -> None:
     to_photo, to_crop = crop_to_photo(quad, 1), photo_to_crop(quad, 1)
     maps = _sized(change, math.hypot(*to_photo[:, 0]))
-    left, top, right, bottom = _reached(maps, to_photo, photo.shape)
+    used = _reached(maps, to_photo)
+    height, width = photo.shape[:2]
+    left, top, right, bottom = used.box(width, height)
     if left >= right or top >= bottom:
         return
     margin = math.ceil(float((np.abs(to_photo[:, :2]) @ change.move.abs().amax(dim=(1, 2)).numpy()).max())) + 3
     x0, y0 = max(left - margin, 0), max(top - margin, 0)
-    source = as_tensor(photo[y0 : bottom + margin, x0 : right + margin])
+    source = _as_floats(photo[y0 : bottom + margin, x0 : right + margin])
     grain, raising = _texture(source)
     rows = max(_STRIP // (right - left), 1)
-    x = torch.arange(left, right) + 0.5
     for first in range(top, bottom, rows):
-        part = photo[first : min(first + rows, bottom), left:right]
-        y = (torch.arange(first, first + len(part)) + 0.5)[:, None]
-        drawn = _sampled(maps, [2 * (row[0] * x + row[1] * y + row[2]) - 1 for row in to_crop], "bilinear", "zeros")
+        last = min(first + rows, bottom)
+        left, _, right, _ = used.between(first, last).box(width, height)
+        part = photo[first:last, left:right]
+        if not part.size:
+            continue
+        x, y = torch.arange(left, right) + 0.5, (torch.arange(first, last) + 0.5)[:, None]
+        drawn = _sampled(maps, [2 * (row[0] * x + (row[1] * y + row[2])) - 1 for row in to_crop], "bilinear", "zeros")
         added, faded, move, reached = drawn.split((3, 1, 2, 1))
         shifts = [row[0] * move[0] + row[1] * move[1] for row in to_photo]
-        places = [(2 * (x - x0 + shifts[0]) / source.shape[2]) - 1, (2 * (y - y0 + shifts[1]) / source.shape[1]) - 1]
+        places = [
+            (2 / source.shape[2]) * (shifts[0] + (x - (x0 + source.shape[2] / 2))),
+            (2 / source.shape[1]) * (shifts[1] + (y - (y0 + source.shape[1] / 2))),
+        ]
         new = _sampled(source, places, "bicubic", "border")
         fine = _fine(new)
-        gain = (1 + raising * _between(shifts[0])) * (1 + raising * _between(shifts[1]))
-        new += fine * (gain - 1)
-        new = new.lerp((fine * gain).clamp(-grain, grain), faded) + added
-        new = (new * 255).round_().clamp_(0, 255).byte()
-        part[...] = torch.where(reached > 0, new, torch.from_numpy(part).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+        raised = fine * ((1 + raising * _between(shifts[0])) * (1 + raising * _between(shifts[1])))
+        new += raised
+        new -= fine
+        if faded.any():
+            new.lerp_(raised.clamp_(-grain, grain), faded)
+        new.add_(added, alpha=255).round_().clamp_(0, 255)
+        part[...] = (
+            torch.where(reached > 0, new.byte(), torch.from_numpy(part).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+        )
+
+
+def _as_floats(photo: np.ndarray) -> Tensor:
+    """uint8 [H, W, 3] -> float32 [3, H, W] in 0 to 255."""
+    return torch.from_numpy(np.ascontiguousarray(photo)).permute(2, 0, 1).float().contiguous()
 
 
 def _fine(image: Tensor) -> Tensor:
     """What is finer in an image [3, H, W] than a pixel's neighbourhood (weights 1 2 1 both ways)."""
     around = functional.pad(image[None], (1, 1, 1, 1), mode="replicate")[0]
-    around = around[:, :-2] + around[:, 2:] + 2 * around[:, 1:-1]
-    return image - (around[..., :-2] + around[..., 2:] + 2 * around[..., 1:-1]) / 16
+    around = (around[:, :-2] + around[:, 2:]).add_(around[:, 1:-1], alpha=2)
+    around = (around[..., :-2] + around[..., 2:]).add_(around[..., 1:-1], alpha=2)
+    return image - around.mul_(1 / 16)
 
 
 def _texture(image: Tensor) -> tuple[float, float]:
     """Of an image [3, H, W]: how strong its grain can be, and by how much its finest detail must be raised half-way
-    between two pixels, where interpolation loses most of it.
+    between two pixels, where interpolation loses most of it. Looks at bands of its middle third, which are enough.
     """
     middle = image[:, image.shape[1] // 3 : -(image.shape[1] // 3), image.shape[2] // 3 : -(image.shape[2] // 3)]
-    near, far = middle[..., 1:-2] + middle[..., 2:-1], middle[..., :-3] + middle[..., 3:]
-    fine = _fine(middle)
-    left = _fine(0.59375 * near - 0.09375 * far).square().mean()  # grid_sample's cubic half-way between
-    loss = float((fine.square().mean() / left.clamp(min=1e-9)).sqrt()) - 1
+    band = max(_BANDS // max(middle.shape[2], 1), 8)
+    starts = torch.linspace(0, max(middle.shape[1] - band, 0), 4).int().unique().tolist()
+    fine, left = zip(*(_band_texture(middle[:, start : start + band]) for start in starts), strict=True)
+    fine, left = torch.cat(fine), torch.cat(left)
+    loss = float((fine.square().mean() / left.square().mean().clamp(min=1e-9)).sqrt()) - 1
     return _GRAIN * float(fine.abs().median()), min(max(_RAISING * loss, 0.0), 1.0)
+
+
+def _band_texture(band: Tensor) -> tuple[Tensor, Tensor]:
+    """The finest detail of a band [3, H, W], and what of it is left half-way between two pixels; both flat."""
+    near, far = band[..., 1:-2] + band[..., 2:-1], band[..., :-3] + band[..., 3:]
+    left = _fine(0.59375 * near - 0.09375 * far)  # grid_sample's cubic half-way between
+    return _fine(band).flatten(), left.flatten()
 
 
 def _between(shift: Tensor) -> Tensor:
@@ -114,20 +142,45 @@ def _sized(change: Change, side: float) -> Tensor:
     return torch.cat([maps[0], (maps[0] != 0).any(dim=0, keepdim=True)])
 
 
-def _reached(maps: Tensor, to_photo: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the photo's pixels that a change can reach."""
-    used = maps[-1].nonzero()
-    if not len(used):
-        return 0, 0, 0, 0
-    low, high = (used.amin(dim=0) - 1).tolist(), (used.amax(dim=0) + 2).tolist()
-    corners = np.array([(x, y) for x in (low[1], high[1]) for y in (low[0], high[0])]) / maps.shape[-1]
-    corners = corners @ to_photo[:, :2].T + to_photo[:, 2]
-    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, (shape[1], shape[0]))
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, (shape[1], shape[0]))
-    return int(left), int(top), int(right), int(bottom)
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where a change is, float [N, 2] in the photo's pixels, and how far around each of these places it can reach."""
+
+    points: np.ndarray
+    reach: float
+
+    def box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the photo's pixels around the places."""
+        if not len(self.points):
+            return 0, 0, 0, 0
+        low = np.clip(np.floor(self.points.min(axis=0) - self.reach).astype(int), 0, (width, height))
+        high = np.clip(np.ceil(self.points.max(axis=0) + self.reach).astype(int), 0, (width, height))
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+    def between(self, top: float, bottom: float) -> _Places:
+        """Those that can reach some rows."""
+        rows = self.points[:, 1]
+        return _Places(self.points[(rows > top - self.reach) & (rows < bottom + self.reach)], self.reach)
+
+
+def _reached(maps: Tensor, to_photo: np.ndarray) -> _Places:
+    """Where in the photo a change is."""
+    used = maps[-1].nonzero().flip(1).numpy() + 0.5
+    points = (used / maps.shape[-1]) @ to_photo[:, :2].T + to_photo[:, 2]
+    return _Places(points, 1.5 * float(np.abs(to_photo[:, :2]).sum(axis=1).max()) / maps.shape[-1] + 1)
 
 
 def _sampled(image: Tensor, places: list[Tensor], mode: str, padding: str) -> Tensor:
-    """An image [C, H, W] at places x and y [h, w], in -1 to 1 over the image."""
-    grid = torch.stack(torch.broadcast_tensors(*places), dim=-1).to(image.dtype)[None]
-    return functional.grid_sample(image[None], grid, mode=mode, padding_mode=padding, align_corners=False)[0]
+    """An image [C, H, W] at places x and y [h, w], in -1 to 1 over the image. The rows are dealt out as a batch, over
+    which grid_sample uses all cores; in one picture it uses one.
+    """
+    height, width = torch.broadcast_shapes(*(place.shape for place in places))
+    parts = torch.get_num_threads()
+    rows = math.ceil(height / parts)
+    grid = torch.zeros(parts * rows, width, 2)
+    for axis, place in enumerate(places):
+        grid[:height, :, axis] = place
+    sampled = functional.grid_sample(
+        image.expand(parts, -1, -1, -1), grid.view(parts, rows, width, 2), mode, padding, align_corners=False
+    )
+    return sampled.transpose(0, 1).reshape(len(image), parts * rows, width)[:, :height]

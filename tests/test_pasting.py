@@ -200,3 +200,10 @@ def test_twelve_megapixels_take_about_a_second():
     started = time.process_time()
     paste(photo, [(square(1200, 700, 1600), change)])
     assert time.process_time() - started < 4, "far above the half second of an idle core"
+
+
+def test_threads_draw_the_same(monkeypatch):
+    photo, quad, change = noise(500, 500), square(40, 40, 420, 5), brighter(0.1, (0.013, 0.01))
+    whole = paste(photo, [(quad, change)])
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    assert np.array_equal(paste(photo, [(quad, change)]), whole)
