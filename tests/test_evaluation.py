@@ -12,13 +12,20 @@ from PIL import Image
 
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
+from facelab.evaluation.comparison import at_size
 from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.edits import Look, thresholds
 from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
 from facelab.evaluation.groups import by_group, group_masks
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.matrix import draw_matrix
-from facelab.evaluation.metrics import as_shapes, frechet_distance
+from facelab.evaluation.metrics import (
+    as_shapes,
+    face_score,
+    frechet_distance,
+    laplacian_variance,
+    mean_pairwise_distance,
+)
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import POSE
@@ -46,6 +53,44 @@ def test_shapes_do_not_depend_on_place_and_size():
     landmarks = RANDOM.random((3, 68, 2))
     np.testing.assert_allclose(as_shapes(landmarks * 7 + 3), as_shapes(landmarks), atol=1e-9)
     assert np.abs(as_shapes(landmarks[:, ::-1]) - as_shapes(landmarks)).max() > 0.1
+
+
+def test_the_face_score_is_1_for_faces_alike_and_2_for_clear_and_different_ones():
+    assert face_score(np.full((100, 3), 9.0)) == pytest.approx(1)
+    assert face_score(np.zeros((100, 3))) == pytest.approx(1), "a judge that cannot tell"
+    clear = np.where(np.arange(100)[:, None] % 2, 20.0, -20.0)
+    assert face_score(clear) == pytest.approx(2, abs=1e-6)
+    assert face_score(np.hstack([clear, np.zeros((100, 1))])) == pytest.approx(1.5, abs=1e-6)
+    with pytest.raises(BadSetting, match="two"):
+        face_score(np.zeros((1, 3)))
+
+
+def test_sharpness_is_the_variance_of_opencvs_laplacian():
+    flat, dot = np.full((1, 9, 9, 3), 200, np.uint8), np.zeros((1, 9, 9, 3), np.uint8)
+    dot[0, 4, 4] = 100  # its Laplacian: -400 at the dot, 100 at four neighbours, 0 at 76 others
+    assert laplacian_variance(flat) == 0
+    assert laplacian_variance(dot) == pytest.approx((400**2 + 4 * 100**2) / 81)
+    edge = np.zeros((1, 3, 3, 3), np.uint8)
+    edge[0, 0, 0] = 100  # borders are mirrored about the last pixel: the neighbours across count twice
+    values = np.array([-400, 200, 0, 200, 0, 0, 0, 0, 0])
+    values[1] = values[3] = 100
+    assert laplacian_variance(edge) == pytest.approx(values.var())
+    grey = np.zeros((1, 9, 9, 3), np.uint8)
+    grey[0, 4, 4] = (0, 0, 100)  # blue counts 0.114
+    assert laplacian_variance(grey) == pytest.approx((44**2 + 4 * 11**2) / 81)
+
+
+def test_variety_is_the_mean_distance_of_pairs():
+    assert mean_pairwise_distance(np.array([[0.0, 0], [3, 4], [0, 0]])) == pytest.approx((5 + 0 + 5) / 3)
+
+
+def test_models_are_compared_at_a_size_that_all_have():
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:, ::2] = 100
+    (smaller,) = at_size([image], 4)
+    assert smaller.shape == (4, 4, 3) and (smaller == 50).all()
+    with pytest.raises(BadSetting, match="smaller side"):
+        at_size([image], 16)
 
 
 def test_copies_are_samples_nearer_to_a_training_face_than_unseen_people_are():
@@ -112,16 +157,24 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     answers = ["0"] * 3 + ["1", "-1"] * 20
     names = [",".join([f"{index}.png", "val", *answers]) for index in range(len(faces))]
     (tmp_path / "data" / "labels.csv").write_text("\n".join([",".join(columns), *names]) + "\n")
-    command = [sys.executable, "-m", "facelab", "evaluate", "faces128", "--data", tmp_path / "data", "--samples", "24"]
-    run = subprocess.run(
-        [*map(str, command), "--eyes", "--json"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[1],
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    figures = json.loads(run.stdout)
+    command = [sys.executable, "-m", "facelab", "evaluate", "faces128", "--data", tmp_path / "data", "--json"]
+
+    def figures_with(*options):
+        how = {"capture_output": True, "text": True, "cwd": Path(__file__).parents[1], "check": False}
+        run = subprocess.run([*map(str, command), *options], **how)
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    figures = figures_with("--samples", "24", "--eyes")
     assert figures["found"] > 0.9 and 0 < figures["frechet"]["identity"] < 1 and figures["frechet"]["shape"] > 0
     assert 0 <= figures["judge"]["accuracy"] <= 1 and len(figures["judge"]["attributes"]) == 40
     assert 0 < figures["reader"]["distance"] < 0.9, "the reader is nearer to dlib than strangers are to each other"
+
+    real, model = figures_with("--samples", "16", "--side", "64")
+    assert (real["name"], model["name"]) == ("real faces", "faces128") and (real["samples"], model["samples"]) == (
+        24,
+        16,
+    )
+    assert real["frechet"] is None and model["frechet"] > 0 and real["parameters"] is None
+    assert model["images_per_second"] > 0
+    assert all(1 < row["face_score"] < 2 and row["sharpness"] > 100 and row["diversity"] > 0.3 for row in (real, model))

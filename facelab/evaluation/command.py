@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A name that `models list` prints.")],
+    models: Annotated[list[str], typer.Argument(help="Names that `models list` prints; several are compared.")],
     data: Annotated[Path, typer.Option(help="Folder or zip of real aligned faces with a labels.csv.")],
     samples: Annotated[int, typer.Option(min=0, help="How many random faces to look at; 0 for none.")] = 5000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random faces.")] = 1,
+    side: Annotated[
+        int, typer.Option(min=0, help="Side in pixels at which models are compared; 0 for the smallest one's.")
+    ] = 0,
     weights: Annotated[Path | None, typer.Option(help="Other weights of the same model, such as a run's.")] = None,
     train: Annotated[int, typer.Option(min=0, help="How many train faces give the floor; 0 leaves it out.")] = 0,
     copies: Annotated[bool, typer.Option("--copies", help="Whether samples come too near to train faces.")] = False,
@@ -38,7 +41,7 @@ def evaluate(
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """Compare a model with the val split of real faces, by eyes that took no part in making it.
+    """Compare a model with the val split of real faces, by eyes that took no part in making it; or several models.
 
     Samples: Frechet distances of dlib's identity vectors and of landmark shapes (lower is nearer to real faces), and
     the share in which dlib finds a face. Embeddings: likeness and PSNR, also by groups of people. Directions: how often
@@ -48,6 +51,12 @@ def evaluate(
 
     if directions and not embed:
         raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
+    if len(models) > 1 or side:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = _compare(models, data, samples, seed, side, cache or Path(folder))
+        print(json.dumps(rows) if as_json else as_table(rows))
+        return
+    (model,) = models
     figures: dict[str, Any] = {"model": model, "resolution": find_card(model).resolution}
     with tempfile.TemporaryDirectory() as folder:
         keep = cache or Path(folder)
@@ -58,6 +67,41 @@ def evaluate(
         if embed:
             figures |= _evaluate_embeddings(model, data, embed, directions, method, matrix, keep)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+
+
+def _compare(models: list[str], data: Path, count: int, seed: int, side: int, cache: Path) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.weights import load_model
+    from facelab.evaluation.comparison import REAL, compare_model, describe_faces
+    from facelab.evaluation.judge import load_judge
+    from facelab.training.data import open_pictures
+
+    if count < 2:
+        raise BadSetting("A comparison needs at least two samples of each model: say --samples.")
+    cards = [find_card(model) for model in dict.fromkeys(models)]
+    side = side or min(card.resolution for card in cards)
+    network, real = load_judge(), _real(data, "val", side, None, cache)
+    photos = list(open_pictures(data, resolution=side, cache=cache, split="val").images)
+    rows = [describe_faces(REAL, photos, network, seen=real)]
+    for card in cards:
+        generator = load_model(card.name)[0]
+        with _bar(card.name, count, "face") as bar:
+            rows.append(
+                compare_model(card, generator, network, real, count=count, side=side, seed=seed, progress=bar.update)
+            )
+    return [asdict(row) for row in rows]
+
+
+def as_table(rows: list[dict[str, Any]]) -> str:
+    """Rows with the same keys as a Markdown table."""
+    lines = [list(rows[0]), ["---"] * len(rows[0])]
+    lines += [
+        ["" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()]
+        for row in rows
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _evaluate_samples(
@@ -109,7 +153,6 @@ def _evaluate_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:
 def _evaluate_embeddings(
     model: str, data: Path, count: int, directions: bool, method: str, matrix: Path | None, cache: Path
 ) -> dict[str, Any]:
-    from facelab.embedding_settings import PRESETS
     from facelab.evaluation.edits import look, measure_directions
     from facelab.evaluation.embedding import summarise
     from facelab.evaluation.groups import by_group
@@ -117,7 +160,8 @@ def _evaluate_embeddings(
     from facelab.studio import Studio
 
     studio, network = Studio(model), load_judge()
-    images, embedded = _embedded(data, studio, count, PRESETS["fast"], cache)
+    settings = studio.presets["fast" if studio.has_layers else "recover"]
+    images, embedded = _embedded(data, studio, count, settings, cache)
     figures: dict[str, Any] = {
         "embedded": len(embedded),
         "embedding": summarise(embedded),
