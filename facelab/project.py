@@ -1,45 +1,24 @@
-"""One person's work as one file: NAME.facelab, a zip of faces, recipes and thumbnails that is read without running it.
-
-`project.json` names everything else: {"format": "facelab-project", "version": 2, "program": ..., "models": {name:
-sha256}, "faces": [{"name", "base", "versions": [{"title", "steps"}], "at", "result", "others", "thumbnail"}],
-"directions": [...], "presets": [{"name", "strengths"}]}. Faces and directions of one's own lie in it as .npz (stored:
-these are compressed already) and thumbnails as PNG. The photos themselves are not in it, only the crops. Version 1 had
-neither directions nor presets, and of each face's history the last recipe with its "titles".
-"""
+"""What a person saves together: faces with their histories, own directions and presets (project_file.py writes it)."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 import facelab
 from facelab.edits.attributes import MOST, Direction
-from facelab.errors import BadFaceFile, BadProject, BadSetting
-from facelab.face import MAX_FACE_FILE_BYTES, Face, Recipe
-from facelab.history import MAX_VERSIONS, History, Version
-from facelab.own_directions import MAX_DIRECTION_BYTES, by_id, load_direction, save_direction
-from facelab.recipes import MAX_STEPS, Others, read_recipe
+from facelab.errors import BadSetting
+from facelab.face import Face, Recipe
+from facelab.history import History, Version
+from facelab.recipes import MAX_STEPS, Others
 
 if TYPE_CHECKING:
     from facelab.studio import Studio
 
-PROJECT_FORMAT, PROJECT_VERSION = "facelab-project", 2
-MAX_PROJECT_BYTES = 2**30  # of the file, and of all that it unpacks to
-MAX_PROJECT_FACES = 500
-PRESET_NAME = 30
-_MANIFEST, _MAX_MANIFEST_BYTES = "project.json", 8 * 2**20
-_MAX_THUMBNAIL_BYTES, _MAX_THUMBNAIL_SIDE = 2**21, 1024
-_MAX_NAME = 200
-_DAMAGED = "This is not a FaceLab project, or it is damaged. Choose a .facelab file that FaceLab saved."
+NAME_LENGTH, PRESET_NAME = 200, 30  # of anything in a project, and of a preset
 
 
 @dataclass(frozen=True)
@@ -53,7 +32,7 @@ class Preset:
     def read(cls, values: Any) -> Preset:
         """From JSON, {"name": ..., "strengths": {id: number}}. Raises ValueError for anything else."""
         name = " ".join(str(values["name"]).split())[:PRESET_NAME]
-        strengths = {str(id)[:_MAX_NAME]: float(each) for id, each in values["strengths"].items()}
+        strengths = {str(id)[:NAME_LENGTH]: float(each) for id, each in values["strengths"].items()}
         if not name or len(strengths) > MAX_STEPS or not all(abs(each) <= MOST for each in strengths.values()):
             raise ValueError("preset")
         return cls(name, strengths)
@@ -138,177 +117,3 @@ class Project:
     def models(self) -> dict[str, str]:
         """The models that the faces belong to, each with the SHA-256 of its weights."""
         return {face.base.latent.model: face.base.model_sha256 for face in self.faces}
-
-
-def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None:
-    """Write a project. Raises BadSetting for one of more than 500 faces, OSError where the file cannot be written."""
-    if len(project.faces) > MAX_PROJECT_FACES:
-        raise BadSetting(f"A project holds at most {MAX_PROJECT_FACES} faces, not {len(project.faces)}. Save two.")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        pool = _Pool(archive)
-        entries = [
-            {
-                "name": face.name[:_MAX_NAME],
-                "base": pool.face(face.base),
-                "versions": [{"title": each.title[:_MAX_NAME], "steps": each.steps} for each in face.versions],
-                "at": face.at,
-                "result": pool.face(face.result),
-                "others": {name: pool.face(each) for name, each in face.others.items() if isinstance(each, Face)},
-                "thumbnail": pool.picture(face.thumbnail),
-            }
-            for face in project.faces
-        ]
-        manifest = {"format": PROJECT_FORMAT, "version": PROJECT_VERSION, "program": facelab.__version__}
-        named = [each for face in project.faces for each in face.others.values() if isinstance(each, Direction)]
-        directions = by_id([*project.directions, *named]).values()
-        manifest |= {"models": project.models, "faces": entries}
-        manifest |= {"directions": [pool.direction(each) for each in directions]}
-        manifest |= {"presets": [{"name": each.name, "strengths": dict(each.strengths)} for each in project.presets]}
-        archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
-    if isinstance(target, (str, os.PathLike)):
-        Path(target).write_bytes(buffer.getvalue())
-    else:
-        target.write(buffer.getvalue())
-
-
-def open_project(source: str | os.PathLike | BinaryIO) -> Project:
-    """Read a project. Nothing in it is executed, and no size is believed before it was checked.
-
-    Raises BadProject for what is damaged, too large, or saved by a newer FaceLab; OSError where there is no such file.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        with Path(source).open("rb") as file:
-            return open_project(file)
-    if source.seek(0, os.SEEK_END) > MAX_PROJECT_BYTES:
-        raise BadProject("This file is larger than 1 GB, which no FaceLab project is. It was not opened.")
-    try:
-        with zipfile.ZipFile(source) as archive:
-            return _Reader(archive).project()
-    except BadProject:
-        raise
-    except BadFaceFile as cause:
-        raise BadProject(f"A face or a direction in this project is damaged. {cause}") from cause
-    # A damaged zip raises nearly anything: BadZipFile, zlib.error, NotImplementedError, RuntimeError if encrypted, ...
-    except Exception as cause:
-        raise BadProject(_DAMAGED) from cause
-
-
-class _Pool:
-    """Writes each face once, however often it is named."""
-
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive, self._names, self._pictures = archive, {}, 0
-
-    def face(self, face: Face) -> str:
-        if id(face) not in self._names:
-            name, buffer = f"faces/{len(self._names) + 1:04}.npz", io.BytesIO()
-            face.save(buffer)
-            self._archive.writestr(zipfile.ZipInfo(name), buffer.getvalue())
-            self._names[id(face)] = name
-        return self._names[id(face)]
-
-    def direction(self, direction: Direction) -> str:
-        name, buffer = f"directions/{direction.id}.npz", io.BytesIO()
-        save_direction(direction, buffer)
-        self._archive.writestr(zipfile.ZipInfo(name), buffer.getvalue())
-        return name
-
-    def picture(self, picture: np.ndarray) -> str:
-        self._pictures += 1
-        name, buffer = f"thumbnails/{self._pictures:04}.png", io.BytesIO()
-        Image.fromarray(picture).save(buffer, "PNG")
-        self._archive.writestr(zipfile.ZipInfo(name), buffer.getvalue())
-        return name
-
-
-class _Reader:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        if sum(entry.file_size for entry in archive.infolist()) > MAX_PROJECT_BYTES:
-            raise BadProject(
-                "This project unpacks to more than 1 GB, which no FaceLab project does. It was not opened."
-            )
-        self._archive, self._faces = archive, {}
-
-    def project(self) -> Project:
-        manifest = json.loads(self._read(_MANIFEST, _MAX_MANIFEST_BYTES))
-        if manifest["format"] != PROJECT_FORMAT:
-            raise ValueError("format")
-        version = manifest["version"]
-        if not isinstance(version, int) or version < 1:
-            raise ValueError("version")
-        if version > PROJECT_VERSION:
-            raise BadProject(
-                f"This project was saved by a newer FaceLab ({str(manifest.get('program'))[:20]}, project version "
-                f"{version}); this one reads version {PROJECT_VERSION}. Update FaceLab and open it again."
-            )
-        entries: Sequence[dict[str, Any]] = manifest["faces"]
-        if len(entries) > MAX_PROJECT_FACES:
-            raise BadProject(f"This project lists more than {MAX_PROJECT_FACES} faces. It was not opened.")
-        paths, presets = manifest.get("directions", []), manifest.get("presets", [])
-        if len(paths) > MAX_PROJECT_FACES or len(presets) > MAX_PROJECT_FACES:
-            raise BadProject(f"This project lists more than {MAX_PROJECT_FACES} directions or presets.")
-        directions = tuple(self._direction(path) for path in paths)
-        faces = tuple(self._entry(entry, version, by_id(directions)) for entry in entries)
-        return Project(faces, directions, tuple(Preset.read(each) for each in presets), str(manifest["program"])[:40])
-
-    def _entry(self, entry: dict[str, Any], version: int, directions: Mapping[str, Direction]) -> ProjectFace:
-        base, result = self._face(entry["base"]), self._face(entry["result"])
-        versions = _versions(entry, base.latent.model) if version > 1 else _versions_of_first(entry)
-        at = entry["at"] if version > 1 else len(versions)
-        if not isinstance(at, int) or not 0 <= at <= len(versions):
-            raise ValueError("at")
-        used = {str(step.get("id")) for each in versions for step in each.steps}
-        faces = {str(name)[:_MAX_NAME]: self._face(path) for name, path in entry["others"].items()}
-        if version == 1 and versions:  # its faces did not say yet how they were made
-            result = result.made_by(*versions[-1].steps, of=[base, *faces.values()])
-        return ProjectFace(
-            name=str(entry["name"])[:_MAX_NAME],
-            base=base,
-            thumbnail=self._picture(entry["thumbnail"]),
-            result=result,
-            versions=versions,
-            at=at,
-            others={**faces, **{id: each for id, each in directions.items() if id in used}},
-        )
-
-    def _direction(self, name: str) -> Direction:
-        return load_direction(io.BytesIO(self._read(name, MAX_DIRECTION_BYTES)))
-
-    def _face(self, name: str) -> Face:
-        if name not in self._faces:
-            self._faces[name] = Face.load(io.BytesIO(self._read(name, MAX_FACE_FILE_BYTES)))
-        return self._faces[name]
-
-    def _picture(self, name: str) -> np.ndarray:
-        picture = Image.open(io.BytesIO(self._read(name, _MAX_THUMBNAIL_BYTES)), formats=("PNG",))
-        if max(picture.size) > _MAX_THUMBNAIL_SIDE:
-            raise ValueError("thumbnail")
-        return np.array(picture.convert("RGB"))
-
-    def _read(self, name: str, limit: int) -> bytes:
-        entry = self._archive.getinfo(name)
-        if entry.file_size > limit:
-            raise BadProject(f"{name} in this project unpacks to {entry.file_size / 2**20:.0f} MB. It was not opened.")
-        return self._archive.read(entry)  # never more than file_size bytes, whatever the data holds
-
-
-def _versions(entry: dict[str, Any], model: str) -> tuple[SavedVersion, ...]:
-    if len(entry["versions"]) > MAX_VERSIONS:
-        raise ValueError("versions")
-
-    def steps(values: Any) -> tuple[dict[str, Any], ...]:
-        return read_recipe(json.dumps({"version": 1, "model": model, "steps": values})).steps
-
-    return tuple(SavedVersion(str(each["title"])[:_MAX_NAME], steps(each["steps"])) for each in entry["versions"])
-
-
-def _versions_of_first(entry: dict[str, Any]) -> tuple[SavedVersion, ...]:
-    """The history as project version 1 kept it: the last recipe, with titles that may be more or fewer than steps."""
-    steps = read_recipe(json.dumps(entry["recipe"])).steps
-    titles = [str(title)[:_MAX_NAME] for title in entry["titles"]]
-    if not steps:
-        return ()
-    if len(titles) < len(steps):
-        return (SavedVersion(titles[-1] if titles else "Edit", steps),)
-    return tuple(SavedVersion(title, steps[:count]) for count, title in enumerate(titles[-len(steps) :], 1))

@@ -13,7 +13,8 @@ import torch
 from facelab.errors import BadProject
 from facelab.face import Recipe
 from facelab.history import History, Version
-from facelab.project import Preset, Project, ProjectFace, open_project, save_project
+from facelab.project import Preset, Project, ProjectFace
+from facelab.project_file import open_project, save_project
 from facelab.recipes import attribute_steps
 from facelab.studio import Studio
 

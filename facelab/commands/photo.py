@@ -110,7 +110,8 @@ def save(
     from facelab.face import Recipe, describe_step
     from facelab.history import MAX_VERSIONS
     from facelab.own_directions import by_id
-    from facelab.project import Project, ProjectFace, SavedVersion, save_project
+    from facelab.project import Project, ProjectFace, SavedVersion
+    from facelab.project_file import save_project
 
     if target.suffix != ".facelab":
         raise BadSetting(f"A project's name ends in .facelab; this is {target.name!r}.")
@@ -141,7 +142,7 @@ def unpack(
     """
     from facelab.media import Provenance, save_png
     from facelab.own_directions import save_direction
-    from facelab.project import open_project
+    from facelab.project_file import open_project
 
     opened = open_project(project)
     make_folder(out)
@@ -171,7 +172,7 @@ def unpack(
 def show(project: ProjectArgument, as_json: JsonOption = False) -> None:
     """Say what is in a project."""
     from facelab.face import describe_step
-    from facelab.project import open_project
+    from facelab.project_file import open_project
 
     opened = open_project(project)
     faces = [

@@ -21,7 +21,8 @@ from facelab.page.examples import load_examples
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import THUMB_SIDE, jpeg_uri
-from facelab.project import Preset, Project, ProjectFace, open_project, save_project
+from facelab.project import Preset, Project, ProjectFace
+from facelab.project_file import open_project, save_project
 from facelab.sessions import LibraryFace, Session
 from facelab.studio import Studio
 

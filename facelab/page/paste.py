@@ -59,7 +59,10 @@ def build_paste_tab(backstage: Backstage) -> None:
         session = backstage.visitor(request)
         if not picked_faces(session, value):
             return {view: {"hint": HINT}, fetch: gr.Button(interactive=False)}
-        photo, chosen, pixels = pasted(session, value)
+        try:
+            photo, chosen, pixels = pasted(session, value)
+        except BadSetting as error:  # the tab chooses faces by itself: what is missing is said in the picture's place
+            return {view: {"hint": str(error)}, fetch: gr.Button(interactive=False)}
         height, width = pixels.shape[:2]
         edited = sum(face.face is not face.history.base for face in chosen)
         words = f"{width} x {height} pixels" + ("" if edited else ", no face edited yet")

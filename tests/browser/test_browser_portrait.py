@@ -21,7 +21,7 @@ from visitor import (
 
 from facelab.face import Face
 from facelab.own_directions import load_direction
-from facelab.project import open_project
+from facelab.project_file import open_project
 
 expect.set_options(timeout=60_000)  # continuous integration has slow machines
 FROM_PHOTO = "compositeWithTrainedAlgorithmicMedia"
@@ -124,3 +124,5 @@ def test_every_edit_is_done_to_an_uploaded_portrait_and_saved(visit, shared_phot
     assert picture(again, "attributes") == edited, "the face with its history is as it was"
     expect(panel.get_by_role("tab", name="Own")).to_have_count(1)
     expect(panel.get_by_label("Apply a preset").get_by_text("Long and glad")).to_have_count(1)
+    open_tab(again, "Back into the photo")
+    expect(again.locator("#fl-viewer-paste").get_by_text("The photo of")).to_contain_text("is not here")
