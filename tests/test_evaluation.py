@@ -14,6 +14,7 @@ from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
 from facelab.evaluation.comparison import at_size
 from facelab.evaluation.copies import copies, nearest_distances
+from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
 from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
 from facelab.evaluation.groups import by_group, group_masks
@@ -91,6 +92,26 @@ def test_models_are_compared_at_a_size_that_all_have():
     assert smaller.shape == (4, 4, 3) and (smaller == 50).all()
     with pytest.raises(BadSetting, match="smaller side"):
         at_size([image], 16)
+
+
+def test_a_runs_quality_is_measured_once_a_file_and_plotted(tmp_path):
+    with pytest.raises(BadSetting, match="no weight files"):
+        measure_run(tmp_path, lambda file: {}, samples=9)
+    (tmp_path / "weights").mkdir()
+    asked = []
+
+    def measure(file):
+        asked.append(int(file.stem))
+        return {"frechet": {"identity": 1 / asked[-1], "shape": 0.5}, "found": 1.0}
+
+    for images in (20, 10):
+        (tmp_path / "weights" / f"{images:08d}.safetensors").touch()
+        rows = measure_run(tmp_path, measure, samples=9)
+    assert asked == [20, 10] and [row["identity"] for row in rows] == ["0.1", "0.05"]
+    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "10,9,0.1,0.5,1.0"
+    assert (tmp_path / "quality.png").stat().st_size > 1000
+    assert len(measure_run(tmp_path, measure, samples=5)) == 2, "figures of fewer samples are others"
+    assert asked == [20, 10, 10, 20]
 
 
 def test_copies_are_samples_nearer_to_a_training_face_than_unseen_people_are():

@@ -29,6 +29,9 @@ def evaluate(
         int, typer.Option(min=0, help="Side in pixels at which models are compared; 0 for the smallest one's.")
     ] = 0,
     weights: Annotated[Path | None, typer.Option(help="Other weights of the same model, such as a run's.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="A training's folder: all its weights, as quality.csv and quality.png there.")
+    ] = None,
     train: Annotated[int, typer.Option(min=0, help="How many train faces give the floor; 0 leaves it out.")] = 0,
     copies: Annotated[bool, typer.Option("--copies", help="Whether samples come too near to train faces.")] = False,
     eyes: Annotated[bool, typer.Option("--eyes", help="How well the judge and the reader see on val.")] = False,
@@ -60,7 +63,9 @@ def evaluate(
     figures: dict[str, Any] = {"model": model, "resolution": find_card(model).resolution}
     with tempfile.TemporaryDirectory() as folder:
         keep = cache or Path(folder)
-        if samples:
+        if run is not None:
+            figures["run"] = _evaluate_run(run, model, data, samples, seed, keep)
+        elif samples:
             figures |= _evaluate_samples(model, data, samples, seed, weights, train, copies, keep)
         if eyes:
             figures |= _evaluate_eyes(data, figures["resolution"], keep)
@@ -128,6 +133,15 @@ def _evaluate_samples(
         vectors = [each.vectors[each.found] for each in (drawn, val, trained)]
         figures["copies"] = copies(*vectors)
     return figures
+
+
+def _evaluate_run(run: Path, model: str, data: Path, count: int, seed: int, cache: Path) -> list[dict[str, str]]:
+    from facelab.evaluation.curve import measure_run
+
+    def measure(weights: Path) -> dict[str, Any]:
+        return _evaluate_samples(model, data, count, seed, weights, 0, False, cache)
+
+    return measure_run(run, measure, samples=count)
 
 
 def _evaluate_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""Quality over a training: what a run's weight files measure, as a table that grows and a plot."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from facelab.errors import BadSetting
+from facelab.training.plot import plot_losses
+
+COLUMNS = ("identity", "shape", "found")
+
+
+def measure_run(run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samples: int) -> list[dict[str, str]]:
+    """Measure the weight files of a run that are not in RUN/quality.csv yet; writes the table and RUN/quality.png.
+
+    measure: of a weight file, the figures that `evaluate` prints of samples. Rows are of as many samples only.
+    Raises BadSetting for a folder without weight files.
+    """
+    files = sorted((run / "weights").glob("*.safetensors"))
+    if not files:
+        raise BadSetting(f"There are no weight files in {run / 'weights'}. Choose the folder of a training run.")
+    table = run / "quality.csv"
+    rows = _read(table)
+    known = {(row["images"], row["samples"]) for row in rows}
+    for file in files:
+        images = str(int(file.stem))
+        if (images, str(samples)) in known:
+            continue
+        figures = measure(file)
+        values = {"images": images, "samples": str(samples), **figures["frechet"], "found": figures["found"]}
+        rows.append({name: str(value) for name, value in values.items()})
+        _write(table, sorted(rows, key=lambda row: int(row["images"])))
+    rows = [row for row in sorted(rows, key=lambda row: int(row["images"])) if row["samples"] == str(samples)]
+    plot_losses(rows, COLUMNS, run / "quality.png")
+    return rows
+
+
+def _read(table: Path) -> list[dict[str, str]]:
+    if not table.exists():
+        return []
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write(table: Path, rows: list[dict[str, str]]) -> None:
+    partial = table.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ("images", "samples", *COLUMNS))
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(table)
