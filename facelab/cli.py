@@ -25,6 +25,7 @@ from facelab.commands.photo import project_app
 from facelab.commands.video import COMMANDS as VIDEO
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
+from facelab.evaluation.recovery import recovery
 from facelab.training.command import app as train_app
 from facelab.training.publish import publish
 
@@ -50,6 +51,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.command()(evaluate)
 app.command()(publish)
+app.command()(recovery)
 for command in EDITS:
     app.command()(command)
 for name, command in {**PHOTO, **VIDEO}.items():

@@ -31,8 +31,8 @@ class RecoverySettings:
     start: "random", from the prior, or "encoder": the first restart begins at what the encoder sees. steps: of the
     search; 0 takes the encoder's word. restarts: searches side by side. learning_rate: of Adam, falling as a cosine
     (the papers go down the plain gradient, in ten times the steps). limit: where a normal prior is taken to end;
-    beyond it, a number is drawn anew. preview_every: steps between pictures, 0 for none but the last. seed: of the
-    starts and of what is drawn anew.
+    beyond it, a number is drawn anew. goal: PSNR in dB at which the search ends, 0 for never. preview_every: steps
+    between pictures, 0 for none but the last. seed: of the starts and of what is drawn anew.
     Raises BadSetting for a value outside its range.
     """
 
@@ -41,6 +41,7 @@ class RecoverySettings:
     restarts: int = 8
     learning_rate: float = 0.05
     limit: float = 3.0
+    goal: float = 0.0
     preview_every: int = SHOWN_EVERY
     seed: int = 0
 
@@ -52,6 +53,7 @@ class RecoverySettings:
             ("restarts", 1, 64),
             ("learning_rate", 1e-6, 10),
             ("limit", 0.1, 100),
+            ("goal", 0, 100),
             ("preview_every", 0, 100_000),
         ):
             if not low <= getattr(self, name) <= high:  # False for nan, too
@@ -135,9 +137,14 @@ def _search(
         )
         if before:
             yield _report(generator, goal, settings, state, losses, "encode")
-    while state.descent.steps < settings.steps:
+    while not _over(state, settings):
         state, losses = _step(generator, goal, settings, state)
         yield _report(generator, goal, settings, state, losses, "recover")
+
+
+def _over(state: RecoveryState, settings: RecoverySettings) -> bool:
+    reached = state.descent.steps > 0 and 0 < settings.goal <= signal_to_noise(state.best_loss)
+    return reached or state.descent.steps >= settings.steps
 
 
 def _step(
@@ -181,7 +188,7 @@ def _report(
     losses: tuple[float, ...],
     phase: str,
 ) -> EmbedStep:
-    done = state.descent.steps >= settings.steps
+    done = _over(state, settings)
     latent = state.best[state.order[0]][None]
     shown = done or phase == "encode" or (settings.preview_every and state.descent.steps % settings.preview_every == 0)
     error = state.best_loss
