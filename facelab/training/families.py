@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from facelab.training.settings import (
     BEGANSettings,
+    CircleSettings,
     DCGANSettings,
     EncoderSettings,
     FitSettings,
@@ -56,6 +57,7 @@ FAMILIES = {
     ),
     "encoder": Family("An encoder into a generator's w+.", EncoderSettings, "encoder"),
     "inverter": Family("An encoder for a generator with one latent.", InverterSettings, "inverter"),
+    "circle": Family("ISTRC: identity vectors to a generator's latents, and classifiers.", CircleSettings, "circle"),
     "vae": Family("A variational auto-encoder, plain or conditional on attributes.", VAESettings, "vae"),
     "vaegan": Family("VAE/GAN: a VAE whose error a discriminator's features measure.", VAEGANSettings, "vaegan"),
     "dcgan": Family("DCGAN.", DCGANSettings, "dcgan"),

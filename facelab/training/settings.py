@@ -144,6 +144,22 @@ class InverterSettings(FitSettings):
 
 
 @dataclass(frozen=True)
+class CircleSettings(FitSettings):
+    """The circle's. images counts vectors, which a portrait gives many times."""
+
+    model: str = option("faces128", "The generator to map to, of the catalogue; it needs an encoder.")
+    images: int = option(1_200_000, "Vectors to see in all.", minimum=1)
+    batch: int = option(256, "Vectors a step.", minimum=2)
+    learning_rate: float = option(0.002, "Step size of AdamW.", minimum=0)
+    portraits: int = option(0, "So many portraits only; 0 for all.", minimum=0)
+    described: int = option(8192, "Portraits whose vectors are dlib's own; the others' are the reader's.", minimum=0)
+    generated: int = option(8192, "Random faces beside the portraits, whose latents are known.", minimum=1)
+    look_every: int = option(4, "Steps between looks at decoded faces and at edits of them.", minimum=1)
+    looks: int = option(6, "Faces a look.", minimum=1)
+    sheet_images: int = option(200_000, "Vectors between sheets and weight files.", minimum=1)
+
+
+@dataclass(frozen=True)
 class PaperSettings(RunSettings):
     """What the papers' models at 64 px have in common."""
 

@@ -1,0 +1,323 @@
+"""Trains a circle (circle.py): the mapping from the sphere to a generator's latents, and the features' classifiers.
+
+What it learns from: portraits, whose latents the generator's encoder says, and generated faces, whose latents are
+known. Their vectors are dlib's where they were described, else the reader's. The mapping also closes the circle: the
+reader looks at what is decoded, and must find the vector that went in; and along an edit it must see the feature
+change, and little else. The judge takes no part in it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facelab.checkpoints.cards import find_card
+from facelab.checkpoints.weights import load_model
+from facelab.circle import ARC, FEATURES, Circle, make_circle
+from facelab.edits.sphere import great_circle, on_sphere, walk_on_sphere
+from facelab.encoder import load_encoder
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.evaluation.portraits import describe_split
+from facelab.generators.base import Generator
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.identity import FaceReader, load_reader
+from facelab.studio import best_device
+from facelab.training.data import Pictures, open_pictures
+from facelab.training.direction_list import GOES_WITH, WANTED
+from facelab.training.fitting import Fitting
+from facelab.training.labels import Labels, read_labels
+from facelab.training.run import picture_grid
+from facelab.training.settings import CircleSettings
+from facelab.training.sight import class_means, is_binary, scores_of
+
+SEEN = tuple(next(each for each in WANTED if each.id == feature.id) for feature in FEATURES)
+CHUNK, PART = 64, 4096  # faces looked at in one go, and kept in one file
+
+NOISE = 0.08  # radians that a training vector is moved by: photos of one person lie farther apart
+EDIT_STEPS = 6  # of a training walk; the gradient hardly turns on so short a way
+SMOOTHING = 0.05  # of the classes: annotators disagree
+
+LATENT_WEIGHT = 1.0
+CLASSES_WEIGHT = 0.5
+IDENTITY_WEIGHT = 4.0  # of the angle between what goes in and what is read, squared
+CHANGE_WEIGHT = 1.0  # of what is missing of the class mean, squared, in distances between the classes
+HELD_WEIGHT = 1.0  # of the change of what is held, squared, in deviations among people
+OTHERS_WEIGHT = 0.1  # of the change of the rest
+
+
+class Known(NamedTuple):
+    """A batch. points: [N, 128] on the sphere, dlib's or the reader's. goals: [N, 128] on the sphere, the reader's.
+    latents: [N, L, D], deviations in units of the spread. classes: [N, K], 0, 1, or NaN where nothing is known. scores:
+    [N, K], what the reader sees. means: [K, 2], such scores of people without and with the feature. spread: [K].
+    """
+
+    points: Tensor
+    goals: Tensor
+    latents: Tensor
+    classes: Tensor
+    scores: Tensor
+    means: Tensor
+    spread: Tensor
+
+
+class Crowd:
+    """All that is known of portraits and generated faces, in memory.
+
+    vectors: the reader's raw ones [N, 128]. latents: float16 deviations [N, L, D]. scores, classes: [N, K]. described:
+    dlib's raw vectors [M, 128] of the first M faces; found: bool [M].
+    """
+
+    def __init__(
+        self, vectors: Tensor, latents: Tensor, scores: Tensor, classes: Tensor, described: Tensor, found: Tensor
+    ) -> None:
+        self.goals, self.latents = on_sphere(vectors.float()), latents
+        self.scores, self.classes = scores, classes
+        self.described, self.found = on_sphere(described.float()), torch.nonzero(found)[:, 0]
+        pairs = zip(SEEN, scores.T, strict=True)
+        self.means = torch.tensor([class_means(values, binary=is_binary(wanted)) for wanted, values in pairs])
+        self.spread = scores.std(dim=0)
+
+    def batch(self, step: int, *, size: int, seed: int, flip: bool = False, share: tuple[int, int] = (0, 1)) -> Known:
+        """The batch of one step: every other face has dlib's vector, as far as there are any."""
+        draw = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        size = size * (share[1] > share[0]) // share[1]
+        half = size // 2 if len(self.found) else 0
+        by_dlib = self.found[torch.randint(0, max(len(self.found), 1), (half,), generator=draw)] if half else None
+        others = torch.randint(0, len(self.goals), (size - half,), generator=draw)
+        chosen = others if by_dlib is None else torch.stack([by_dlib, others[:half]], dim=1).flatten()
+        if len(chosen) < size:
+            chosen = torch.cat([chosen, others[half:]])
+        points = self.goals[chosen].clone()
+        if by_dlib is not None:
+            points[: 2 * half : 2] = self.described[by_dlib]
+        return Known(
+            points,
+            self.goals[chosen],
+            self.latents[chosen].float(),
+            self.classes[chosen],
+            self.scores[chosen],
+            self.means,
+            self.spread,
+        )
+
+
+class CircleTrainer(Fitting):
+    """The mapping and the classifiers side by side; generator and reader only look."""
+
+    columns = ("latent", "classes", "identity", "change", "held")
+
+    def __init__(
+        self,
+        circle: Circle,
+        settings: CircleSettings,
+        *,
+        generator: Generator,
+        reader: FaceReader,
+        device: torch.device,
+    ) -> None:
+        super().__init__(circle, settings, device=device)
+        self.average.eval()
+        self.generator, self.reader = generator, reader
+        self.shown: Tensor | None = None
+
+    def losses(self, batch: Known, draw: torch.Generator) -> dict[str, Tensor]:
+        batch = Known(*(each.to(self.device) for each in batch))
+        count = len(batch.points)
+        noise = torch.randn(batch.points.shape, generator=draw).to(self.device) * NOISE / batch.points.shape[1] ** 0.5
+        points = on_sphere(batch.points + noise)
+        looking = self.steps % self.settings.look_every == 0
+        tried = min(self.settings.looks, count) if looking else 0
+        feature = int(torch.randint(0, len(FEATURES), (1,), generator=draw))
+        edited, sign = self._edited(batch, feature, tried, draw)
+        standard = self.network.norm(torch.cat([points, edited]))
+        deviations = self.network.mapping(standard)
+        losses = {
+            "latent": LATENT_WEIGHT * (deviations[:count] - batch.latents).square().mean(),
+            "classes": CLASSES_WEIGHT * self._classes(standard[:count], batch.classes),
+        }
+        if looking:
+            both = torch.cat([deviations[:tried], deviations[count:]])
+            losses |= self._looks(self.network.mean + self.network.spread * both, batch, feature, sign)
+        return losses
+
+    def _edited(self, batch: Known, feature: int, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The first `count` points with a feature given to those that lack it and taken from those that have it, and
+        which way they went, [count].
+        """
+        lacks = batch.scores[:count, feature] < batch.means[feature].mean()
+        sign = torch.where(lacks, 1.0, -1.0)
+        if not count:
+            return batch.points[:0], sign
+        arc = ARC * sign * (0.7 + 0.6 * torch.rand(count, generator=draw).to(self.device))
+        held = [self.average.classifier(name) for name in FEATURES[feature].held]
+        way = self.average.classifier(FEATURES[feature].id)
+        return walk_on_sphere(batch.points[:count], way, arc, steps=EDIT_STEPS, frames=1, held=held)[-1], sign
+
+    def _classes(self, standard: Tensor, classes: Tensor) -> Tensor:
+        """Cross-entropy of all classifiers; both answers of a feature weigh the same."""
+        terms = []
+        for place, network in enumerate(self.network.classifiers.values()):
+            truth = classes[:, place]
+            logits = network(standard)[:, 0]
+            for answer in (0.0, 1.0):
+                chosen = logits[truth == answer]
+                if len(chosen):
+                    goal = torch.full_like(chosen, abs(answer - SMOOTHING))
+                    terms.append(F.binary_cross_entropy_with_logits(chosen, goal))
+        return torch.stack(terms).sum() / (2 * len(FEATURES)) if terms else standard.new_zeros(())
+
+    def _looks(self, latents: Tensor, batch: Known, feature: int, sign: Tensor) -> dict[str, Tensor]:
+        """What the reader sees in decoded faces [2 n, ...], the second half of them edited."""
+        count = len(latents) // 2
+        pictures = self.generator.synthesize(latents, dtype=fast_dtype(self.device)).float().clamp(-1, 1)
+        self.shown = pictures.detach()
+        reading = self.reader(pictures)
+        seen = torch.stack(list(scores_of(reading, SEEN).values()), dim=1)
+        before, after = seen[:count], seen[count:]
+        without, with_it = batch.means[feature]
+        goal = torch.where(sign > 0, with_it, without)
+        missing = F.relu(sign * (goal - after[:, feature])) / (with_it - without)
+        weights = torch.tensor(_weights(feature), device=seen.device)
+        changed = ((after - before.detach()) / batch.spread).square() * weights
+        angle = great_circle(on_sphere(reading.vectors[:count]), batch.goals[:count])
+        return {
+            "identity": IDENTITY_WEIGHT * angle.square().mean(),
+            "change": CHANGE_WEIGHT * missing.square().mean(),
+            "held": changed.sum(dim=1).mean(),
+        }
+
+    def sheet(self) -> np.ndarray | None:
+        """The last faces that were looked at, above their edits."""
+        return None if self.shown is None else picture_grid(self.shown, columns=len(self.shown) // 2)
+
+
+def _weights(feature: int) -> list[float]:
+    """How much the change of each feature counts while one of them is edited."""
+    mine = FEATURES[feature]
+    free = (mine.id, *GOES_WITH.get(mine.id, ()))
+    others = max(1, len(FEATURES) - len(free))
+    return [
+        HELD_WEIGHT if each.id in mine.held else 0.0 if each.id in free else OTHERS_WEIGHT / others for each in FEATURES
+    ]
+
+
+def make_trainer(settings: CircleSettings) -> CircleTrainer:
+    """A circle at its beginning."""
+    torch.manual_seed(settings.seed)
+    device = best_device()
+    generator = load_model(settings.model, device=device)[0]
+    circle = make_circle(generator)
+    circle.mean.copy_(generator.mean_latent()[0])
+    circle.spread.copy_(spread_of(generator))
+    return CircleTrainer(circle, settings, generator=generator, reader=load_reader(device=device), device=device)
+
+
+def open_batches(source: Path, settings: CircleSettings, cache: Path) -> Crowd:
+    """The train split and generated faces as a crowd, which takes a while and is kept in `cache` part by part."""
+    generator = load_model(settings.model, device=best_device())[0]
+    pictures = open_pictures(source, resolution=generator.resolution, cache=cache)
+    pictures = Pictures(pictures.images[: settings.portraits or None])
+    with _bar("dlib", min(settings.described, len(pictures))) as bar:
+        seen = describe_split(pictures.images[: settings.described], cache=cache, name="train", progress=bar.update)
+    labels = read_labels(source)
+    labels = Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
+    known = read_portraits(generator, pictures, cache=cache)
+    drawn = read_generated(generator, settings.generated, cache=cache)
+    vectors, latents, scores = (torch.cat(columns) for columns in zip(known, drawn, strict=True))
+    classes = torch.cat([classes_of(labels, known[2]), torch.full((len(drawn[0]), len(FEATURES)), torch.nan)])
+    return Crowd(vectors, latents, scores, classes, torch.from_numpy(seen.vectors), torch.from_numpy(seen.found))
+
+
+def classes_of(labels: Labels, scores: Tensor) -> Tensor:
+    """Who has each feature, [N, K]: a label's answer, or of what is measured the outer thirds, and NaN between them.
+
+    scores: [N, K], what the reader sees.
+    """
+    columns = []
+    for wanted, values in zip(SEEN, scores.T, strict=True):
+        name, opposite = wanted.seen.removeprefix("-"), wanted.seen.startswith("-")
+        if name in ATTRIBUTES:
+            columns.append(torch.from_numpy(labels.of(name) ^ opposite).float())
+        else:
+            low, high = torch.quantile(values, torch.tensor([1 / 3, 2 / 3]))
+            columns.append(torch.where(values >= high, 1.0, torch.where(values <= low, 0.0, torch.nan)))
+    return torch.stack(columns, dim=1)
+
+
+Columns = tuple[Tensor, Tensor, Tensor]  # the reader's vectors [N, 128], deviations [N, L, D], scores [N, K]
+
+
+def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> Columns:
+    """What the reader and the generator's encoder see in portraits."""
+    reader, standard = load_reader(), _standard(generator)
+    encode = load_encoder(generator).encode if _has_encoder(generator) else generator.encode
+
+    def look(chosen: slice) -> Columns:
+        images = pictures.tensor(chosen)
+        return _columns(reader, images, standard(encode(images)))
+
+    return _in_parts(look, len(pictures), cache / f"circle-{generator.sha256[:8]}-portraits", "portraits")
+
+
+def read_generated(generator: Generator, count: int, *, cache: Path) -> Columns:
+    """What the reader sees in random faces, whose latents are known."""
+    reader, standard = load_reader(), _standard(generator)
+    latents = generator.sample(count, seed=1, truncation=0.8)
+
+    @torch.no_grad()
+    def look(chosen: slice) -> Columns:
+        pictures = generator.synthesize(latents[chosen], dtype=fast_dtype(latents.device)).clamp(-1, 1)
+        return _columns(reader, pictures, standard(latents[chosen]))
+
+    return _in_parts(look, count, cache / f"circle-{generator.sha256[:8]}-generated", "generated")
+
+
+def _columns(reader: FaceReader, images: Tensor, deviations: Tensor) -> Columns:
+    reading = reader.read(images, batch=CHUNK)
+    scores = torch.stack(list(scores_of(reading, SEEN).values()), dim=1)
+    return reading.vectors.float().cpu(), deviations.half().cpu(), scores.float().cpu()
+
+
+def spread_of(generator: Generator) -> Tensor:
+    """The deviation of each number of a generator's latents, [D], over 1,024 random faces."""
+    drawn = torch.cat([generator.sample(CHUNK, seed=seed)[:, 0] for seed in range(1024 // CHUNK)])
+    return drawn.std(dim=0).clamp_min(1e-6)
+
+
+def _standard(generator: Generator) -> Callable[[Tensor], Tensor]:
+    mean, spread = generator.mean_latent()[0], spread_of(generator)
+    return lambda latents: (latents - mean) / spread
+
+
+def _has_encoder(generator: Generator) -> bool:
+    return "encoder" in find_card(generator.name).companions
+
+
+def _in_parts(look: Callable[[slice], Columns], count: int, stem: Path, name: str) -> Columns:
+    """All columns, PART faces a file beside `stem`."""
+    parts: list[Sequence[Tensor]] = []
+    with _bar(name, count) as bar:
+        for first in range(0, count, PART):
+            stop = min(first + PART, count)
+            path = stem.with_name(f"{stem.name}-{first:05d}-{stop - first}.pt")
+            if not path.exists():
+                chunks = []
+                for start in range(first, stop, CHUNK):
+                    chunks.append(look(slice(start, min(start + CHUNK, stop))))
+                    bar.update(len(chunks[-1][0]))
+                torch.save([torch.cat(column) for column in zip(*chunks, strict=True)], path)
+            parts.append(torch.load(path, weights_only=True))
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def _bar(name: str, total: int) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=name, unit="face", file=sys.stderr, dynamic_ncols=True)

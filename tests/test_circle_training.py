@@ -1,0 +1,140 @@
+"""The circle's training: both of its parts learn, the circle closes, and what is not known teaches nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from facelab.circle import FEATURES, make_circle
+from facelab.edits.sphere import great_circle, on_sphere
+from facelab.generators.began import BEGAN
+from facelab.generators.stylegan2 import StyleGAN2
+from facelab.identity import FaceReader
+from facelab.training.circle import SEEN, CircleTrainer, Crowd, classes_of
+from facelab.training.labels import Labels
+from facelab.training.settings import CircleSettings
+
+COUNT, FIRST = 64, 0
+
+
+def make_generator():
+    torch.manual_seed(0)
+    return StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8).eval()
+
+
+def make_crowd(described=16):
+    """Faces whose latent and whose first feature follow from their vector's first number."""
+    draw = torch.Generator().manual_seed(1)
+    vectors = torch.randn(COUNT, 128, generator=draw) * 0.3 + 0.1
+    has = vectors[:, 0] > 0.1
+    latents = torch.where(has, 1.0, -1.0)[:, None, None].expand(COUNT, 6, 8).half()
+    scores = torch.randn(COUNT, len(FEATURES), generator=draw)
+    scores[:, FIRST] = torch.where(has, 2.0, -2.0)
+    classes = torch.full((COUNT, len(FEATURES)), torch.nan)
+    classes[:, FIRST] = has.float()
+    found = torch.arange(described) % 4 != 0
+    return Crowd(vectors, latents, scores, classes, vectors[:described] * 1.5, found)
+
+
+def make_trainer(generator=None, **settings):
+    torch.set_num_threads(1)
+    generator = (generator or make_generator()).requires_grad_(False)
+    torch.manual_seed(0)
+    reader = FaceReader().eval().requires_grad_(False)
+    told = CircleSettings(images=32 * 60, batch=32, looks=2, **settings)
+    circle = make_circle(generator)
+    return CircleTrainer(circle, told, generator=generator, reader=reader, device=torch.device("cpu"))
+
+
+def test_mapping_and_classifiers_learn_what_the_vectors_say():
+    trainer, crowd = make_trainer(look_every=30), make_crowd()
+    losses = [trainer.step(crowd.batch(step, size=32, seed=0)) for step in range(60)]
+    for name in ("latent", "classes"):
+        early, late = (np.mean([each[name] for each in part]) for part in (losses[:5], losses[-5:]))
+        assert late < 0.7 * early, name
+    assert {"identity", "change", "held"} <= losses[0].keys() and "change" not in losses[1]
+    circle, vectors = trainer.network.eval(), crowd.goals
+    assert ((circle.classifier("gender")(vectors) > 0) == (crowd.classes[:, FIRST] > 0)).float().mean() > 0.9
+    assert circle(vectors).shape == (COUNT, 6, 8)
+    assert trainer.sheet().shape == (32, 32, 3)
+
+
+def test_every_other_face_of_a_batch_has_dlib_s_vector_where_it_found_the_face():
+    crowd = make_crowd()
+    crowd.described = -crowd.described  # to tell them from the reader's
+    batch = crowd.batch(0, size=12, seed=0)
+    assert torch.allclose(batch.points[::2], -batch.goals[::2]) and torch.allclose(
+        batch.points[1::2], batch.goals[1::2]
+    )
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(batch, crowd.batch(0, size=12, seed=0), strict=True)
+        if one.isfinite().all()
+    )
+    missing = -crowd.described[::4]
+    assert not any((each == point).all() for each in missing for point in -batch.points[::2])
+    assert torch.equal(make_crowd(0).batch(0, size=12, seed=0).points, make_crowd(0).batch(0, size=12, seed=0).goals)
+
+
+def test_unknown_classes_teach_no_classifier():
+    trainer, crowd = make_trainer(look_every=1000), make_crowd()
+    trainer.steps = 1  # no look
+    before = {name: value.clone() for name, value in trainer.network.classifiers.named_parameters()}
+    trainer.optimizer.param_groups[0]["weight_decay"] = 0.0
+    trainer.step(crowd.batch(0, size=32, seed=0))
+    for name, value in trainer.network.classifiers.named_parameters():
+        assert torch.equal(value, before[name]) != name.startswith("gender."), name
+
+
+def test_a_single_latent_closes_the_circle_as_well():
+    torch.manual_seed(0)
+    generator = BEGAN(16, z_dim=6, channels=4).eval()
+    trainer, crowd = make_trainer(generator, look_every=1), make_crowd()
+    crowd.latents = crowd.latents[:, :1, :6]
+    numbers = trainer.step(crowd.batch(0, size=32, seed=0))
+    assert all(np.isfinite(value) for value in numbers.values())
+    assert trainer.network.eval()(crowd.goals[:3]).shape == (3, 1, 6)
+
+
+def test_edits_of_a_training_go_towards_what_is_lacking():
+    trainer, crowd = make_trainer(look_every=30), make_crowd()
+    for step in range(60):
+        trainer.step(crowd.batch(step, size=32, seed=0))
+    batch = crowd.batch(99, size=8, seed=0)
+    edited, sign = trainer._edited(batch, FIRST, 8, torch.Generator().manual_seed(0))
+    assert torch.equal(sign > 0, batch.scores[:, FIRST] < 0)
+    way = trainer.average.classifier("gender")
+    assert (sign * (way(edited) - way(batch.points)) > 0).all()
+    angle = great_circle(edited, batch.points)
+    assert float(angle.min()) > 0.2 and float(angle.max()) < 0.4
+    assert torch.allclose(edited, on_sphere(edited))
+
+
+def test_classes_are_labels_or_outer_thirds():
+    attributes = np.zeros((9, 40), bool)
+    attributes[:3] = True
+    scores = torch.arange(9.0)[:, None].expand(9, len(SEEN)).contiguous()
+    classes = classes_of(Labels(attributes, np.zeros((9, 3), np.float32)), scores)
+    named = dict(zip([each.id for each in SEEN], classes.T, strict=True))
+    assert named["gender"].tolist() == [1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert named["beard"].tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1], "the label says No_Beard"
+    assert named["mouth_size"].isnan().tolist() == [False] * 3 + [True] * 3 + [False] * 3
+
+
+def test_a_circle_goes_on_exactly_where_it_was_saved():
+    crowd = make_crowd()
+    whole, first, second = (make_trainer(look_every=2) for _ in range(3))
+    for step in range(4):
+        whole.step(crowd.batch(step, size=32, seed=0))
+    for step in range(2):
+        first.step(crowd.batch(step, size=32, seed=0))
+    second.load_state(first.state())
+    for step in range(2, 4):
+        second.step(crowd.batch(step, size=32, seed=0))
+    for name, value in whole.weights().items():
+        assert torch.equal(value, second.weights()[name]), name
+
+
+def test_features_and_settings_say_what_they_are():
+    assert all(4 <= each.layers <= 7 for each in FEATURES) and len({each.id for each in FEATURES}) == len(FEATURES)
+    with pytest.raises(ValueError, match="learning rate"):
+        CircleSettings(learning_rate=2.0)
