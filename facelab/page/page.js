@@ -106,6 +106,18 @@
     target.closest?.("#fl-tabs > .tab-wrapper [role=tab]")?.scrollIntoView({ block: "nearest", inline: "center", behavior: "smooth" });
   });
 
+  // Gradio's panels have no names for screen readers: the open one gets its tab's.
+  const namePanel = () => {
+    const panel = [...document.querySelectorAll("#fl-tabs > [role=tabpanel]")].find((each) => each.offsetParent);
+    const tab = tabs().find((each) => each.getAttribute("aria-selected") === "true");
+    if (panel && tab) panel.setAttribute("aria-label", tab.textContent.trim());
+    return Boolean(panel && tab);
+  };
+  new MutationObserver(() => [0, 200, 1000].forEach((wait) => setTimeout(namePanel, wait)))
+    .observe(document, { subtree: true, attributeFilter: ["aria-selected"] });
+  const begun = new MutationObserver(() => { if (namePanel()) begun.disconnect(); });
+  begun.observe(document, { subtree: true, childList: true });
+
   // Faces that were made and never saved go with the page: ask before it closes.
   addEventListener("beforeunload", (event) => { if (facelab.unsaved > 0) event.preventDefault(); });
 })();
