@@ -153,3 +153,39 @@ def test_an_inverter_needs_a_generator_of_its_kind_and_size(facelab, pictures, s
     facelab("publish", tmp_path / "dcgan", "--name", "tiny", "--data", "noise")
     status, _, said = facelab("train", "inverter", *run, "--model", "tiny")
     assert status == 1 and "--resolution 16" in said
+
+
+def test_directions_are_found_by_labels_and_published(facelab, pictures, shelf, tmp_path):
+    from facelab.studio import Studio
+
+    run = trained(facelab, pictures, tmp_path / "run", "vae")
+    assert facelab("publish", run, "--name", "tiny", "--data", "noise")[0] == 0
+    file = tmp_path / "found.safetensors"
+    where = ["--data", pictures, "--cache", tmp_path / "seen", "--out", file, "--model", "tiny"]
+    status, _, said = facelab("train", "directions", *where)
+    assert status == 0, said
+    assert facelab("publish", file, "--name", "tiny")[0] == 0
+    cards._catalogue.cache_clear()
+    studio = Studio("tiny", device="cpu")
+    smile = studio.directions()["smile"]
+    assert "skin" not in studio.directions() and set(smile.held) <= set(studio.directions())
+    face = studio.sample(1, seed=1)[0][0]
+    moved = studio.edit(face, {"smile": 1.0}, method="mean", keep=[])
+    torch.testing.assert_close(moved.latent.values - face.latent.values, smile.difference, atol=1e-3, rtol=1e-2)
+    images, labels = read_split(pictures)
+    with torch.no_grad():
+        latents = studio.generator.encode(images)
+    expected = latents[labels].mean(dim=0) - latents[~labels].mean(dim=0)
+    torch.testing.assert_close(smile.difference, expected, atol=5e-3, rtol=2e-2)
+    other = trained(facelab, pictures, tmp_path / "other", "dcgan", "--z-dim", 5)
+    assert facelab("publish", other, "--name", "small", "--data", "noise")[0] == 0
+    cards._catalogue.cache_clear()
+    status, _, said = facelab("publish", file, "--name", "small")
+    assert status == 1 and "another model" in said
+
+
+def read_split(folder):
+    """The pictures [8, 3, 16, 16] in [-1, 1], and who has the attributes, bool [8]."""
+    paths = sorted((folder / "images").iterdir())
+    pixels = torch.from_numpy(np.stack([np.asarray(Image.open(path)) for path in paths]))
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1, torch.tensor([int(path.stem) % 2 == 1 for path in paths])

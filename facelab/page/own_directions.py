@@ -58,7 +58,8 @@ class OwnDirections:
         def on_open(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
             session, data = self.backstage.visitor(request), take_upload(event.path)
             direction = load_direction(io.BytesIO(data))
-            check_model(direction, studio.card.name, studio.card.sha256)
+            card = {each.name: each for each in studio.models()}.get(direction.model, studio.card)
+            check_model(direction, card.name, card.sha256)
             return put(session, direction)
 
         @friendly

@@ -13,10 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facelab.edits.attributes import Direction, LatentClassifier
-from facelab.encoder import Encoder
+from facelab.encoder import Encoder, Inverter
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import Portraits
+from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.training.data import Pictures
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import POSE, Labels
@@ -27,14 +28,23 @@ CLASSIFIER_STEPS = 400
 
 
 def encode_pictures(
-    encoder: Encoder, pictures: Pictures, *, progress: Callable[[int], None] = lambda done: None
+    encoder: Encoder | Inverter | SingleLatentGenerator,
+    pictures: Pictures,
+    *,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """The w+ latents of all pictures: float32 [N, L, D]."""
+    """The latents of all pictures: float32 [N, L, D]."""
     parts = []
     for first in range(0, len(pictures), 64):
         parts.append(encoder.encode(pictures.tensor(slice(first, first + 64))).cpu())
         progress(len(parts[-1]))
     return torch.cat(parts)
+
+
+def score_labels(labels: Labels) -> dict[str, np.ndarray]:
+    """By direction, who has it, bool [N]: those of which the labels say so."""
+    known = [each for each in WANTED if each.seen.removeprefix("-") in ATTRIBUTES]
+    return {each.id: labels.of(each.seen.removeprefix("-")) ^ each.seen.startswith("-") for each in known}
 
 
 def score_portraits(pictures: Pictures, labels: Labels, seen: Portraits) -> dict[str, np.ndarray]:
@@ -58,13 +68,14 @@ def score_portraits(pictures: Pictures, labels: Labels, seen: Portraits) -> dict
 
 
 def find_directions(latents: Tensor, scores: Mapping[str, np.ndarray], *, seed: int = 0) -> list[Direction]:
-    """All wanted directions, each by all three methods and moving every row.
+    """The wanted directions of which there are scores, each by all three methods and moving every row.
 
     latents: [N, L, D]. difference: between the class means. normal: what an attribute adds to the latent when all
     others stay as they are, the slope of a linear regression of the latents on all scores together. classifier: on the
     mean of the rows.
     """
-    slopes = regress(latents.flatten(1), torch.stack([_standard(scores[wanted.id]) for wanted in WANTED], dim=1))
+    scored = [wanted for wanted in WANTED if wanted.id in scores]
+    slopes = regress(latents.flatten(1), torch.stack([_standard(scores[wanted.id]) for wanted in scored], dim=1))
     return [
         Direction(
             id=wanted.id,
@@ -73,13 +84,13 @@ def find_directions(latents: Tensor, scores: Mapping[str, np.ndarray], *, seed: 
             high=wanted.high,
             group=wanted.group,
             rows=(0, latents.shape[1]),
-            held=wanted.held,
+            held=tuple(id for id in wanted.held if id in scores),
             strength=1.0,
             difference=class_difference(latents, scores[wanted.id]),
             normal=F.normalize(slope, dim=0).unflatten(0, latents.shape[1:]),
             classifier=fit_classifier(latents.mean(dim=1), scores[wanted.id], seed=seed),
         )
-        for wanted, slope in zip(WANTED, slopes, strict=True)
+        for wanted, slope in zip(scored, slopes, strict=True)
     ]
 
 

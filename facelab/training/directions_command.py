@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from facelab.edits.attributes import Direction
     from facelab.encoder import Encoder
     from facelab.face import Face
+    from facelab.generators.base import Generator
     from facelab.training.data import Pictures
     from facelab.training.direction_reach import Likeness
 
@@ -31,8 +32,8 @@ def find(
     count: Annotated[int, typer.Option(min=0, help="So many portraits only; 0 for all.")] = 0,
     start: Annotated[Path | None, typer.Option(help="Directions to make better, instead of finding new ones.")] = None,
 ) -> None:
-    """A model's directions: found on encoded portraits by their labels, made better through the generator, and each
-    direction's reach tried.
+    """A model's directions: found on encoded portraits by their labels; of a model with w+ they are then made better
+    through the generator, and each direction's reach is tried.
     """
     import numpy as np
     import torch
@@ -47,9 +48,15 @@ def find(
     from facelab.training.directions import encode_pictures
     from facelab.training.sight import scores_of
 
-    generator, reader = load_model(model)[0], load_reader()
+    generator = load_model(model)[0]
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
     pictures = Pictures(pictures.images[: count or None])
+    if generator.edit_space != "w+":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_directions(_by_labels(data, pictures, generator), out)
+        print(out)
+        return
+    reader = load_reader()
     order = np.random.default_rng(0).permutation(len(pictures))
     crowd = Pictures(pictures.images[np.sort(order[:CROWD])])
     encoder = load_encoder(generator)
@@ -75,6 +82,21 @@ def find(
         directions = reach(directions, generator, reader, values, **how, progress=lambda *_: bar.update())
     write_directions(directions, out)
     print(out)
+
+
+def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Direction]:
+    """The directions of a model with one latent: differences of the means of encoded portraits, as in the VAE/GAN
+    paper, and beside them the regression and the classifiers.
+    """
+    from facelab.encoder import load_encoder
+    from facelab.training.directions import encode_pictures, find_directions, score_labels
+    from facelab.training.labels import Labels, read_labels
+
+    labels = read_labels(data)
+    encoder = generator if hasattr(generator, "encode") else load_encoder(generator)
+    with _bar("encoding", len(pictures), "face") as bar:
+        latents = encode_pictures(encoder, pictures, progress=bar.update)
+    return find_directions(latents, score_labels(Labels(labels.attributes[: len(latents)], labels.pose)))
 
 
 def _found(data: Path, pictures: Pictures, encoder: Encoder, cache: Path) -> list[Direction]:

@@ -25,7 +25,7 @@ LEFT_OUT = ("d.", "g.log_variance.")  # what only training needs
 
 
 def publish(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of vae, vaegan, dcgan, began, progan or inverter.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a file of directions.")],
     name: Annotated[str, typer.Option(help="The model's name, such as vae64.")],
     data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "",
     title: Annotated[str, typer.Option(help="What people call it; by default the family's name and the size.")] = "",
@@ -35,16 +35,20 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Make a run's newest weights a model of the catalogue: NAME.safetensors, NAME.json and NAME-losses.csv. A run of
-    inverter becomes the encoder of the model NAME.
+    inverter becomes the encoder of the model NAME, a file of directions its directions.
     """
     from facelab.checkpoints.cards import checkpoint_folder
     from facelab.training.run import Run
 
     if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
         raise BadSetting(f"A model's name is of small letters and digits, such as vae64, not {name[:40]!r}.")
+    folder = checkpoint_folder()
+    if run.is_file():
+        path = publish_directions(run, folder, name)
+        answer({"name": path.stem, "bytes": path.stat().st_size, "files": [str(path)]}, as_json, str(path))
+        return
     if not run.is_dir():
         raise BadSetting(f"There is no run in {run}. Train one with `train FAMILY --out {run}`.")
-    folder = checkpoint_folder()
     if Run(run).read_settings().get("family") == "inverter":
         sha256, figures = publish_encoder(Run(run), folder, name)
         path = folder / f"{name}-encoder.safetensors"
@@ -59,6 +63,27 @@ def publish(
     figures = {"name": name, "bytes": size, "sha256": card.sha256, **card.training}
     figures["files"] = [str(folder / f"{name}{ending}") for ending in (".safetensors", ".json", "-losses.csv")]
     answer(figures, as_json, f"{card.title}: {size / 1e6:.1f} MB, {card.training['images']:,} pictures.")
+
+
+def publish_directions(file: Path, folder: Path, name: str) -> Path:
+    """Make a file of directions those of a model; returns its path. Raises BadSetting where they do not fit it."""
+    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.directions import read_directions
+    from facelab.checkpoints.weights import load_model
+
+    card, generator = find_card(name), load_model(name)[0]
+    rows, dim = generator.latent_shape(generator.edit_space)
+    directions = read_directions(file)
+    shapes = {tuple(vector.shape) for each in directions.values() for vector in (each.difference, each.normal)}
+    if not shapes <= {(dim,), (rows, dim)}:
+        raise BadSetting(f"{file.name} holds directions of another model: {name} has latents of {rows} x {dim}.")
+    data = file.read_bytes()
+    told = {"sha256": hashlib.sha256(data).hexdigest(), "attributes": list(directions)}
+    path = folder / f"{name}-directions.safetensors"
+    path.write_bytes(data)
+    card = replace(card, companions={**card.companions, "directions": told})
+    (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+    return path
 
 
 def publish_encoder(run: Run, folder: Path, name: str) -> tuple[str, dict[str, float]]:

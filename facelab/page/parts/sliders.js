@@ -91,6 +91,7 @@ const draw = () => {
   const groups = props.groups || [];
   open = Math.min(open, Math.max(groups.length - 1, 0));
   empty.hidden = groups.length > 0;
+  tabs.parentElement.hidden = !groups.length;
   tabs.replaceChildren(...groups.map((group, index) => el("button", {
     type: "button", role: "tab", "aria-selected": String(index === open), tabindex: index === open ? "0" : "-1", "aria-controls": list.id,
     onclick: () => { open = index; draw(); },
