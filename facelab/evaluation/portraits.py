@@ -19,6 +19,7 @@ from facelab.recognition import Recogniser
 
 CHUNK = 16
 PART = 2048
+FEW = 48  # faces are described sooner than other processes are there
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,10 @@ class Portraits:
 def describe(images: Sequence[np.ndarray], *, progress: Callable[[int], None] = lambda count: None) -> Portraits:
     """Look at aligned faces, uint8 [R, R, 3] each. progress is told how many more are done."""
     chunks = [np.stack(images[first : first + CHUNK]) for first in range(0, len(images), CHUNK)]
+    if len(images) <= FEW:
+        parts = [_describe_chunk(chunk) for chunk in chunks]
+        progress(len(images))
+        return Portraits(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     parts = []
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
         for part in pool.map(_describe_chunk, chunks):
