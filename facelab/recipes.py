@@ -156,6 +156,11 @@ def _neighbour(studio: Studio, face: Face, step: Mapping[str, Any], others: Othe
     return studio.neighbours(face, int(step["count"]), **options)[int(step["number"])]
 
 
+def _circle(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
+    """An edit on the sphere whose change was carried to the face; what is decoded alone begins a face of its own."""
+    return studio.circle_walk(face, str(step["id"]), float(step["strength"]), frames=1, carry=True)[-1]
+
+
 OPERATIONS: dict[str, Callable[[Any, Face, Mapping[str, Any], Others], Face]] = {
     "attribute": _attribute,
     "morph": _morph,
@@ -166,6 +171,7 @@ OPERATIONS: dict[str, Callable[[Any, Face, Mapping[str, Any], Others], Face]] = 
     "combine": _combine,
     "mix": _mix,
     "neighbour": _neighbour,
+    "circle": _circle,
 }
 
 

@@ -19,6 +19,7 @@ from facelab.allocator import keep_freed_memory
 from facelab.attribute_editing import AttributeEditing
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
+from facelab.circling import Circling
 from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
 from facelab.embedding import EmbedState, EmbedStep, as_picture, embed
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
 
-class Studio(AttributeEditing, Editing, Recovering, Styling):
+class Studio(AttributeEditing, Circling, Editing, Recovering, Styling):
     """The models of one device, loaded at their first use and shared by every thread that calls.
 
     model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is. beside: a studio
@@ -357,7 +358,8 @@ class Studio(AttributeEditing, Editing, Recovering, Styling):
         key = ("" if shared else self.card.name, name)
         with self._lock:
             if key not in self._resident:
-                self._resident[key] = load()
+                with torch.inference_mode(False):  # what is loaded by a rendering may be asked for gradients later
+                    self._resident[key] = load()
             return self._resident[key]
 
 

@@ -1,0 +1,251 @@
+"""ISTRC's circle as a Studio closes it: faces to vectors, edits on the sphere, and faces of this model again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facelab.circle import ARC, FEATURES, SAME_ANGLE, Circle, Feature, feature_of, load_circle
+from facelab.edits import arithmetic
+from facelab.edits.interpolation import karcher_mean, spherical
+from facelab.edits.sphere import (
+    great_circle,
+    neighbours_on_sphere,
+    on_sphere,
+    plain_mean,
+    sum_on_sphere,
+    walk_on_sphere,
+)
+from facelab.errors import BadSetting, LatentMismatch, UnknownModel
+from facelab.face import AlignedFace, Face, Latent
+from facelab.recognition import SAME_PERSON, identity_distance
+
+if TYPE_CHECKING:
+    from facelab.checkpoints.cards import Card
+    from facelab.generators.base import Generator
+    from facelab.recognition import Recogniser
+
+MOST = 3.0  # of an edit's strength
+MAX_FACES = 1000  # of one average or one request for neighbours
+MAX_STEPS = 5000
+WIDEST = 1.0  # radians from a face to its neighbours: beyond any two people
+
+
+@dataclass(frozen=True, eq=False)
+class CircleMean:
+    """An average of faces. face: of the mean on the sphere. plain: of the plain mean of the vectors, whose norm, at
+    most 1, says how much of them is left.
+    """
+
+    face: Face
+    plain: Face
+    norm: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether two faces are one person, by both distances. distance: dlib's, between raw vectors. angle: in radians,
+    along the great circle between them.
+    """
+
+    distance: float
+    angle: float
+
+    @property
+    def same_by_distance(self) -> bool:
+        """Below dlib's 0.6."""
+        return self.distance < SAME_PERSON
+
+    @property
+    def same_by_angle(self) -> bool:
+        """Below the angle that lets as few strangers through."""
+        return self.angle < SAME_ANGLE
+
+
+class Circling:
+    """What a Studio does on the sphere. Faces of any model come in, unchanged; those that come out are of this one."""
+
+    card: Card
+    generator: Generator
+    device: torch.device
+    render: Callable[[Face], np.ndarray]
+    _keep: Callable[..., Any]
+    _rows: Callable[[Face], Tensor]
+    _recogniser: Recogniser
+
+    @property
+    def has_circle(self) -> bool:
+        """Whether a circle through this model's latents ships with it."""
+        return "circle" in self.card.companions
+
+    @property
+    def circle(self) -> Circle:
+        """The circle's networks, resident and frozen. Raises UnknownModel for a model without any."""
+        if not self.has_circle:
+            having = [card.name for card in self.models() if "circle" in card.companions]
+            raise UnknownModel(
+                f"No circle leads to {self.card.title}. Models that have one: {', '.join(having) or 'none'}."
+            )
+        return self._keep("circle", lambda: load_circle(self.generator))
+
+    def features(self) -> tuple[Feature, ...]:
+        """What can be edited on the sphere; nothing for a model without a circle."""
+        return FEATURES if self.has_circle else ()
+
+    def vector(self, face: Face) -> np.ndarray:
+        """dlib's raw vector of a face, float32 [128]: of its photo, or of its picture once it was edited or where no
+        photo is behind it.
+        """
+        known: WeakKeyDictionary[Face, np.ndarray] = self._keep("vectors", WeakKeyDictionary, shared=True)
+        vector = known.get(face)
+        if vector is None:
+            seen = self.render(face) if face.crop is None or face.made else face.crop
+            vector = known[face] = self._recogniser.vector(seen)
+        return vector
+
+    def point(self, face: Face) -> Tensor:
+        """Where a face lies on the sphere, [128]."""
+        return on_sphere(torch.from_numpy(self.vector(face)))
+
+    def answers(self, face: Face) -> dict[str, float]:
+        """By feature, what its classifier says of a face's vector: a probability."""
+        with torch.inference_mode():
+            point = self.point(face)[None].to(self.device)
+            return {each.id: float(torch.sigmoid(self.circle.classifier(each.id)(point))) for each in FEATURES}
+
+    def from_circle(self, aligned: AlignedFace) -> Face:
+        """An aligned face through the circle: its vector decoded, and the photo behind it."""
+        point = on_sphere(torch.from_numpy(self._recogniser.vector(aligned.crop)))
+        [values] = self._latents(point[None])
+        return Face(
+            Latent(values, self.generator.edit_space, self.card.name),
+            crop=aligned.crop,
+            quad=aligned.quad,
+            photo_size=aligned.photo_size,
+            model_sha256=self.card.sha256,
+        )
+
+    def close_circle(self, face: Face) -> Face:
+        """A face's vector decoded: what of it the sphere knows."""
+        return self._decoded(self.point(face)[None], {"op": "circle"}, of=[face])[0]
+
+    def circle_walk(
+        self,
+        face: Face,
+        feature: str,
+        strength: float = 1.0,
+        *,
+        frames: int = 10,
+        steps: int = 500,
+        keep: Sequence[str] | None = None,
+        carry: bool = False,
+    ) -> list[Face]:
+        """Equal steps along the gradient of a feature's classifier, from the face on: frames + 1 faces.
+
+        strength: 1 goes as far as two photos of one person lie apart; negative towards `low`. keep: ids of features to
+        hold, by default gender. carry: the change of the decoded latent, given to the face's own, so that all that
+        no vector knows of stays: pose, light, hair; for faces of this model.
+        Raises BadSetting for an unknown feature or a number out of range, LatentMismatch for carrying to another
+        model's face.
+        """
+        chosen = _find(feature)
+        strength = _between("strength", strength, -MOST, MOST)
+        _between("steps", steps, 1, MAX_STEPS)
+        held = [_find(id).id for id in (chosen.held if keep is None else keep) if id != chosen.id]
+        if carry and face.latent.model != self.card.name:
+            raise LatentMismatch(
+                f"A change can be carried only to faces of {self.card.title}. Decode the vector alone instead."
+            )
+        start = self.point(face)[None].to(self.device)
+        path = walk_on_sphere(
+            start,
+            self.circle.classifier(chosen.id),
+            strength * ARC,
+            steps=steps,
+            frames=frames,
+            held=[self.circle.classifier(id) for id in held],
+        )[:, 0]
+        said = [{"op": "circle", "id": chosen.id, "strength": strength * n / frames} for n in range(frames + 1)]
+        if not carry:
+            return [self._face(values, step, of=[face]) for values, step in zip(self._latents(path), said, strict=True)]
+        own, latents = self._rows(face), self._latents(path)
+        carried = own + latents - latents[0]
+        return [
+            face,
+            *(self._face(rows, step, of=[face], keep=True) for rows, step in zip(carried[1:], said[1:], strict=True)),
+        ]
+
+    def circle_between(self, first: Face, second: Face, places: Sequence[float]) -> list[Face]:
+        """Faces on the great circle between two, at places from 0 to 1 (slerp, Shoemake 1985)."""
+        ends = self.point(first), self.point(second)
+        points = torch.stack([spherical(*ends, _between("t", t, 0, 1)) for t in places])
+        steps = [{"op": "slerp", "t": t} for t in places]
+        latents = self._latents(points)
+        return [self._face(rows, step, of=[first, second]) for rows, step in zip(latents, steps, strict=True)]
+
+    def circle_average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> CircleMean:
+        """The mean of faces on the sphere (Karcher 1977), beside the plain mean of their vectors."""
+        if not 1 <= len(faces) <= MAX_FACES:
+            raise BadSetting(f"An average takes between 1 and {MAX_FACES} faces, not {len(faces)}.")
+        points = torch.stack([self.point(face) for face in faces])
+        plain = plain_mean(points)
+        on, beside = self._decoded(torch.stack([karcher_mean(points, weights), plain]), {"op": "average"}, of=faces)
+        return CircleMean(on, beside, float(plain.norm()))
+
+    def circle_mix(self, expression: str, faces: Mapping[str, Face]) -> Face:
+        """A sum such as "A + B - C" on the sphere (see arithmetic.parse). faces: the face of each letter."""
+        weights = arithmetic.parse(expression)
+        missing = sorted(set(weights) - set(faces))
+        if missing:
+            raise BadSetting(f"No face is given for {', '.join(missing)}. Given: {', '.join(faces) or 'none'}.")
+        used = [faces[name] for name in weights]
+        points = {name: self.point(faces[name]) for name in weights}
+        point = sum_on_sphere(points, weights, origin=self.circle.middle.cpu())
+        return self._decoded(point[None], {"op": "mix"}, of=used)[0]
+
+    def circle_neighbours(self, face: Face, count: int = 63, *, angle: float = 0.15, seed: int = 0) -> list[Face]:
+        """Faces at an angle, in radians, from one face, in random directions (ISTRC, figure 6)."""
+        if not 1 <= count <= MAX_FACES:
+            raise BadSetting(f"Between 1 and {MAX_FACES} neighbours can be made, not {count}.")
+        angle = _between("angle", angle, 0, WIDEST)
+        points = neighbours_on_sphere(self.point(face), count, angle=angle, seed=seed)
+        return self._decoded(points, {"op": "neighbour"}, of=[face])
+
+    def verify(self, first: Face, second: Face) -> Verification:
+        """Whether two faces are one person, by dlib's distance and by the great circle's."""
+        angle = great_circle(self.point(first).double(), self.point(second).double())
+        return Verification(identity_distance(self.vector(first), self.vector(second)), float(angle))
+
+    def _decoded(self, points: Tensor, step: Mapping[str, Any], *, of: Sequence[Face]) -> list[Face]:
+        return [self._face(rows, step, of=of) for rows in self._latents(points)]
+
+    @torch.inference_mode()
+    def _latents(self, points: Tensor) -> Tensor:
+        """Points [N, 128] through the mapping: latents [N, L, D] on the CPU."""
+        return self.circle(points.float().to(self.device)).cpu()
+
+    def _face(self, rows: Tensor, step: Mapping[str, Any], *, of: Sequence[Face], keep: bool = False) -> Face:
+        latent = Latent(rows.clone().float().contiguous(), self.generator.edit_space, self.card.name)
+        begun = replace(of[0], latent=latent) if keep else Face(latent)
+        return replace(begun, model_sha256=self.card.sha256).made_by(step, of=of)
+
+
+def _find(id: str) -> Feature:
+    feature = feature_of(id)
+    if feature is None:
+        raise BadSetting(
+            f"There is no feature {id!r} on the sphere. Known ones: {', '.join(each.id for each in FEATURES)}."
+        )
+    return feature
+
+
+def _between(name: str, value: float, low: float, high: float) -> float:
+    if not low <= float(value) <= high:  # also of what is not a number
+        raise BadSetting(f"{name} must lie between {low:g} and {high:g}, not {value:g}.")
+    return float(value)

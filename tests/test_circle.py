@@ -1,0 +1,139 @@
+"""The circle of a Studio: faces of any model in, faces of its own model out, and every claim of what was kept."""
+
+import math
+import shutil
+from itertools import combinations
+
+import pytest
+import torch
+
+from facelab.checkpoints import cards
+from facelab.circle import ARC, FEATURES
+from facelab.edits.sphere import great_circle
+from facelab.errors import BadSetting, BadWeights, LatentMismatch, UnknownModel
+from facelab.face import Face, Recipe
+from facelab.page.examples import load_examples
+from facelab.studio import Studio
+from tests.tiny_circle import put_circle
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    folder, patch, threads = tmp_path_factory.mktemp("shelf"), pytest.MonkeyPatch(), torch.get_num_threads()
+    for path in cards.checkpoint_folder().glob("faces128*"):
+        shutil.copy(path, folder)
+    put_circle(folder)
+    patch.setenv(cards.FOLDER_VARIABLE, str(folder))
+    torch.set_num_threads(1)
+    yield folder
+    torch.set_num_threads(threads)
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def studio(shelf):
+    return Studio("tinybegan", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Three of the examples, of another model than the circle's."""
+    return [each.face for each in list(load_examples().values())[:3]]
+
+
+@pytest.fixture(scope="module")
+def own(studio, faces):
+    """A face of the circle's model."""
+    return studio.close_circle(faces[0])
+
+
+def same(one, other):
+    """Whether two faces have one latent, but for the rounding of batches."""
+    return torch.allclose(one.latent.values, other.latent.values, atol=1e-3)
+
+
+def test_a_face_lies_on_the_sphere_and_comes_back_as_a_face_of_the_circle_s_model(studio, faces, own):
+    point = studio.point(faces[0])
+    assert point.shape == (128,) and float(point.norm()) == pytest.approx(1, abs=1e-6)
+    assert own.latent.model == "tinybegan" and own.latent.values.shape == (1, 6)
+    assert own.operations == ["sample", "circle"]
+    assert studio.vector(faces[0]) is studio.vector(faces[0]), "dlib looks once"
+    assert set(studio.answers(faces[0])) == {each.id for each in FEATURES}
+
+
+def test_an_edit_walks_as_far_as_it_says_and_holds_gender(studio, faces):
+    walked = studio.circle_walk(faces[0], "beard", 1.0, frames=5, steps=100)
+    assert len(walked) == 6 and [face.operations[-1] for face in walked][-1] == "circle beard 1"
+    assert same(walked[0], studio.close_circle(faces[0]))
+    values = torch.stack([face.latent.values for face in walked])
+    assert (values[1:] != values[:-1]).flatten(1).any(dim=1).all()
+    held = studio.circle_walk(faces[0], "beard", 1.0, frames=1, steps=100)[-1]
+    plain = studio.circle_walk(faces[0], "beard", 1.0, frames=1, steps=100, keep=[])[-1]
+    assert not same(held, plain)
+
+
+def test_a_carried_edit_keeps_what_the_vector_does_not_know(studio, own, faces):
+    alone = studio.circle_walk(own, "smile", 1.0, frames=1, steps=20)
+    carried = studio.circle_walk(own, "smile", 1.0, frames=1, steps=20, carry=True)
+    assert carried[0] is own
+    change = alone[1].latent.values - alone[0].latent.values
+    assert torch.allclose(carried[1].latent.values - own.latent.values, change, atol=1e-3)
+    again = studio.apply(own, Recipe("tinybegan", ({"op": "circle", "id": "smile", "strength": 1.0},)))
+    long = studio.circle_walk(own, "smile", 1.0, frames=1, carry=True)[-1]
+    assert same(again, long)
+    with pytest.raises(LatentMismatch, match="carried"):
+        studio.circle_walk(faces[0], "smile", carry=True)
+
+
+def test_between_and_average_agree_in_the_middle(studio, faces):
+    ends = studio.circle_between(faces[0], faces[1], [0.0, 0.5, 1.0])
+    assert same(ends[0], studio.close_circle(faces[0]))
+    assert same(ends[2], studio.close_circle(faces[1]))
+    mean = studio.circle_average(faces[:2])
+    assert same(mean.face, ends[1])
+    angle = float(great_circle(studio.point(faces[0]), studio.point(faces[1])))
+    assert mean.norm == pytest.approx(math.cos(angle / 2), abs=1e-5), "what two vectors have in common"
+    assert not same(mean.plain, mean.face)
+
+
+def test_arithmetic_and_neighbours(studio, faces):
+    named = dict(zip("ABC", faces, strict=True))
+    assert same(studio.circle_mix("A + B - B", named), studio.close_circle(faces[0]))
+    with pytest.raises(BadSetting, match="No face is given for D"):
+        studio.circle_mix("A + D", named)
+    near = studio.circle_neighbours(faces[0], 5, angle=0.2, seed=3)
+    assert len({tuple(face.latent.values.flatten().tolist()) for face in near}) == 5
+    with pytest.raises(BadSetting, match="angle"):
+        studio.circle_neighbours(faces[0], 5, angle=math.nan)
+
+
+def test_two_faces_are_verified_by_both_distances(studio, faces):
+    one = studio.verify(faces[0], faces[0])
+    assert one.distance == 0 and one.angle < 1e-6 and one.same_by_distance and one.same_by_angle
+    pairs = [studio.verify(*pair) for pair in combinations(faces, 2)]
+    strangers = max(pairs, key=lambda pair: pair.distance)
+    assert strangers.distance > 0.6 and not strangers.same_by_distance and not strangers.same_by_angle
+    assert strangers.angle > ARC
+
+
+def test_a_photo_s_face_keeps_its_photo(studio, faces):
+    from facelab.evaluation.embedding import as_aligned
+
+    example = next(iter(load_examples().values()))
+    face = studio.from_circle(as_aligned(example.as_photo()))
+    assert face.crop is not None and face.operations == ["embed"]
+    assert torch.allclose(studio.point(face), studio.point(Face(face.latent, crop=face.crop)))
+
+
+def test_what_cannot_be_done_is_said(studio, shelf, faces):
+    with pytest.raises(BadSetting, match="Known ones: gender"):
+        studio.circle_walk(faces[0], "wings")
+    with pytest.raises(BadSetting, match="strength"):
+        studio.circle_walk(faces[0], "smile", 9)
+    other = Studio("tinyvae", device="cpu")
+    assert not other.has_circle and other.features() == ()
+    with pytest.raises(UnknownModel, match="tinybegan"):
+        other.close_circle(faces[0])
+    (shelf / "tinybegan-circle.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BadWeights):
+        Studio("tinybegan", device="cpu").close_circle(faces[0])
