@@ -132,6 +132,7 @@ def edit_clip(
     in which the face is not seen stay as they are, and the edit fades there. Raises NoFaceFound when no frame shows a
     face, and BadSetting when there are not as many.
     """
+    _check_model(studio)
     frames = smoothing * clip.fps
     if track is None:
         track = yield from _chosen(eyes, clip, face)
@@ -199,6 +200,7 @@ def follow_clip(
     neutral: the frame without any expression. strength: 1 is the clip's own. threshold: see `expressions`. size: of the
     pictures, in pixels. The rest is as in `edit_clip`.
     """
+    _check_model(studio)
     frames = smoothing * clip.fps
     track = (yield from _chosen(eyes, clip, face)).smoothed(frames)
     images = yield from _aligned(studio, clip, track)
@@ -226,6 +228,14 @@ def expressions(
     change = latents - latents[neutral]
     kept = change.norm(dim=-1).amax(dim=0) >= threshold
     return target + strength * change * kept[:, None]
+
+
+def _check_model(studio: Studio) -> None:
+    if studio.generator.edit_space != "w+":
+        raise BadSetting(
+            f"{studio.card.title} has no w+, in which the frames of a clip are embedded. Choose a StyleGAN, "
+            "such as faces128."
+        )
 
 
 def _chosen(eyes: ClipEyes, clip: Clip, face: int) -> Iterator[ClipStep]:

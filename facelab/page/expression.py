@@ -26,7 +26,11 @@ MISSING = (
     "Choose a neutral and an expressive picture of one person. Attributes makes them: move Smile, then keep the result "
     "as a new face."
 )
-PHASES = {"follow": ("Following the face", 0.2), "embed": ("Embedding", 0.4), "encode": ("Encoding the frames", 0.6)}
+PHASES = {
+    "follow": ("Following the face", 0.2),
+    "align": ("Cutting the face out", 0.4),
+    "encode": ("Encoding the frames", 0.6),
+}
 FILM_FRAMES, FILM_FPS, FILM_SIDE, BATCH = 48, 24, 256, 12
 
 

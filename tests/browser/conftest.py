@@ -8,18 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
-from visitor import DESKTOP, absent
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE = 120_000  # ms; continuous integration has slow machines
+from visitor import DESKTOP, FLAGS, PATIENCE, absent
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,66 @@
+"""Clips as phones and cameras make them: turned, of a varying rate, with sound; and what must not be in them."""
+
+import io
+
+import numpy as np
+import pytest
+from footage import ffmpeg, ground, streams, write_clip
+
+from facelab.clips import MAX_SECONDS, read_clip
+from facelab.errors import UnreadableClip
+
+
+def marked(number: int) -> np.ndarray:
+    """A frame that is light at the top left, and of another brightness for each number."""
+    frame = ground() // 4 + np.uint8(8 * number)
+    frame[:60, :80] = 250
+    return frame
+
+
+def test_a_clip_that_was_filmed_on_its_side_stands_upright(tmp_path):
+    flat = write_clip(tmp_path / "flat.mp4", [marked(number) for number in range(4)])
+    ffmpeg("-display_rotation", "90", "-i", flat, "-c", "copy", tmp_path / "turned.mp4")
+    clip = read_clip(tmp_path / "turned.mp4")
+    assert clip.size == (320, 400), "as a player shows it"
+    frame = next(clip.frames())
+    assert frame.shape == (400, 320, 3) and frame[350:390, 10:50].mean() > 200 > frame[10:50, 10:50].mean()
+
+
+def test_a_varying_rate_becomes_even_and_keeps_its_time(tmp_path):
+    even = write_clip(tmp_path / "even.mp4", [marked(number) for number in range(10)])
+    late = "setpts='if(lt(N,5),N,N*3-10)/10/TB'"  # the second half three times as slow
+    ffmpeg("-i", even, "-vf", late, "-fps_mode", "vfr", tmp_path / "varying.mp4")
+    clip = read_clip(tmp_path / "varying.mp4")
+    count = sum(1 for _ in clip.frames())
+    assert count / clip.fps == pytest.approx(1.8, abs=0.3), "its last picture comes after 1.7 seconds"
+
+
+@pytest.mark.parametrize("codec", [["aac"], ["libmp3lame"]])
+def test_sound_is_kept_and_the_place_is_not(tmp_path, codec):
+    path = write_clip(tmp_path / "tone.mp4", [marked(number) for number in range(10)], sound=True)
+    assert "location" in streams(path)
+    ffmpeg("-i", path, "-c:v", "copy", "-c:a", *codec, "-map_metadata", "0", tmp_path / "clip.mp4")
+    clip = read_clip(tmp_path / "clip.mp4")
+    assert clip.audio in ("aac", "mp3") and clip.write_sound(tmp_path / "sound.m4a")
+    said = streams(tmp_path / "sound.m4a")
+    assert "Audio: aac" in said and "Video" not in said and "location" not in said
+
+
+def test_a_silent_clip_has_no_sound(tmp_path):
+    clip = read_clip(write_clip(tmp_path / "silent.mp4", [marked(0)] * 3))
+    assert clip.audio == "" and not clip.write_sound(tmp_path / "sound.m4a") and not (tmp_path / "sound.m4a").exists()
+
+
+def test_a_long_clip_is_told_that_it_can_be_cut(tmp_path):
+    path = write_clip(tmp_path / "long.mp4", [ground(64, 64)] * 30, fps=1)
+    with pytest.raises(UnreadableClip, match=f"30 seconds long; {MAX_SECONDS:g} are the most. Cut it"):
+        read_clip(path)
+
+
+@pytest.mark.parametrize("kind", ["webm", "mov", "mkv", "avi"])
+def test_every_kind_that_is_promised_opens(tmp_path, kind):
+    source = write_clip(tmp_path / "clip.mp4", [marked(number) for number in range(5)], sound=True)
+    more = ["-c:v", "libvpx", "-c:a", "libopus"] if kind == "webm" else []
+    ffmpeg("-i", source, *more, tmp_path / f"clip.{kind}")
+    clip = read_clip(io.BytesIO((tmp_path / f"clip.{kind}").read_bytes()))
+    assert 4 <= sum(1 for _ in clip.frames()) <= 6 and clip.audio
