@@ -34,7 +34,7 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
     """Make the accordion where it is called. content: the picker of the face that gets the style."""
     studio, worker, defaults = backstage.studio, backstage.worker, StyliseSettings()
     with gr.Accordion("Style of any picture", open=False):
-        view = part("stylise", {"state": "idle"})
+        view = part("stylise", {"state": "idle"}, style=None)
         likeness = gr.Slider(
             0,
             1,
@@ -52,16 +52,14 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
         )
 
     def shown(session: Session, state: str, **more: Any) -> dict[str, Any]:
-        name, pixels = session.style or ("", None)
-        style = None if pixels is None else jpeg_uri(style_picture(pixels, SHOWN_SIDE))
-        return {"state": state, "name": name, "style": style, **more}
+        return {"state": state, "name": session.style[0] if session.style else "", **more}
 
     @friendly
-    def on_take(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+    def on_take(event: gr.EventData, request: gr.Request) -> Any:
         session = backstage.visitor(request)
         pixels = read_photo(take_upload(event.path))
         session.style = (PurePath(str(event.name)).stem[:40], pixels)
-        return shown(session, "idle")
+        return gr.update(value=shown(session, "idle"), style=jpeg_uri(style_picture(pixels, SHOWN_SIDE)))
 
     @friendly
     def on_act(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
@@ -72,15 +70,19 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
         settings = StyliseSettings(steps=int(values[steps]), content_weight=float(values[likeness]))
         stopping, start, name, losses = session.begin_job(JOB), face.face, session.style[0], []
         yield {view: shown(session, "running", text="Waiting for the device …", fraction=0)}
-        said, step = time.monotonic(), None
-        with closing(worker.iterate(studio.stylise, start, session.style[1], settings)) as found:
-            for step in found:
-                losses.append(step.losses["style"])
-                if stopping.is_set():
-                    break
-                if step.image is not None and time.monotonic() - said >= SHOWN_SECONDS:
-                    said = time.monotonic()
-                    yield {view: progress(session, "running", step, losses)}
+        told, step = time.monotonic(), None
+        try:
+            with closing(worker.iterate(studio.stylise, start, session.style[1], settings)) as found:
+                for step in found:
+                    losses.append(step.losses["style"])
+                    if stopping.is_set():
+                        break
+                    if step.image is not None and time.monotonic() - told >= SHOWN_SECONDS:
+                        told = time.monotonic()
+                        yield {view: progress(session, "running", step, losses)}
+        except Exception:
+            yield {view: shown(session, "idle")}
+            raise
         made = studio.stylised(start, step)
         rows = list(step.rows)
         result = Result(

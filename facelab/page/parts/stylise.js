@@ -1,4 +1,4 @@
-// A face under way to the style of any picture. value: {state: idle|running|done, style, name, picture, text, fraction, curve}.
+// A face under way to the style of any picture. value: {state: idle|running|done, name, picture, text, fraction, curve}; prop style.
 const { el, svg, icon, button } = facelab;
 const root = element.querySelector(".fl-stylise");
 const MAX_BYTES = 50 * 2 ** 20, W = 300, H = 64;
@@ -36,9 +36,9 @@ const draw = () => {
   const value = props.value || {}, state = value.state || "idle", curve = value.curve || [];
   root.dataset.state = state;
   said.textContent = value.name ? `${value.name} is open.` : "A painting, a fabric, a drawing: its colours and texture are taken, not what it shows.";
-  style.show(value.style);
+  style.show(props.style);
   face.show(value.picture);
-  pair.hidden = !value.style;
+  pair.hidden = !props.style;
   progress.hidden = state === "idle";
   track.hidden = stop.hidden = state !== "running";
   bar.style.transform = `scaleX(${value.fraction || 0})`;
@@ -49,4 +49,4 @@ const draw = () => {
   line.setAttribute("points", curve.map((loss, index) => `${(x * index).toFixed(1)},${(4 + (H - 8) * (1 - loss / high)).toFixed(1)}`).join(" "));
 };
 draw();
-watch("value", draw);
+watch(["value", "style"], draw);
