@@ -148,7 +148,7 @@ def _frames(data: bytes, kind: str, fps: float) -> Iterator[np.ndarray]:
 
 
 def _write_sound(data: bytes, kind: str, codec: str, target: Path) -> bool:
-    anew = ["aac", "-b:a", "160k", "-ac", "2"]
+    anew = ["aac", "-b:a", "160k", "-ac", "2", "-af", "aresample=async=1:first_pts=0"]  # silence where it begins later
     with _as_file(data) as path:
         command = [_ffmpeg(), "-nostdin", "-v", "error", "-y", *_input(kind), "-i", path, "-t", str(MAX_SECONDS)]
         command += ["-map", "0:a:0", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "mp4", "-c:a"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +42,8 @@ SMOOTHING = 0.08  # seconds: sigma of quads, latents and landmarks over time
 BATCH = 8
 # A frame without an encoder: a few steps from the frame before, gently, or noise would be learned.
 FRAME_SETTINGS = EmbedSettings(steps=8, learning_rate=0.02, mean_weight=0.1, preview_every=0)
-# The phases of an edit, each with about its share of the time.
-PHASES = {"follow": 0.2, "align": 0.05, "embed": 0.15, "encode": 0.1, "edit": 0.25, "draw": 0.25}
-_STARTS = dict(zip(PHASES, accumulate(PHASES.values(), initial=0.0), strict=False))
+# The phases of an edit, with about the time that each takes for a frame, and the key frame's embedding for all.
+PHASES = {"follow": 0.05, "align": 0.01, "embed": 12.0, "encode": 0.03, "edit": 0.08, "draw": 0.06}
 QuickEmbed = Callable[[AlignedFace], Face]
 
 
@@ -53,26 +51,33 @@ QuickEmbed = Callable[[AlignedFace], Face]
 class ClipStep:
     """One short piece of work on a clip.
 
-    phase: one of PHASES, or "done". done: pieces of this phase, of total (None where nobody knows yet). tracks: the
-    faces, once they are followed. frame: in "draw", the next frame of the result, uint8 [H, W, 3]. face: the face in
-    it. film: in "done", the MP4 as bytes. sound: whether it has the clip's.
+    phase: one of PHASES, or "done". done: pieces of this phase, of total (None where nobody knows yet). frames: of the
+    clip, where total says something else. tracks: the faces, once they are followed. frame: in "draw", the next frame
+    of the result, uint8 [H, W, 3]. face: the face in it. film: in "done", the MP4 as bytes. sound: whether it has the
+    clip's.
     """
 
     phase: str
     done: int
     total: int | None
+    frames: int = 0
     tracks: Sequence[Track] = ()
     frame: np.ndarray | None = None
     face: Face | None = None
     film: bytes = b""
     sound: bool = False
 
-    @property
-    def fraction(self) -> float:
-        """About how much of an edit is done, 0 to 1."""
-        if self.phase not in PHASES:
+    def fraction(self, *, since: str = "follow") -> float:
+        """About how much is done of an edit, 0 to 1, counted from the beginning of a phase."""
+        names = list(PHASES)
+        if self.phase not in names:
             return 1.0
-        return _STARTS[self.phase] + PHASES[self.phase] * min(self.done / self.total if self.total else 0.0, 1.0)
+        if not self.total:
+            return 0.0
+        cost = {name: each * (1 if name == "embed" else self.frames or self.total) for name, each in PHASES.items()}
+        wanted, now = names[names.index(since) :], names.index(self.phase)
+        before = sum(cost[name] for name in wanted if names.index(name) < now)
+        return (before + cost[self.phase] * min(self.done / self.total, 1.0)) / sum(cost[name] for name in wanted)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def find_tracks(eyes: ClipEyes, clip: Clip) -> Iterator[ClipStep]:
     """
     for count, tracks in enumerate(follow_faces(eyes.finder, clip.frames(), same_person=eyes.same_person), 1):
         if tracks:
-            yield ClipStep("follow", count, count, tracks)
+            yield ClipStep("follow", count, count, tracks=tracks)
             return
         yield ClipStep("follow", count, clip.expected and max(clip.expected, count))
     raise NoFaceFound("No face was found in this clip. Choose one where the face is large and seen from the front.")
@@ -259,7 +264,7 @@ def _film(
     key = _steadiest(track)
     aligned = _as_aligned(images[key], track.quads[key], clip.size)
     for step in studio.embed(aligned, replace(settings, preview_every=0)):
-        yield ClipStep("embed", step.step, step.total)
+        yield ClipStep("embed", step.step, step.total, len(images))
     key_face = studio.to_face(step, aligned)
     latents = yield from _encoded(studio, images, track, key, embed_frame, key_face)
     latents = torch.from_numpy(over_time(latents.numpy(), frames, track.present, track.scenes))
@@ -329,7 +334,7 @@ def _looks(
     for first in range(0, len(faces), BATCH):
         pictures += studio.render_many(faces[first : first + BATCH])
         landmarks += [finder.landmarks_in_place(picture) for picture in pictures[first:]]
-        yield ClipStep("edit", part[0] * len(faces) + len(pictures), part[1] * len(faces))
+        yield ClipStep("edit", part[0] * len(faces) + len(pictures), part[1] * len(faces), len(faces))
     smooth = over_time(np.stack(landmarks), frames, scenes=scenes[: len(landmarks)])
     return [Look(picture, points) for picture, points in zip(pictures, smooth, strict=True)]
 

@@ -94,7 +94,7 @@ def _shown(steps: Iterable[ClipStep]) -> Iterator[ClipStep]:
     with tqdm(total=100, unit="%", file=sys.stderr, mininterval=0.5, dynamic_ncols=True) as bar:
         for step in steps:
             bar.set_description(step.phase, refresh=False)
-            bar.update(round(100 * step.fraction, 1) - bar.n)
+            bar.update(round(100 * step.fraction(), 1) - bar.n)
             yield step
 
 

@@ -27,7 +27,7 @@ from facelab.page.viewer import IN_TURN, MOVING_QUALITY, QUIET
 from facelab.pasting import QUAD_OF_CROP
 from facelab.sessions import Session
 from facelab.tracking import Track
-from facelab.video import PHASES, ClipStep, film_clip
+from facelab.video import ClipStep, film_clip
 
 TAB = "video"
 HINT = "Choose a clip; then this shows the edit on its face"
@@ -177,7 +177,7 @@ def build_video_tab(backstage: Backstage) -> None:
                     if stopping.is_set():
                         yield {footage: {"state": "idle", "text": "Stopped."}, make: gr.Button(interactive=True)}
                         return
-                    fraction = (step.fraction - PHASES["follow"]) / (1 - PHASES["follow"])
+                    fraction = step.fraction(since="align")
                     update = _running(_told(step, fraction, time.monotonic() - started), fraction)
                     if step.frame is not None and time.monotonic() - shown > SHOWN_SECONDS:
                         shown = time.monotonic()
