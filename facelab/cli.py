@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from facelab.commands.circle import circle_app
 from facelab.commands.console import JsonOption, MarkOption, ModelOption, Space, answer, make_folder, open_studio, say
 from facelab.commands.edits import COMMANDS as EDITS
 from facelab.commands.photo import COMMANDS as PHOTO
@@ -57,6 +58,7 @@ for command in EDITS:
 for name, command in {**PHOTO, **VIDEO}.items():
     app.command(name)(command)
 app.add_typer(project_app, name="project")
+app.add_typer(circle_app, name="circle")
 
 _ClickException = typer.BadParameter.__mro__[2]  # BadParameter, UsageError, ClickException; only the first is exported
 

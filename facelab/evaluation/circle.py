@@ -1,0 +1,285 @@
+"""How well a circle does (circle.py), by eyes that took no part in making it, beside the figures of ISTRC's paper.
+
+Vectors are dlib's, of val portraits. Attributes are seen by the judge in the decoded faces, shapes by dlib's landmarks,
+and who it is by dlib's raw vectors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facelab.circle import ARC, FEATURES, Circle, feature_of
+from facelab.edits.interpolation import karcher_mean
+from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere
+from facelab.evaluation.edits import UPPER
+from facelab.evaluation.geometry import measured
+from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
+from facelab.evaluation.portraits import Portraits, as_pictures, describe
+from facelab.generators.base import Generator
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.identity import FaceReader
+from facelab.recognition import SAME_PERSON
+from facelab.training.direction_list import WANTED
+
+PAPER = {
+    "faces_a_second": 100,  # 64 x 64, on a GTX 1080; section 6.1
+    "walk_seconds": 25,  # 500 steps and 10 pictures, on a CPU
+    "mapping_hours": 2,
+    "classifiers_hours": 3,
+}
+# The paper's ten edits, those with two directions as two, and its make-up.
+EDITS = (
+    ("gender", 1),
+    ("gender", -1),
+    ("smile", 1),
+    ("mouth_open", 1),
+    ("beard", -1),
+    ("mustache", 1),
+    ("nose_size", 1),
+    ("nose_size", -1),
+    ("age", 1),
+    ("age", -1),
+    ("lips", 1),
+    ("eyes", 1),
+    ("mouth_size", 1),
+    ("mouth_size", -1),
+    ("attractive", 1),
+    ("makeup", 1),
+)
+FAULTY = ("beard", "mustache", "makeup")  # the paper's edits that change the gender (figure 11)
+GROUPS = (2, 8, 32, 64, 128)  # faces of an average; beyond about 60, the paper says, plain means are one face
+BATCH = 16
+SEEN = {each.id: each.seen for each in WANTED}
+
+
+@dataclass(frozen=True, eq=False)
+class Eyes:
+    """Who looks at decoded faces. network: the judge. real: scores of real portraits by feature, [N] each."""
+
+    network: Judge
+    real: Mapping[str, np.ndarray]
+
+    def limits(self, feature: str, sign: int) -> tuple[float, float]:
+        """Below the first a face lacks what an edit gives, above the second it has it: 0 where the judge says yes or
+        no, else by what real portraits show, the lower half and the upper third.
+        """
+        if SEEN[feature].removeprefix("-") in ATTRIBUTES:
+            return 0.0, 0.0
+        low, high = np.quantile(sign * self.real[feature], (0.5, UPPER))
+        return float(low), float(high)
+
+
+def scores_of(network: Judge, pictures: Sequence[np.ndarray], landmarks: np.ndarray) -> dict[str, np.ndarray]:
+    """By feature, how much of it each of N pictures, uint8 [R, R, 3], has. landmarks: dlib's, [N, 68, 2]."""
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    logits, shapes = judge(network, images).numpy(), measured(landmarks)
+    scores = {}
+    for feature in FEATURES:
+        name, sign = SEEN[feature.id].removeprefix("-"), -1.0 if SEEN[feature.id].startswith("-") else 1.0
+        scores[feature.id] = sign * (logits[:, ATTRIBUTES.index(name)] if name in ATTRIBUTES else shapes[name])
+    return scores
+
+
+@torch.inference_mode()
+def decode(circle: Circle, generator: Generator, points: Tensor) -> list[np.ndarray]:
+    """Pictures of points [N, 128], uint8 [R, R, 3] each."""
+    dtype = fast_dtype(points.device)
+    parts = [generator.synthesize(circle(part), dtype=dtype) for part in points.split(BATCH)]
+    return as_pictures(torch.cat(parts))
+
+
+def measure_edits(
+    circle: Circle,
+    generator: Generator,
+    eyes: Eyes,
+    seen: Portraits,
+    *,
+    strength: float = 1.0,
+    progress: Callable[[int], None] = lambda count: None,
+) -> dict[str, Any]:
+    """The circle closed without an edit, and all edits, gender held and plain, on portraits that dlib has seen.
+
+    flipped: of the faces that lack it after decoding, the share in which the eyes then see it. gender_held,
+    gender_plain: the share whose gender the judge sees change. kept: the share that dlib takes for the person that the
+    vector without the edit decodes to. person: the same, of the portrait itself.
+    """
+    points = on_sphere(torch.from_numpy(seen.vectors))
+    pictures = decode(circle, generator, points)
+    start = describe(pictures)
+    before = scores_of(eyes.network, pictures, start.landmarks)
+    distance = _apart(start, seen)
+    figures: dict[str, Any] = {
+        "decoded": {
+            "faces": len(points),
+            "found": _share(start.found),
+            "identity_median": round(float(np.median(distance)), 3),
+            "same_person": _share((distance < SAME_PERSON) & start.found),
+            "gender_kept": _share((before["gender"] > 0) == (eyes.real["gender"] > 0)),
+        }
+    }
+    gender = before["gender"] > 0
+    for id, sign in EDITS:
+        low, high = eyes.limits(id, sign)
+        lacks = sign * before[id] < low if low != high else sign * before[id] <= low
+        chosen = np.flatnonzero(lacks)
+        if not len(chosen):
+            progress(1)
+            continue
+        ends = {}
+        for way, held in (("held", feature_of(id).held), ("plain", ())):
+            ends[way] = walk_on_sphere(
+                points[chosen],
+                circle.classifier(id),
+                sign * strength * ARC,
+                steps=100,
+                frames=1,
+                held=[circle.classifier(each) for each in held],
+            )[-1]
+        shown = decode(circle, generator, ends["held"])
+        end = describe(shown)
+        after = scores_of(eyes.network, shown, end.landmarks)
+        plain = scores_of(eyes.network, decode(circle, generator, ends["plain"]), end.landmarks)
+        changed = np.linalg.norm(end.vectors - start.vectors[chosen], axis=1)
+        person = np.linalg.norm(end.vectors - seen.vectors[chosen], axis=1)
+        figures[f"{id} {'+' if sign > 0 else '-'}"] = {
+            "faces": len(chosen),
+            "flipped": _share(sign * after[id] > high),
+            "gender_held": _share((after["gender"] > 0) != gender[chosen]),
+            "gender_plain": _share((plain["gender"] > 0) != gender[chosen]),
+            "kept": _share((changed < SAME_PERSON) & end.found),
+            "person": _share((person < SAME_PERSON) & end.found),
+        }
+        progress(1)
+    return figures
+
+
+def measure_classifiers(circle: Circle, points: Tensor, classes: Tensor) -> dict[str, dict[str, float]]:
+    """By feature, the classifiers' accuracy at points [N, 128], plain and balanced. classes: [N, K], NaN unknown."""
+    figures = {}
+    with torch.inference_mode():
+        for place, feature in enumerate(FEATURES):
+            truth = classes[:, place]
+            known = ~truth.isnan()
+            right = (circle.classifier(feature.id)(points[known]) > 0) == (truth[known] > 0)
+            sides = [right[truth[known] == side].float().mean() for side in (0.0, 1.0)]
+            figures[feature.id] = {
+                "layers": feature.layers,
+                "accuracy": round(float(right.float().mean()), 4),
+                "balanced": round(float(torch.stack(sides).mean()), 4),
+            }
+    return figures
+
+
+def measure_verification(vectors: np.ndarray, people: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
+    """Same person or not, by dlib's raw vectors [N, 128], by the chord of the sphere and by its great circle.
+
+    people: who each is. Areas under the curve; the best accuracy of any threshold where as many pairs are of one person
+    as of two. On the sphere chord and great circle put all pairs in one order: only leaving the raw length matters.
+    """
+    names = np.asarray(people)
+    first, second = np.triu_indices(len(names), 1)
+    same = names[first] == names[second]
+    draw = np.random.default_rng(seed)
+    others = draw.choice(np.flatnonzero(~same), int(same.sum()), replace=False)
+    pairs = np.concatenate([np.flatnonzero(same), others])
+    one, two, truth = first[pairs], second[pairs], same[pairs]
+    points = on_sphere(torch.from_numpy(vectors.astype(np.float64)))
+    chord = (points[one] - points[two]).norm(dim=1).numpy()
+    ways = {
+        "raw": np.linalg.norm(vectors[one] - vectors[two], axis=1),
+        "chord": chord,
+        "great_circle": great_circle(points[one], points[two]).numpy(),
+    }
+    figures: dict[str, Any] = {"pairs": len(pairs)}
+    for name, distances in ways.items():
+        order = np.argsort(distances, kind="stable")
+        hits, misses = np.cumsum(truth[order]), np.cumsum(~truth[order])
+        accuracy = (hits + (~truth).sum() - misses) / len(truth)
+        area = float(hits[~truth[order]].mean() / truth.sum())
+        best = int(accuracy.argmax())
+        figures[name] = {
+            "area": round(area, 5),
+            "accuracy": round(float(accuracy[best]), 4),
+            "threshold": round(float(distances[order][best]), 4),
+        }
+    return figures
+
+
+def measure_collapse(circle: Circle, generator: Generator, reader: FaceReader, points: Tensor) -> dict[int, Any]:
+    """What is left of an average of many, points [N, 128]: for each number of faces the plain mean's norm, and how far
+    apart the averages of two separate groups lie, as angles between what is decoded (the reader's vectors): by the mean
+    on the sphere, by the paper's chain of slerps, and by the plain mean of as many random latents of the generator.
+    """
+    figures = {}
+    for count in GROUPS:
+        if 2 * count > len(points):
+            break
+        groups = points[:count], points[count : 2 * count]
+        means = {
+            "sphere": [karcher_mean(group) for group in groups],
+            "chained": [chained_mean(group) for group in groups],
+            "plain": [plain_mean(group) for group in groups],
+        }
+        apart = {name: _decoded_angle(circle(torch.stack(pair)), generator, reader) for name, pair in means.items()}
+        drawn = torch.stack([generator.sample(count, seed=seed).mean(dim=0) for seed in (1, 2)])
+        apart["latents"] = _decoded_angle(drawn, generator, reader)
+        norm = float(torch.stack(means["plain"]).norm(dim=1).mean())
+        figures[count] = {"plain_norm": round(norm, 4), **{name: round(value, 4) for name, value in apart.items()}}
+    return figures
+
+
+def measure_speed(
+    circle: Circle, generator: Generator, reader: FaceReader, images: Tensor, *, repeats: int = 3
+) -> dict[str, float]:
+    """Faces a second from vectors and from pixels [N, 3, R, R], and the seconds of a walk of 500 steps whose ten faces
+    are drawn; the best of a few runs each.
+    """
+    points = on_sphere(reader.read(images).vectors.clone())
+
+    def from_pixels() -> None:
+        decode(circle, generator, on_sphere(reader.read(images).vectors))
+
+    def walk() -> None:
+        way = circle.classifier("smile")
+        path = walk_on_sphere(points[:1], way, ARC, steps=500, frames=10, held=[circle.classifier("gender")])
+        decode(circle, generator, path[1:, 0])
+
+    count = len(points)
+    return {
+        "from_vectors": round(count / _seconds(lambda: decode(circle, generator, points), repeats), 1),
+        "vectors_to_latents": round(count / _seconds(lambda: circle(points), repeats)),
+        "pixels_to_vectors": round(count / _seconds(lambda: reader.read(images), repeats), 1),
+        "from_pixels": round(count / _seconds(from_pixels, repeats), 1),
+        "walk_seconds": round(_seconds(walk, repeats), 3),
+    }
+
+
+@torch.inference_mode()
+def _decoded_angle(latents: Tensor, generator: Generator, reader: FaceReader) -> float:
+    vectors = on_sphere(reader(generator.synthesize(latents.float()).clamp(-1, 1)).vectors)
+    return float(great_circle(vectors[0], vectors[1]))
+
+
+def _seconds(work: Callable[[], Any], repeats: int) -> float:
+    best = float("inf")
+    with torch.no_grad():
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            work()
+            best = min(best, time.perf_counter() - begun)
+    return best
+
+
+def _apart(one: Portraits, other: Portraits) -> np.ndarray:
+    return np.linalg.norm(one.vectors - other.vectors, axis=1)
+
+
+def _share(values: np.ndarray) -> float:
+    return round(float(np.mean(values)), 3)

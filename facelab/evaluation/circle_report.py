@@ -1,0 +1,70 @@
+"""`python -m facelab evaluate MODEL --circle`: all figures of a model's circle in one go."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None, cache: Path) -> dict[str, Any]:
+    """The circle of a model on `count` portraits of the val split. weights: another circle of its shape, as a run's.
+
+    Raises UnknownModel for a model without a circle, and BadSetting for data without labels.
+    """
+    import numpy as np
+    import torch
+    from tqdm import tqdm
+
+    from facelab.checkpoints.weights import load_model
+    from facelab.circle import load_circle
+    from facelab.edits.sphere import on_sphere
+    from facelab.evaluation import circle as measures
+    from facelab.evaluation.judge import load_judge
+    from facelab.evaluation.portraits import Portraits, describe_split
+    from facelab.identity import load_reader
+    from facelab.training.circle import SEEN, classes_of
+    from facelab.training.data import Pictures, open_pictures
+    from facelab.training.labels import read_labels
+    from facelab.training.sight import scores_of
+
+    generator = load_model(model)[0]
+    circle, reader, network = load_circle(generator, weights), load_reader(), load_judge()
+    pictures = open_pictures(data, resolution=generator.resolution, cache=cache, split="val")
+    everyone = describe_split(pictures.images, cache=cache, name="val")
+    found = np.flatnonzero(everyone.found)
+    chosen = found[:: max(1, len(found) // count)][:count]
+    seen = Portraits(*(getattr(everyone, name)[chosen] for name in ("vectors", "landmarks", "found")))
+    photos = [np.array(pictures.images[index]) for index in chosen]
+    eyes = measures.Eyes(network, measures.scores_of(network, photos, seen.landmarks))
+    points = on_sphere(torch.from_numpy(everyone.vectors[found]))
+    images = Pictures(np.stack(photos)).tensor(slice(None, 128))
+
+    read = reader.read(pictures.tensor(slice(None)))
+    classes = classes_of(read_labels(data, split="val"), torch.stack(list(scores_of(read, SEEN).values()), dim=1))
+    with tqdm(total=len(measures.EDITS), desc="edits", unit="edit", file=sys.stderr) as bar:
+        edits = measures.measure_edits(circle, generator, eyes, seen, progress=bar.update)
+    people = _people(data)
+    return {
+        "paper": measures.PAPER,
+        "speed": measures.measure_speed(circle, generator, reader, images),
+        "edits": edits,
+        "classifiers": measures.measure_classifiers(circle, points, classes[found]),
+        "verification": measures.measure_verification(everyone.vectors[found], [people[index] for index in found]),
+        "collapse": measures.measure_collapse(circle, generator, reader, points),
+    }
+
+
+def _people(data: Path) -> list[str]:
+    """Who is in each val portrait, in the order of the pictures."""
+    from facelab.errors import BadSetting
+    from facelab.training.data import names_of_split, read_member
+
+    rows = csv.DictReader(io.StringIO((read_member(data, "labels.csv") or b"").decode("utf-8")))
+    known = {Path(row["image"]).stem: row.get("identity", "") for row in rows}
+    names = [known.get(Path(name).stem, "") for name in names_of_split(data, "val")]
+    if not all(names):
+        raise BadSetting(f"labels.csv in {data} has no column identity, which verification needs.")
+    return names

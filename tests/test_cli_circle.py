@@ -1,0 +1,108 @@
+"""`python -m facelab circle`: vectors decoded, edited, averaged, mixed and verified, from files of any model."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from facelab.checkpoints import cards
+from facelab.face import Face
+from facelab.page.examples import load_examples
+from tests.tiny_circle import put_circle
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shelf(tmp_path_factory):
+    folder, patch, threads = tmp_path_factory.mktemp("shelf"), pytest.MonkeyPatch(), torch.get_num_threads()
+    for path in cards.checkpoint_folder().glob("faces128*"):
+        shutil.copy(path, folder)
+    put_circle(folder)
+    patch.setenv(cards.FOLDER_VARIABLE, str(folder))
+    torch.set_num_threads(1)
+    yield folder
+    torch.set_num_threads(threads)
+    patch.undo()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three of the examples as files."""
+    paths = []
+    for example in list(load_examples().values())[:3]:
+        example.face.save(tmp_path / f"{example.name}.npz")
+        paths.append(tmp_path / f"{example.name}.npz")
+    return paths
+
+
+@pytest.fixture
+def circle(facelab):
+    """Run a command of the circle that leads to the tiny model; its answer."""
+
+    def run(command, *arguments):
+        status, out, said = facelab("circle", command, *arguments, "--model", "tinybegan", "--json")
+        assert status == 0, said
+        return json.loads(out)
+
+    return run
+
+
+def test_a_face_is_decoded_and_edited_in_frames(circle, files, tmp_path):
+    figures = circle("decode", files[0], "--out", tmp_path / "seen.npz")
+    assert figures["operations"] == ["sample", "circle"] and 0 < figures["answers"]["gender"] < 1
+    assert Face.load(tmp_path / "seen.npz").latent.model == "tinybegan"
+    figures = circle("edit", files[0], "--set", "smile=1", "--steps", 20, "--out", tmp_path / "smile.npz")
+    assert figures["operations"][-1] == "circle smile 1"
+    options = ["--set", "age=-0.5", "--steps", 20, "--frames", 4]
+    circle("edit", files[0], *options, "--keep", "none", "--out", tmp_path / "way.gif")
+    assert Image.open(tmp_path / "way.gif").n_frames == 5
+    circle("edit", files[0], *options, "--strip", "--size", 32, "--out", tmp_path / "way.png")
+    assert Image.open(tmp_path / "way.png").size[0] >= 5 * 32
+    own = tmp_path / "seen.npz"
+    figures = circle("edit", own, "--set", "smile=1", "--steps", 9, "--carry", "--out", tmp_path / "carried.png")
+    assert Image.open(tmp_path / "carried.png").size == (512, 512)
+
+
+def test_faces_meet_on_the_sphere(circle, files, tmp_path):
+    figures = circle("average", *files, "--out", tmp_path / "mean.png")
+    assert figures["count"] == 3 and 0.8 < figures["plain_norm"] < 1
+    circle("slerp", *files[:2], "--t", 0.3, "--out", tmp_path / "between.npz")
+    assert Face.load(tmp_path / "between.npz").operations[-1] == "slerp 0.3"
+    circle("slerp", *files[:2], "--frames", 6, "--out", tmp_path / "way.gif")
+    assert Image.open(tmp_path / "way.gif").n_frames == 6
+    named = [f"{letter}={path}" for letter, path in zip("ABC", files, strict=True)]
+    circle("mix", "A + B - C", *named, "--out", tmp_path / "sum.npz")
+    circle("neighbours", files[0], "--count", 12, "--angle", 0.2, "--out", tmp_path / "near.png")
+    assert Image.open(tmp_path / "near.png").size[0] > Image.open(tmp_path / "near.png").size[1]
+
+
+def test_two_faces_are_verified(facelab, files):
+    status, out, _ = facelab("circle", "verify", files[0], files[0], "--json")
+    same = json.loads(out)
+    assert status == 0 and same["distance"] == 0 and same["same_by_distance"] and same["same_by_angle"]
+    status, out, _ = facelab("circle", "verify", files[0], files[2])
+    assert status == 0 and "great circle" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["edit", "FACE", "--set", "wings=1", "--out", "x.png"], "no feature 'wings'"),
+        (["edit", "FACE", "--set", "smile=much", "--out", "x.png"], "not a number"),
+        (["edit", "FACE", "--set", "smile=1", "--strip", "--out", "x.gif"], "--strip makes a .png"),
+        (["edit", "FACE", "--set", "smile=1", "--carry", "--out", "x.png"], "carried only to faces of"),
+        (["average", "FACE", "--out", "x.gif"], "must end in .npz or .png"),
+        (["mix", "A", "FACE", "--out", "x.png"], "by their letters"),
+        (["neighbours", "FACE", "--out", "x.npz"], "must end in .png"),
+    ],
+)
+def test_bad_input_is_one_line(facelab, files, tmp_path, arguments, words):
+    given = [str(files[0]) if each == "FACE" else each.replace("x.", f"{tmp_path}/x.") for each in arguments]
+    status, out, said = facelab("circle", *given, "--model", "tinybegan")
+    assert status == 1 and not out and words in said and said.count("\n") == 1
+
+
+def test_a_model_without_a_circle_is_refused(facelab, files, tmp_path):
+    status, _, said = facelab("circle", "decode", files[0], "--out", tmp_path / "x.png", "--model", "tinyvae")
+    assert status == 1 and "tinybegan" in said
