@@ -23,6 +23,7 @@ from facelab.commands.console import JsonOption, MarkOption, ModelOption, Space,
 from facelab.commands.edits import COMMANDS as EDITS
 from facelab.commands.photo import COMMANDS as PHOTO
 from facelab.commands.photo import project_app
+from facelab.commands.report import COMMANDS as REPORT
 from facelab.commands.video import COMMANDS as VIDEO
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
@@ -55,7 +56,7 @@ app.command()(publish)
 app.command()(recovery)
 for command in EDITS:
     app.command()(command)
-for name, command in {**PHOTO, **VIDEO}.items():
+for name, command in {**PHOTO, **REPORT, **VIDEO}.items():
     app.command(name)(command)
 app.add_typer(project_app, name="project")
 app.add_typer(circle_app, name="circle")

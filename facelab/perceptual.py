@@ -5,7 +5,6 @@ Both take pictures [N, 3, H, W] in [-1, 1] and compare feature maps with those o
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facelab.checkpoints.cards import checkpoint_folder
+from facelab.checkpoints.weights import check_stated_sha256
 from facelab.errors import BadWeights
 from facelab.generators.discriminator import Discriminator
 
@@ -131,13 +131,7 @@ def load_vgg16(*, device: torch.device | str = "cpu") -> Vgg16:
 
 def read_vgg16(path: Path) -> dict[str, Tensor]:
     """The convolutions up to conv4_2, from a torchvision file whose name ends in the first digits of its SHA-256."""
-    stated = path.stem.rpartition("-")[2]
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    if not digest.hexdigest().startswith(stated):
-        raise BadWeights(f"{path.name} is damaged: its SHA-256 does not begin with {stated}. Fetch the file again.")
+    check_stated_sha256(path)
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return {name: tensors[name] for name in Vgg16().state_dict()}

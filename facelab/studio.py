@@ -20,6 +20,7 @@ from facelab.attribute_editing import AttributeEditing
 from facelab.checkpoints.cards import Card, catalogue, find_card
 from facelab.checkpoints.weights import load_model
 from facelab.circling import Circling
+from facelab.comparing import Comparing
 from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
 from facelab.embedding import EmbedState, EmbedStep, as_picture, embed
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
 
-class Studio(AttributeEditing, Circling, Editing, Recovering, Styling):
+class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling):
     """The models of one device, loaded at their first use and shared by every thread that calls.
 
     model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is. beside: a studio

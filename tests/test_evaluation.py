@@ -1,6 +1,8 @@
 """Evaluation: the distances are what they are called, and the command tells a better model from a worse one."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facelab.checkpoints import cards
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
-from facelab.evaluation.comparison import at_size
+from facelab.evaluation.sizes import at_size
 from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
@@ -179,9 +182,14 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     names = [",".join([f"{index}.png", "val", *answers]) for index in range(len(faces))]
     (tmp_path / "data" / "labels.csv").write_text("\n".join([",".join(columns), *names]) + "\n")
     command = [sys.executable, "-m", "facelab", "evaluate", "faces128", "--data", tmp_path / "data", "--json"]
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    for path in cards.checkpoint_folder().glob("faces128*"):
+        shutil.copy(path, shelf)
 
     def figures_with(*options):
         how = {"capture_output": True, "text": True, "cwd": Path(__file__).parents[1], "check": False}
+        how["env"] = os.environ | {cards.FOLDER_VARIABLE: str(shelf)}
         run = subprocess.run([*map(str, command), *options], **how)
         assert run.returncode == 0, run.stderr
         return json.loads(run.stdout)
@@ -191,11 +199,16 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     assert 0 <= figures["judge"]["accuracy"] <= 1 and len(figures["judge"]["attributes"]) == 40
     assert 0 < figures["reader"]["distance"] < 0.9, "the reader is nearer to dlib than strangers are to each other"
 
-    real, model = figures_with("--samples", "16", "--side", "64")
+    real, model = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save")
     assert (real["name"], model["name"]) == ("real faces", "faces128") and (real["samples"], model["samples"]) == (
         24,
         16,
     )
     assert real["frechet"] is None and model["frechet"] > 0 and real["parameters"] is None
     assert model["images_per_second"] > 0
+    assert model["sharpness_ratio"] == pytest.approx(model["sharpness"] / real["sharpness"], abs=1e-3)
+    assert model["reconstructed"] == 3 and model["psnr"] > 12 and 0 < model["identity"] < 1.2
+    kept = json.loads((shelf / cards.COMPARISON).read_text())
+    assert kept["rows"] == [real, model] and kept["side"] == 64 and kept["weights"]["faces128"]
+    assert str(tmp_path) not in json.dumps(kept) and "--reconstruct 3" in kept["command"]
     assert all(1 < row["face_score"] < 2 and row["sharpness"] > 100 and row["diversity"] > 0.3 for row in (real, model))

@@ -12,6 +12,7 @@ from typing import Any
 from facelab.errors import BadWeights, UnknownModel
 
 FOLDER_VARIABLE = "FACELAB_CHECKPOINTS"
+COMPARISON = "comparison.json"  # what `evaluate M1 M2 --save` measured, beside the cards
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def read_card(path: Path) -> Card:
 
 @cache
 def _catalogue(folder: Path) -> dict[str, Card]:
-    cards = [read_card(path) for path in sorted(folder.glob("*.json"))]
+    cards = [read_card(path) for path in sorted(folder.glob("*.json")) if path.name != COMPARISON]
     return {card.name: card for card in cards}
 
 

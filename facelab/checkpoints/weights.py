@@ -50,6 +50,16 @@ def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     return tensors
 
 
+def check_stated_sha256(path: Path) -> None:
+    """Raise BadWeights unless the file's SHA-256 begins with the digits that its name ends in, as torchvision's do."""
+    stated, digest = path.stem.rpartition("-")[2], hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    if not digest.hexdigest().startswith(stated):
+        raise BadWeights(f"{path.name} is damaged: its SHA-256 does not begin with {stated}. Fetch the file again.")
+
+
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Load tensors into a network, every name matched but for what SPARED lists. Raises BadWeights otherwise."""
     try:

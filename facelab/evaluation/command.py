@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ from facelab.errors import BadSetting
 if TYPE_CHECKING:
     import numpy as np
 
+    from facelab.checkpoints.cards import Card
+    from facelab.evaluation.comparison import Comparison, Row
     from facelab.evaluation.embedding import Embedded
     from facelab.evaluation.portraits import Portraits
     from facelab.generators.base import Generator
@@ -28,6 +31,15 @@ def evaluate(
     side: Annotated[
         int, typer.Option(min=0, help="Side in pixels at which models are compared; 0 for the smallest one's.")
     ] = 0,
+    reconstruct: Annotated[
+        int, typer.Option(min=0, help="Of a comparison: how many val faces go into each model and back.")
+    ] = 0,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Of latent recovery, by which models without an encoder reconstruct.")
+    ] = 1000,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep the comparison beside the models, for the page and for reports.")
+    ] = False,
     weights: Annotated[Path | None, typer.Option(help="Other weights of the same model, such as a run's.")] = None,
     run: Annotated[
         Path | None, typer.Option(help="A training's folder: all its weights, as quality.csv and quality.png there.")
@@ -44,7 +56,8 @@ def evaluate(
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """Compare a model with the val split of real faces, by eyes that took no part in making it; or several models.
+    """Compare a model with the val split of real faces, by eyes that took no part in making it; or several models with
+    each other, at one size.
 
     Samples: Frechet distances of dlib's identity vectors and of landmark shapes (lower is nearer to real faces), and
     the share in which dlib finds a face. Embeddings: likeness and PSNR, also by groups of people. Directions: how often
@@ -54,9 +67,12 @@ def evaluate(
 
     if directions and not embed:
         raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
-    if len(models) > 1 or side:
+    if len(models) > 1 or side or save or reconstruct:
         with tempfile.TemporaryDirectory() as folder:
-            rows = _compare(models, data, samples, seed, side, cache or Path(folder))
+            made = _compare(models, data, samples, seed, side, reconstruct, steps, cache or Path(folder))
+        if save:
+            made.save()
+        rows = [asdict(row) for row in made.rows]
         print(json.dumps(rows) if as_json else as_table(rows))
         return
     (model,) = models
@@ -74,29 +90,58 @@ def evaluate(
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 
-def _compare(models: list[str], data: Path, count: int, seed: int, side: int, cache: Path) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
+def _compare(
+    models: list[str], data: Path, count: int, seed: int, side: int, faces: int, steps: int, cache: Path
+) -> Comparison:
     from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.weights import load_model
-    from facelab.evaluation.comparison import REAL, compare_model, describe_faces
+    from facelab.evaluation.comparison import REAL, Comparison, compare_model, describe_faces, with_ratios
+    from facelab.evaluation.inception import load_inception
     from facelab.evaluation.judge import load_judge
+    from facelab.evaluation.machine import machine
     from facelab.training.data import open_pictures
 
     if count < 2:
         raise BadSetting("A comparison needs at least two samples of each model: say --samples.")
     cards = [find_card(model) for model in dict.fromkeys(models)]
     side = side or min(card.resolution for card in cards)
-    network, real = load_judge(), _real(data, "val", side, None, cache)
+    network, inception, real = load_judge(), load_inception(), _real(data, "val", side, None, cache)
     photos = list(open_pictures(data, resolution=side, cache=cache, split="val").images)
-    rows = [describe_faces(REAL, photos, network, seen=real)]
+    rows = [describe_faces(REAL, photos, network, seen=real, inception=inception)]
+    options = {"count": count, "side": side, "seed": seed, "inception": inception}
     for card in cards:
         generator = load_model(card.name)[0]
         with _bar(card.name, count, "face") as bar:
-            rows.append(
-                compare_model(card, generator, network, real, count=count, side=side, seed=seed, progress=bar.update)
-            )
-    return [asdict(row) for row in rows]
+            row = compare_model(card, generator, network, real, **options, progress=bar.update)
+        rows.append(_reconstructed(row, card, data, faces, steps, side, cache) if faces else row)
+    said = f"evaluate {' '.join(card.name for card in cards)} --data DATA --samples {count} --seed {seed} --side {side}"
+    said += f" --reconstruct {faces} --steps {steps}" if faces else ""
+    return Comparison(
+        samples=count,
+        side=side,
+        seed=seed,
+        command=f"python -m facelab {said} --save",
+        machine=machine(),
+        weights={card.name: card.sha256 for card in cards},
+        rows=tuple(with_ratios(rows, rows[0])),
+    )
+
+
+def _reconstructed(row: Row, card: Card, data: Path, count: int, steps: int, side: int, cache: Path) -> Row:
+    from facelab.evaluation.reconstruction import reconstruct
+    from facelab.studio import Studio
+    from facelab.training.data import open_pictures
+
+    pictures = open_pictures(data, resolution=card.resolution, cache=cache, split="val").images
+    chosen = [pictures[index] for index in spread(len(pictures), count)]
+    with _bar(f"{card.name} reconstructs", len(chosen), "face") as bar:
+        done = reconstruct(Studio(card.name), chosen, side=side, steps=steps, progress=bar.update)
+    return row.with_reconstruction(done)
+
+
+def spread(total: int, count: int) -> list[int]:
+    """At most `count` of `total` places, evenly far apart."""
+    return list(range(0, total, max(1, total // count)))[:count]
 
 
 def as_table(rows: list[dict[str, Any]]) -> str:
@@ -200,7 +245,7 @@ def _embedded(
     from facelab.training.data import open_pictures
 
     pictures = open_pictures(data, resolution=studio.card.resolution, cache=cache, split="val").images
-    chosen = [pictures[index] for index in range(0, len(pictures), max(1, len(pictures) // count))][:count]
+    chosen = [pictures[index] for index in spread(len(pictures), count)]
     folder = cache / f"embedded-{studio.card.sha256[:8]}-{_key(settings)}-{count}"
     with _bar("embedding", len(chosen), "face") as bar:
         done = embed_portraits(chosen, model=studio.card.name, settings=settings, folder=folder, progress=bar.update)
