@@ -110,8 +110,8 @@ def find_tracks(eyes: ClipEyes, clip: Clip) -> Iterator[ClipStep]:
     Raises NoFaceFound when no frame shows a face.
     """
     for count, tracks in enumerate(follow_faces(eyes.finder, clip.frames(), same_person=eyes.same_person), 1):
-        if tracks:
-            yield ClipStep("follow", count, count, tracks=tracks)
+        if tracks:  # after the last frame
+            yield ClipStep("follow", count - 1, count - 1, tracks=tracks)
             return
         yield ClipStep("follow", count, clip.expected and max(clip.expected, count))
     raise NoFaceFound("No face was found in this clip. Choose one where the face is large and seen from the front.")
