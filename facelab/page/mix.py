@@ -50,7 +50,8 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                     info=WAYS["average"][2],
                     elem_classes=["fl-segmented", "fl-wrap"],
                 )
-                several = picker("Faces", "mix-several", several=True, letters=True)
+                with gr.Column(min_width=0) as for_several:  # hidden by itself, a picker comes back without its props
+                    several = picker("Faces", "mix-several", several=True, letters=True)
                 with gr.Column(visible=False, min_width=0) as for_combining:
                     several_times = gr.Checkbox(
                         False,
@@ -94,7 +95,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         return [
             gr.Column(visible=name == "combine"),
             gr.Radio(info=words[2]),
-            gr.HTML(visible=not sheets),
+            gr.Column(visible=not sheets),
             gr.Column(visible=name == "arithmetic"),
             gr.Column(visible=name == "neighbours"),
             gr.Column(visible=name == "random"),
@@ -210,7 +211,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             yield {viewer.view: viewer.show(session, mixed(session, values))}
 
     inputs = {way, several, several_times, expression, centre, radius, truncation, count, seed}
-    shown = [for_combining, way, several, for_arithmetic, for_neighbours, for_random, for_seed, act]
+    shown = [for_combining, way, for_several, for_arithmetic, for_neighbours, for_random, for_seed, act]
     way.input(on_way, way, shown, **QUIET)
     act.click(on_act, inputs, [viewer.view, sheet], **QUIET)
     expression.submit(on_act, inputs, [viewer.view, sheet], **QUIET)
