@@ -158,7 +158,8 @@ def _neighbour(studio: Studio, face: Face, step: Mapping[str, Any], others: Othe
 
 def _circle(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     """An edit on the sphere whose change was carried to the face; what is decoded alone begins a face of its own."""
-    return studio.circle_walk(face, str(step["id"]), float(step["strength"]), frames=1, carry=True)[-1]
+    options = {"frames": 1, "carry": True, **_chosen(step, "keep", "steps")}
+    return studio.circle_walk(face, str(step["id"]), float(step["strength"]), **options)[-1]
 
 
 OPERATIONS: dict[str, Callable[[Any, Face, Mapping[str, Any], Others], Face]] = {

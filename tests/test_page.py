@@ -96,8 +96,9 @@ def test_a_face_that_is_not_there_is_refused(client: Client, portrait: Path):
 
 def test_only_the_stateless_endpoints_are_public(client: Client):
     edits = {"/edit", "/direction", "/morph", "/crossover", "/stylise", "/express", "/average", "/combine", "/mix"}
+    circle = {"/circle", "/verify"}
     photo = {"/align", "/embed", "/paste", "/video"}
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {*photo, *edits}
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {*photo, *edits, *circle}
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "checkpoints/faces128.json", "pyproject.toml"])

@@ -12,6 +12,7 @@ from PIL import Image
 from facelab.errors import BadSetting
 from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, as_mapping
+from facelab.page.api_circle import build_circle_api
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.api_video import build_video_api
@@ -83,6 +84,7 @@ def build_api(backstage: Backstage) -> None:
         )
 
     build_edits_api(backstage)
+    build_circle_api(backstage)
     build_photo_api(backstage)
     build_video_api(backstage)
     with gr.Column(visible=False):

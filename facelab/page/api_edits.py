@@ -32,7 +32,7 @@ Answer = tuple[str, str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class _Api:
+class EditsApi:
     """What the endpoints share."""
 
     backstage: Backstage
@@ -65,7 +65,7 @@ class _Api:
 
 def build_edits_api(backstage: Backstage) -> None:
     """Add the edits, each an endpoint of its own name. Nothing of them is seen in the page."""
-    api, studio = _Api(backstage), backstage.studio
+    api, studio = EditsApi(backstage), backstage.studio
 
     @friendly
     def edit(
@@ -83,7 +83,7 @@ def build_edits_api(backstage: Backstage) -> None:
         keep = chosen["keep"] if "keep" in (options or {}) else None
         rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
         numbers = {str(name): as_number(name, value) for name, value in as_mapping(strengths).items()}
-        target, own = _face(face), own_directions(directions)
+        target, own = read_face(face), own_directions(directions)
         how = {"method": chosen["method"], "keep": keep, "rows": rows}
         result = api.run(studio.edit, target, numbers, own=own, **how)
         return api.answer([target], result, attribute_steps(numbers, own, **how), chosen)
@@ -95,7 +95,7 @@ def build_edits_api(backstage: Backstage) -> None:
         with_it, without: FACE.npz files. title: what it raises. Returns the direction's file (.npz) and {"id",
         "title", "hash"}; /edit and /paste take the file as one of directions, and strengths and recipes name its id.
         """
-        made = api.run(studio.new_direction, str(title or ""), _faces(with_it), _faces(without))
+        made = api.run(studio.new_direction, str(title or ""), read_faces(with_it), read_faces(without))
         path = answer_folder() / "direction.npz"
         save_direction(made, path)
         return str(path), {"id": made.id, "title": made.title, "hash": made.hash}
@@ -117,7 +117,7 @@ def build_edits_api(backstage: Backstage) -> None:
             raise BadSetting(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
         if not 16 <= size <= MAX_SIZE or frames * size**2 > MAX_FILM_PIXELS:
             raise BadSetting("This film is too large for the API. Ask for fewer frames or a smaller size.")
-        faces = [_face(first), _face(second)]
+        faces = [read_face(first), read_face(second)]
         between = api.run(studio.morph, *faces, chosen["t"], space=chosen["space"])
         pictures: list[np.ndarray] = api.iterate(
             studio.morph_frames, *faces, frames=frames, size=size, **{name: chosen[name] for name in way}
@@ -141,7 +141,7 @@ def build_edits_api(backstage: Backstage) -> None:
         """
         chosen = read_options(options, layers="half", strength=1.0, **PICTURE)
         rows = parse_rows(chosen["layers"], studio.generator.num_layers)
-        faces = [_face(content), _face(style)]
+        faces = [read_face(content), read_face(style)]
         result = api.run(studio.crossover, *faces, rows=rows, strength=chosen["strength"])
         step = {"op": "crossover", "rows": [rows.start, rows.stop], "strength": chosen["strength"]}
         return api.answer(faces, result, [step], chosen)
@@ -162,7 +162,7 @@ def build_edits_api(backstage: Backstage) -> None:
         rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
         span = None if rows is None else (rows.start, rows.stop)
         settings = StyliseSettings(**{name: chosen[name] for name in how}, rows=span, preview_every=0)
-        target, pixels = _face(face), read_photo(take_upload(picture))
+        target, pixels = read_face(face), read_photo(take_upload(picture))
         last = api.iterate(studio.stylise, target, pixels, settings)[-1]
         step = {"op": "stylise", "rows": list(last.rows)}
         return api.answer([target], studio.stylised(target, last), [step], chosen)
@@ -177,7 +177,7 @@ def build_edits_api(backstage: Backstage) -> None:
         """
         how = {"strength": 1.0, "threshold": THRESHOLD, "normalise": True}
         chosen = read_options(options, **how, **PICTURE)
-        faces = [_face(target), _face(neutral), _face(expressive)]
+        faces = [read_face(target), read_face(neutral), read_face(expressive)]
         how = {name: chosen[name] for name in how}
         result = api.run(studio.express, *faces, **how)
         return api.answer(faces, result, [{"op": "express", **how}], chosen)
@@ -190,7 +190,7 @@ def build_edits_api(backstage: Backstage) -> None:
         "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        read = _faces(faces)
+        read = read_faces(faces)
         numbers = [as_number("weight", weight) for weight in as_list(weights or [])] or None
         chosen = read_options(options, **PICTURE)
         return api.answer(read, api.run(studio.average, read, numbers), [{"op": "average"}], chosen)
@@ -202,7 +202,7 @@ def build_edits_api(backstage: Backstage) -> None:
         first, second: FACE.npz. options: {"size": 512, "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        chosen, faces = read_options(options, **PICTURE), [_face(first), _face(second)]
+        chosen, faces = read_options(options, **PICTURE), [read_face(first), read_face(second)]
         return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}], chosen)
 
     @friendly
@@ -213,7 +213,7 @@ def build_edits_api(backstage: Backstage) -> None:
         options: {"size": 512, "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        chosen, read = read_options(options, **PICTURE), _faces(faces)
+        chosen, read = read_options(options, **PICTURE), read_faces(faces)
         named = {chr(ord("A") + place): face for place, face in enumerate(read)}
         result = api.run(studio.mix, str(expression), named)
         return api.answer(read, result, [{"op": "mix", "expression": str(expression)}], chosen)
@@ -247,16 +247,18 @@ def build_edits_api(backstage: Backstage) -> None:
             gr.Button(name).click(handler, inputs, gives, api_name=name, concurrency_limit=None)
 
 
-def _face(path: str | None) -> Face:
+def read_face(path: str | None) -> Face:
+    """The face of an uploaded FACE.npz. Raises BadSetting where none was sent, BadFaceFile for another file."""
     if path is None:
         raise BadSetting("A FACE.npz is missing.")
     return Face.load(io.BytesIO(take_upload(path)))
 
 
-def _faces(paths: Sequence[str] | None) -> list[Face]:
+def read_faces(paths: Sequence[str] | None) -> list[Face]:
+    """The faces of several uploaded files, at most 26."""
     if not 1 <= len(paths or ()) <= MAX_API_FACES:
         raise BadSetting(f"This takes between 1 and {MAX_API_FACES} FACE.npz files.")
-    return [_face(path) for path in paths]
+    return [read_face(path) for path in paths]
 
 
 def own_directions(paths: Sequence[str] | None) -> dict[str, Direction]:

@@ -152,7 +152,7 @@ class CircleSettings(FitSettings):
     batch: int = option(256, "Vectors a step.", minimum=2)
     learning_rate: float = option(0.002, "Step size of AdamW.", minimum=0)
     portraits: int = option(0, "So many portraits only; 0 for all.", minimum=0)
-    described: int = option(8192, "Portraits whose vectors are dlib's own; the others' are the reader's.", minimum=0)
+    described: int = option(8192, "Portraits whose vectors are dlib's own; the others' are the reader's.", minimum=64)
     generated: int = option(8192, "Random faces beside the portraits, whose latents are known.", minimum=1)
     look_every: int = option(4, "Steps between looks at decoded faces and at edits of them.", minimum=1)
     looks: int = option(6, "Faces a look.", minimum=1)

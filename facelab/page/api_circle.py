@@ -1,0 +1,86 @@
+"""ISTRC's circle as stateless endpoints: faces to points of the sphere, edited there, and decoded again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from facelab.errors import BadSetting
+from facelab.page.answers import read_options
+from facelab.page.api_edits import PICTURE, Answer, EditsApi, read_face, read_faces
+from facelab.page.backstage import Backstage, friendly
+
+OPERATIONS = ("decode", "edit", "slerp", "average", "mix")
+MAX_STEPS = 1000
+
+
+def build_circle_api(backstage: Backstage) -> None:
+    """Add /circle and /verify. Nothing of them is seen in the page."""
+    api, studio = EditsApi(backstage), backstage.studio
+    decoders = [card.name for card in studio.models() if "circle" in card.companions]
+
+    @friendly
+    def circle(faces: list[str], options: dict[str, Any] | None) -> Answer:
+        """Edit faces as vectors on the sphere of identities (ISTRC).
+
+        faces: FACE.npz files of any models; one to decode or edit, two to slerp, several to average or mix. options:
+        {"op": "decode" | "edit" | "slerp" | "average" | "mix", "feature": "smile", "strength": 1, "steps": 500,
+        "keep": ["gender"], "carry": false, "t": 0.5, "expression": "A + B - C", "model": "faces128", "size": 512,
+        "raw": false, "mark": false}; strength 1 is as far as two photos of one person lie apart; carry gives only the
+        change to the face's own latent; model is whose generator decodes.
+        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        """
+        how = {"op": "decode", "feature": "smile", "strength": 1.0, "steps": 500, "keep": [], "carry": False, "t": 0.5}
+        default = decoders[0] if decoders else ""
+        chosen = read_options(options, **how, expression="A + B - C", model=default, **PICTURE)
+        read, op, other = read_faces(faces), chosen["op"], studio.of(chosen["model"])
+        counts = {"decode": 1, "edit": 1, "slerp": 2}
+        if op not in OPERATIONS:
+            raise BadSetting(f"op must be one of {', '.join(OPERATIONS)}, not {op[:20]!r}.")
+        if counts.get(op, len(read)) != len(read):
+            raise BadSetting(f"{op} takes {counts[op]} FACE.npz, not {len(read)}.")
+        if not 1 <= chosen["steps"] <= MAX_STEPS:
+            raise BadSetting(f"steps must lie between 1 and {MAX_STEPS}, not {chosen['steps']}.")
+        step: dict[str, Any] = {"op": op}
+        if op == "edit":
+            keep = chosen["keep"] if "keep" in (options or {}) else None
+            settings = {"steps": chosen["steps"], "frames": 1, "keep": keep, "carry": chosen["carry"]}
+            result = api.run(other.circle_walk, read[0], chosen["feature"], chosen["strength"], **settings)[-1]
+            step = {"op": "circle", "id": chosen["feature"], "strength": chosen["strength"]}
+        elif op == "slerp":
+            result = api.run(other.circle_between, *read, [chosen["t"]])[0]
+            step["t"] = chosen["t"]
+        elif op == "average":
+            result = api.run(other.circle_average, read).face
+        elif op == "mix":
+            named = {chr(ord("A") + place): face for place, face in enumerate(read)}
+            result = api.run(other.circle_mix, chosen["expression"], named)
+            step["expression"] = chosen["expression"]
+        else:
+            result = api.run(other.close_circle, read[0])
+        return api.answer(read, result, [step], chosen)
+
+    @friendly
+    def verify(first: str, second: str) -> dict[str, Any]:
+        """Whether two faces are one person.
+
+        first, second: FACE.npz files. Returns {"distance", "same_by_distance", "angle", "same_by_angle"}: dlib's
+        distance (one person below 0.6), and the great circle's angle in radians (below 0.4).
+        """
+        found = api.run(studio.verify, read_face(first), read_face(second))
+        return {
+            "distance": round(found.distance, 4),
+            "same_by_distance": found.same_by_distance,
+            "angle": round(found.angle, 4),
+            "same_by_angle": found.same_by_angle,
+        }
+
+    with gr.Column(visible=False):
+        many = gr.File(label="faces", file_count="multiple")
+        one, two = gr.File(label="first"), gr.File(label="second")
+        options = gr.JSON({}, label="options")
+        npz, picture, report = gr.File(label="FACE.npz"), gr.File(label="picture"), gr.JSON(label="report")
+        run_circle, run_verify = gr.Button("circle"), gr.Button("verify")
+    run_circle.click(circle, [many, options], [npz, picture, report], api_name="circle", concurrency_limit=None)
+    run_verify.click(verify, [one, two], report, api_name="verify", concurrency_limit=None)
