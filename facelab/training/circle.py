@@ -46,8 +46,8 @@ SMOOTHING = 0.05  # of the classes: annotators disagree
 
 LATENT_WEIGHT = 1.0
 CLASSES_WEIGHT = 0.5
-IDENTITY_WEIGHT = 4.0  # of the angle between what goes in and what is read, squared
-CHANGE_WEIGHT = 1.0  # of what is missing of the class mean, squared, in distances between the classes
+IDENTITY_WEIGHT = 8.0  # of the angle between what goes in and what is read, squared
+CHANGE_WEIGHT = 3.0  # of what is missing of the class mean, squared, in distances between the classes
 HELD_WEIGHT = 1.0  # of the change of what is held, squared, in deviations among people
 OTHERS_WEIGHT = 0.1  # of the change of the rest
 
