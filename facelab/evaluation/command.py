@@ -53,6 +53,10 @@ def evaluate(
     ] = False,
     method: Annotated[str, typer.Option(help="Of the edits: linear, mean or gradient.")] = "linear",
     matrix: Annotated[Path | None, typer.Option(help="PNG of what each direction changes besides.")] = None,
+    circle: Annotated[
+        bool, typer.Option("--circle", help="Measure ISTRC's circle through this model instead; no samples.")
+    ] = False,
+    faces: Annotated[int, typer.Option(min=16, help="Of --circle: how many val faces are edited.")] = 200,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
@@ -81,12 +85,16 @@ def evaluate(
         keep = cache or Path(folder)
         if run is not None:
             figures["run"] = _evaluate_run(run, model, data, samples, seed, keep)
-        elif samples:
+        elif samples and not circle:
             figures |= _evaluate_samples(model, data, samples, seed, weights, train, copies, keep)
         if eyes:
             figures |= _evaluate_eyes(data, figures["resolution"], keep)
         if embed:
             figures |= _evaluate_embeddings(model, data, embed, directions, method, matrix, keep)
+        if circle:
+            from facelab.evaluation.circle_report import evaluate_circle
+
+            figures["circle"] = evaluate_circle(model, data, count=faces, weights=weights, cache=keep)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 
