@@ -45,13 +45,19 @@ def site(needs_chromium: str) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def browser(needs_chromium: str) -> Iterator[object]:
+def launch(needs_chromium: str) -> Iterator[Callable]:
+    """Start a Chromium with more flags than usual: launch("--flag")."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=needs_chromium, args=FLAGS)
-        yield chromium
-        chromium.close()
+        yield lambda *more: playwright.chromium.launch(executable_path=needs_chromium, args=[*FLAGS, *more])
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Callable) -> Iterator[object]:
+    chromium = launch()
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from footage import ffmpeg, streams, with_face, write_clip
 from playwright.sync_api import expect
-from visitor import FLAGS, PATIENCE, add_examples, another_picture, choose, download, open_tab, picture
+from visitor import PATIENCE, add_examples, another_picture, choose, download, open_tab, picture
 
 from facelab.embedding_settings import EmbedSettings
 from facelab.page.examples import load_examples
@@ -83,23 +83,19 @@ def test_a_face_follows_a_clip(visit, clip: Path, tmp_path: Path):
     assert "h264" in streams(download(page, film.get_by_role("button", name="MP4"), tmp_path))
 
 
-def test_a_face_follows_the_camera(site, needs_chromium: str, clip: Path, tmp_path: Path):
+def test_a_face_follows_the_camera(site, launch, clip: Path, tmp_path: Path):
     """Chromium films a file in the place of a camera."""
-    from playwright.sync_api import sync_playwright
-
     ffmpeg("-stream_loop", "20", "-i", clip, "-an", "-pix_fmt", "yuv420p", tmp_path / "camera.y4m")
-    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-    fake.append(f"--use-file-for-fake-video-capture={tmp_path / 'camera.y4m'}")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=needs_chromium, args=[*FLAGS, *fake])
-        page = chromium.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.goto(site.url)
-        page.wait_for_selector(".fl-dropzone button")
-        add_examples(page)
-        open_tab(page, "Expression")
-        page.get_by_role("button", name="From a video clip").click()
-        page.get_by_role("button", name="Film 5 seconds").click()
-        page.get_by_role("button", name="That is enough").click()
-        expect(page.locator("#fl-film-expression img")).to_be_visible()
-        chromium.close()
+    fake = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
+    chromium = launch(*fake, f"--use-file-for-fake-video-capture={tmp_path / 'camera.y4m'}")
+    page = chromium.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(site.url)
+    page.wait_for_selector(".fl-dropzone button")
+    add_examples(page)
+    open_tab(page, "Expression")
+    page.get_by_role("button", name="From a video clip").click()
+    page.get_by_role("button", name="Film 5 seconds").click()
+    page.get_by_role("button", name="That is enough").click()
+    expect(page.locator("#fl-film-expression img")).to_be_visible()
+    chromium.close()
