@@ -97,7 +97,7 @@ def test_a_face_that_is_not_there_is_refused(client: Client, portrait: Path):
 def test_only_the_stateless_endpoints_are_public(client: Client):
     edits = {"/edit", "/direction", "/morph", "/crossover", "/stylise", "/express", "/average", "/combine", "/mix"}
     circle = {"/circle", "/verify"}
-    photo = {"/align", "/embed", "/paste", "/video"}
+    photo = {"/align", "/embed", "/paste", "/video", "/compare"}
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {*photo, *edits, *circle}
 
 

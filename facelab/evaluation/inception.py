@@ -20,7 +20,7 @@ from facelab.checkpoints.weights import check_stated_sha256, read_weights
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's, of TensorFlow's 2015 network
 ABSENT = (
-    f"The Inception Score needs the package torch-fidelity and Inception's weights, {INCEPTION_FILE}, "
+    f"Needs the package torch-fidelity and Inception's weights, {INCEPTION_FILE}, "
     "in the checkpoints folder; the face score is the same measure with the judge's eyes."
 )
 

@@ -46,15 +46,16 @@ FIGURES = (
            absent=NEEDS_PHOTOS + " Add `--reconstruct 100`."),
     Figure("identity", "Reconstructed identity", "dlib's distance to the photo, median; the same person below 0.6.",
            2, -1, absent=NEEDS_PHOTOS + " Add `--reconstruct 100`."),
-    Figure("diversity", "Diversity", "Mean identity distance of pairs of drawn faces; low where all look alike.", 3, 1),
+    Figure("diversity", "Diversity", "Mean identity distance of pairs of drawn faces; low where all look alike.", 3, 1,
+           absent="Not measured yet, or dlib found fewer than two faces."),
     Figure("found", "Faces found", "The share of drawn pictures in which dlib finds a face.", 3, 1),
     Figure("parameters", "Parameters", "Numbers learned, of what draws pictures."),
     Figure("images_per_second", "Images a second", "Drawn at the model's own size, on the machine of the measurement.",
            1, 1, machine=True),
     Figure("training_images", "Training images", "How many pictures training has seen, repeats and all.",
-           absent="This model's card does not say it."),
+           absent="Not on every model's card."),
     Figure("training_hours", "Training hours", "On the machine it was trained on.", 2,
-           absent="This model's card does not say it."),
+           absent="Not on every model's card."),
 )  # fmt: skip
 
 

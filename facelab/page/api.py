@@ -13,6 +13,7 @@ from facelab.errors import BadSetting
 from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, as_mapping
 from facelab.page.api_circle import build_circle_api
+from facelab.page.api_compare import build_compare_api
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.api_video import build_video_api
@@ -87,6 +88,7 @@ def build_api(backstage: Backstage) -> None:
     build_circle_api(backstage)
     build_photo_api(backstage)
     build_video_api(backstage)
+    build_compare_api(backstage)
     with gr.Column(visible=False):
         photo, face = gr.File(label="photo"), gr.Number(1, label="face", precision=0)
         landmarks = gr.Textbox("dlib", label="landmarks")

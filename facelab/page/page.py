@@ -11,6 +11,7 @@ from facelab import clips
 from facelab.page.api import build_api
 from facelab.page.attributes import build_attributes_tab
 from facelab.page.backstage import Backstage
+from facelab.page.compare import build_compare_tab
 from facelab.page.crossover import build_crossover_tab
 from facelab.page.embed import build_embed_tab
 from facelab.page.expression import build_expression_tab
@@ -62,6 +63,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
                 build_mix_tab(backstage, library)
                 build_paste_tab(backstage)
                 build_video_tab(backstage)
+                build_compare_tab(backstage, library)
             with gr.Column(scale=1, min_width=0, elem_id="fl-rail"):
                 library.rail.render()
         build_api(backstage)
@@ -74,7 +76,7 @@ def launch_options() -> dict[str, Any]:
     """What `launch` needs for the look, and to keep photos private: no history in the browser, no path served."""
     return {
         "theme": build_theme(),
-        "css_paths": [FOLDER / "theme.css"],
+        "css_paths": [FOLDER / "theme.css", FOLDER / "compare.css"],
         "head": f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         "favicon_path": ASSETS / "favicon.png" if (ASSETS / "favicon.png").exists() else None,

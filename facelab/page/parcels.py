@@ -13,6 +13,7 @@ MIME = {
     "mp4": "video/mp4",
     "npz": "application/octet-stream",
     "facelab": "application/octet-stream",
+    "zip": "application/zip",
 }
 
 

@@ -1,0 +1,229 @@
+"""The tab Compare: models beside each other by faces, figures and losses, a map of each latent space, and a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+from typing import Any
+
+import gradio as gr
+
+from facelab.checkpoints.cards import Card, find_card
+from facelab.comparing import MEASURED, Progress
+from facelab.errors import BadSetting
+from facelab.evaluation.comparison import load_comparison
+from facelab.evaluation.report import Report, write_report
+from facelab.evaluation.table import in_words
+from facelab.media import contact_sheet
+from facelab.page.backstage import Backstage, explain, friendly
+from facelab.page.latent_map import build_map
+from facelab.page.library import Library
+from facelab.page.parcels import parcel
+from facelab.page.parts import part
+from facelab.page.pictures import jpeg_uri
+from facelab.page.viewer import IN_TURN, QUIET
+from facelab.studio import Studio
+from facelab.training.run import PROGRESS
+
+TAB = "compare"
+SHOWN, COLUMNS = 12, 4  # faces of each model
+TOLD_SECONDS = 0.25  # at most so often goes progress to the browser
+MOST_POINTS = 200  # of a curve
+
+
+def build_compare_tab(backstage: Backstage, library: Library) -> None:
+    """Build the tab."""
+    studio, worker = backstage.studio, backstage.worker
+    names = [card.name for card in studio.models()]
+    with gr.Tab("Compare", id=TAB) as tab:
+        with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0):
+            models = gr.CheckboxGroup(
+                [(card.title, card.name) for card in studio.models()],
+                value=names,
+                label="Models",
+                info="Which ones stand beside each other.",
+                visible=len(names) > 1,
+            )
+            with gr.Row(elem_classes="fl-pairs"):
+                truncation = gr.Slider(
+                    0, 1, 0.7, step=0.05, label="Truncation", info="0 is the mean face, 1 the full variety."
+                )
+                seed = gr.Number(1, label="Seed", precision=0, minimum=0, info="The same seed draws the same faces.")
+            lineup = part("lineup", {"sheets": []})
+        with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0):
+            figures = part("figures", {"lines": []}, parcel=None, progress={"state": "idle"})
+            with gr.Row(elem_classes="fl-pairs"):
+                samples = gr.Slider(
+                    16, 512, MEASURED, step=16, label="Faces to measure", info="More take longer and say it better."
+                )
+                with gr.Row(elem_classes="fl-compare-do"):
+                    measure = gr.Button("Measure here")
+                    report = gr.Button("Download the report")
+        with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0):
+            losses = part("losses", {"models": []})
+        build_map(backstage, library)
+
+    def table(chosen: Sequence[str]) -> dict[str, Any]:
+        return {figures: _table_view(studio, chosen) if chosen else {"lines": []}}
+
+    def sheets(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        """The sheets, one more each time."""
+        drawn: list[dict[str, str]] = []
+        options = {"seed": int(values[seed] or 0), "truncation": float(values[truncation])}
+        for name in _chosen(values[models], names):
+            pictures = worker.run(studio.of(name).draw, SHOWN, **options)
+            picture = jpeg_uri(contact_sheet(pictures, columns=COLUMNS, gap=0), quality=92)
+            drawn.append(_titled(find_card(name)) | {"picture": picture})
+            yield {lineup: {"sheets": list(drawn)}}
+        if not drawn:
+            yield {lineup: {"sheets": []}}
+
+    def curves(chosen: Sequence[str]) -> dict[Any, Any]:
+        told = [_titled(find_card(name)) | {"curves": _curves(studio.of(name).losses())} for name in chosen]
+        return {losses: {"models": told}}
+
+    @friendly
+    def on_open(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        session = backstage.visitor(request)
+        if session.asked.setdefault(TAB, "open") == "open":
+            session.asked[TAB] = "drawn"
+            chosen = _chosen(values[models], names)
+            yield table(chosen) | curves(chosen)
+            yield from sheets(values)
+
+    @friendly
+    def on_models(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        chosen = _chosen(values[models], names)
+        yield table(chosen) | curves(chosen)
+        yield from sheets(values)
+
+    @friendly
+    def on_draw(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        yield from sheets(values)
+
+    def work(session: Any, jobs: Sequence[Any], done: Any) -> Iterator[dict[Any, Any]]:
+        """Do jobs on the device one after the other, with progress and a way to stop; `done` makes the last update."""
+        stopping, told = session.begin_job(TAB), 0.0
+        yield {figures: gr.update(progress=_running("Waiting for the device", 0)), **_buttons(False)}
+        try:
+            for number, job in enumerate(jobs):
+                with closing(worker.iterate(job)) as steps:
+                    for step in steps:
+                        if stopping.is_set():
+                            yield {figures: gr.update(progress={"state": "idle", "text": "Stopped."}), **_buttons(True)}
+                            return
+                        if time.monotonic() - told > TOLD_SECONDS:
+                            told = time.monotonic()
+                            yield {figures: gr.update(progress=_told(step, number, len(jobs)))}
+            yield {figures: gr.update(progress={"state": "idle"}, **done()), **_buttons(True)}
+        except Exception as error:
+            yield {figures: gr.update(progress={"state": "refused", "text": explain(error)}), **_buttons(True)}
+
+    def _buttons(free: bool) -> dict[Any, Any]:
+        return {measure: gr.Button(interactive=free), report: gr.Button(interactive=free)}
+
+    @friendly
+    def on_measure(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        chosen = _some(_chosen(values[models], names))
+        side, count = studio.comparable_side(chosen), int(values[samples])
+
+        def job(name: str) -> Any:
+            return lambda: studio.of(name).measure(samples=count, side=side)
+
+        def done() -> dict[str, Any]:
+            return {"value": _table_view(studio, chosen)}
+
+        yield from work(backstage.visitor(request), [job(name) for name in chosen], done)
+
+    @friendly
+    def on_report(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        chosen, made = _some(_chosen(values[models], names)), Report()
+        options = {"seed": int(values[seed] or 0), "truncation": float(values[truncation])}
+
+        def done() -> dict[str, Any]:
+            return {"parcel": parcel(made.as_zip(), "comparison", "zip")}
+
+        yield from work(backstage.visitor(request), [lambda: write_report(studio, chosen, made, **options)], done)
+
+    @friendly
+    def on_stop(request: gr.Request) -> None:
+        backstage.visitor(request).stop_job(TAB)
+
+    drawn_by, shown = {models, truncation, seed}, [lineup, figures, losses]
+    tab.select(on_open, drawn_by, shown, **QUIET)
+    models.input(on_models, drawn_by, shown, **IN_TURN)
+    gr.on([truncation.input, seed.input], on_draw, drawn_by, [lineup], **IN_TURN)
+    measure.click(on_measure, {models, samples}, [figures, measure, report], **QUIET)
+    report.click(on_report, drawn_by, [figures, measure, report], **QUIET)
+    figures.stop(on_stop, None, None, queue=False, **QUIET)
+
+
+def _chosen(values: Any, names: Sequence[str]) -> list[str]:
+    """The chosen models, in the catalogue's order."""
+    return [name for name in names if name in (values or ())]
+
+
+def _some(chosen: list[str]) -> list[str]:
+    if not chosen:
+        raise BadSetting("Choose at least one model to compare.")
+    return chosen
+
+
+def _titled(card: Card) -> dict[str, str]:
+    return {"name": card.name, "title": card.title, "about": f"{card.family}, {card.resolution} px"}
+
+
+def _table_view(studio: Studio, chosen: Sequence[str]) -> dict[str, Any]:
+    """What parts/figures.js draws."""
+    cards, lines, saved = [find_card(name) for name in chosen], studio.compare(chosen), load_comparison()
+    side = studio.comparable_side(chosen)
+    cells = list(chain.from_iterable(line.cells for line in lines))
+    about = []
+    if saved is not None and any(saved.row(card) for card in cards):
+        about.append(f"Of {saved.samples:,} faces of each model at {saved.side} px, measured on {saved.machine}.")
+    if any(cell.here or cell.other is not None for cell in cells):
+        about.append(f"Marked figures were measured on this machine, at {side} px.")
+    return {
+        "models": [_titled(card) for card in cards],
+        "about": " ".join(about),
+        "real": any(line.real is not None for line in lines),
+        "lines": [
+            {
+                "title": line.figure.title,
+                "help": line.figure.help,
+                "why": line.why,
+                "real": in_words(line.real, line.figure),
+                "cells": [
+                    {
+                        "text": in_words(cell.value, line.figure),
+                        "here": cell.here,
+                        "other": "" if cell.other is None else in_words(cell.other, line.figure),
+                        "best": place in line.best,
+                    }
+                    for place, cell in enumerate(line.cells)
+                ],
+            }
+            for line in lines
+        ],
+    }
+
+
+def _curves(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+    """The columns of a table of losses as (images, value), thinned to what a small plot can show."""
+    thinned = rows[:: -(-len(rows) // MOST_POINTS)] if rows else []
+    columns = [name for name in (rows[0] if rows else ()) if name not in PROGRESS]
+    curves = [
+        {"name": name, "points": [[float(row["images"]), float(row[name])] for row in thinned if row.get(name)]}
+        for name in columns
+    ]
+    return [curve for curve in curves if len(curve["points"]) > 1]
+
+
+def _running(text: str, fraction: float) -> dict[str, Any]:
+    return {"state": "running", "text": f"{text} …", "fraction": round(fraction, 3)}
+
+
+def _told(step: Progress, number: int, jobs: int) -> dict[str, Any]:
+    return _running(step.text, (number + step.done / step.total) / jobs)
