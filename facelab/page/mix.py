@@ -35,6 +35,11 @@ TOLD_SECONDS = 0.2  # at most so often goes progress to the browser
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+def readable_sum(text: Any) -> str:
+    """What a visitor has written, as arithmetic.parse reads it: 2A is 2*A."""
+    return re.sub(r"(\d)\s*([A-Z])", r"\1*\2", str(text)[:200])
+
+
 def build_mix_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
@@ -118,7 +123,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             if not 1 <= len(faces) <= len(LETTERS):
                 raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
             named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
-            text = re.sub(r"(\d)\s*([A-Z])", r"\1*\2", str(values[expression])[:200])  # 2A is what people write
+            text = readable_sum(values[expression])
             names = {letter: each.name for letter, each in zip(LETTERS[1:], faces[1:], strict=False)}
             step = {"op": "mix", "face": "A", "faces": names, "expression": text}
             return made(faces, studio.mix(text, named), step, title=text)

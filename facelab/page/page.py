@@ -11,6 +11,7 @@ from facelab import clips
 from facelab.page.api import build_api
 from facelab.page.attributes import build_attributes_tab
 from facelab.page.backstage import Backstage
+from facelab.page.circle import build_circle_tab
 from facelab.page.compare import build_compare_tab
 from facelab.page.crossover import build_crossover_tab
 from facelab.page.embed import build_embed_tab
@@ -61,6 +62,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
                 build_crossover_tab(backstage, library)
                 build_expression_tab(backstage, library)
                 build_mix_tab(backstage, library)
+                build_circle_tab(backstage, library)
                 build_paste_tab(backstage)
                 build_video_tab(backstage)
                 build_compare_tab(backstage, library)

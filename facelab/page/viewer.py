@@ -32,6 +32,7 @@ USES = {
     "crossover": "Style crossover",
     "expression": "Expression",
     "mix": "Mix",
+    "circle": "Circle",
     "paste": "Back into the photo",
 }
 
@@ -72,9 +73,11 @@ class Viewer:
         make: Callable[[Session, dict[Any, Any]], Result | None],
         *,
         hint: str,
+        beside: tuple[gr.HTML, Callable[[Session, dict[Any, Any], Result | None], Any]] | None = None,
     ) -> None:
         """Draw what `make` returns of the inputs' values whenever one of the triggers fires: light while they move,
-        exact when they rest. Where it returns None the hint is shown.
+        exact when they rest. Where it returns None the hint is shown. beside: another part, and what it shows of a
+        result that rests, or of none.
         """
 
         @friendly
@@ -82,13 +85,18 @@ class Viewer:
             session = self.backstage.visitor(request)
             result = make(session, values)
             if result is None:
-                return {self.view: self.empty(hint)}
+                return {self.view: self.empty(hint), **also(session, values, None)}
             asked = repr([values[each] for each in sorted(inputs, key=lambda each: each._id)])
             moving = session.asked.get(self.tab) != asked  # what is asked for twice has come to rest
             session.asked[self.tab] = asked
-            return {self.view: self.show(session, result, moving=moving)}
+            told = {} if moving else also(session, values, result)
+            return {self.view: self.show(session, result, moving=moving), **told}
 
-        gr.on([*triggers, event_of(self.view, "settle")], on_change, inputs, [self.view], **IN_TURN)
+        def also(session: Session, values: dict[Any, Any], result: Result | None) -> dict[Any, Any]:
+            return {} if beside is None else {beside[0]: beside[1](session, values, result)}
+
+        shown = [self.view] if beside is None else [self.view, beside[0]]
+        gr.on([*triggers, event_of(self.view, "settle")], on_change, inputs, shown, **IN_TURN)
 
     def empty(self, hint: str) -> dict[str, Any]:
         """No picture yet, and why."""
