@@ -1,8 +1,8 @@
 """Attribute edits: a latent moved along a direction, straight or by a classifier's gradient, others held or not.
 
-Strength 1 is the distance between the class means along the way, for every method, so that methods can be compared:
-a unit vector n is gone along for strength * (d . n), where d is the difference of the means (VAE/GAN, section on
-attribute vectors; ISTRC, section 4; InterFaceGAN, Shen et al. 2020, section 3, for the conditional edits).
+Strength 1 is the distance between the class means, for every method, so that methods can be compared: a unit vector n
+is gone along for strength * |d|, where d is the difference of the means (VAE/GAN, section on attribute vectors; ISTRC,
+section 4; InterFaceGAN, Shen et al. 2020, section 3, for the conditional edits).
 """
 
 from __future__ import annotations
@@ -70,14 +70,16 @@ class Direction:
 
 
 def way_of(direction: Direction, *, method: str, held: Sequence[Direction], rows: slice, num_rows: int) -> Tensor:
-    """What strength 1 adds to the chosen rows, [R, D]: along the direction, orthogonal to those that are held."""
+    """What strength 1 adds to the chosen rows, [R, D]: as far along the direction as the class means lie apart, less
+    what of it belongs to those that are held.
+    """
     difference = _on_rows(direction.difference, rows, num_rows)
     vectors = [
         _on_rows(each.difference if method == "mean" else each.normal, rows, num_rows)
         for each in (direction, *(other for other in held if other.id != direction.id))
     ]
-    unit = nn.functional.normalize(orthogonal_to(vectors[0], vectors[1:]), dim=0)
-    return (unit * torch.dot(difference, unit)).reshape(-1, direction.difference.shape[-1])
+    straight = nn.functional.normalize(vectors[0], dim=0) * difference.norm()
+    return orthogonal_to(straight, vectors[1:]).reshape(-1, direction.difference.shape[-1])
 
 
 def orthogonal_to(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
