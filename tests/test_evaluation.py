@@ -15,7 +15,6 @@ from PIL import Image
 from facelab.checkpoints import cards
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
-from facelab.evaluation.sizes import at_size
 from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
@@ -30,6 +29,7 @@ from facelab.evaluation.metrics import (
     laplacian_variance,
     mean_pairwise_distance,
 )
+from facelab.evaluation.sizes import at_size
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import POSE
