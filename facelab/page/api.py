@@ -14,7 +14,6 @@ from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, as_mapping
 from facelab.page.api_circle import build_circle_api
 from facelab.page.api_compare import build_compare_api
-from facelab.page.api_circle import build_circle_api
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.api_video import build_video_api
