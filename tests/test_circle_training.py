@@ -40,7 +40,7 @@ def make_trainer(generator=None, **settings):
     generator = (generator or make_generator()).requires_grad_(False)
     torch.manual_seed(0)
     reader = FaceReader().eval().requires_grad_(False)
-    told = CircleSettings(images=32 * 60, batch=32, looks=2, **settings)
+    told = CircleSettings(images=32 * 60, batch=32, looks=2, **{"look_from": 0.0, **settings})
     circle = make_circle(generator)
     return CircleTrainer(circle, told, generator=generator, reader=reader, device=torch.device("cpu"))
 
@@ -118,6 +118,12 @@ def test_classes_are_labels_or_outer_thirds():
     assert named["gender"].tolist() == [1, 1, 1, 0, 0, 0, 0, 0, 0]
     assert named["beard"].tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1], "the label says No_Beard"
     assert named["mouth_size"].isnan().tolist() == [False] * 3 + [True] * 3 + [False] * 3
+
+
+def test_decoded_faces_are_looked_at_once_the_latents_have_taught():
+    trainer, crowd = make_trainer(look_every=1, look_from=0.04), make_crowd()
+    seen = ["change" in trainer.step(crowd.batch(step, size=32, seed=0)) for step in range(5)]
+    assert seen == [False, False, False, True, True], "of sixty steps"
 
 
 def test_a_circle_goes_on_exactly_where_it_was_saved():

@@ -46,10 +46,12 @@ SMOOTHING = 0.05  # of the classes: annotators disagree
 
 LATENT_WEIGHT = 1.0
 CLASSES_WEIGHT = 0.5
-IDENTITY_WEIGHT = 8.0  # of the angle between what goes in and what is read, squared
-CHANGE_WEIGHT = 3.0  # of what is missing of the class mean, squared, in distances between the classes
-HELD_WEIGHT = 1.0  # of the change of what is held, squared, in deviations among people
-OTHERS_WEIGHT = 0.1  # of the change of the rest
+# What is seen in decoded faces is noisy and must not drown the latents: with ten times these weights the mapping is
+# worse than a constant.
+IDENTITY_WEIGHT = 0.8  # of the angle between what goes in and what is read, squared
+CHANGE_WEIGHT = 0.3  # of what is missing of the class mean, squared, in distances between the classes
+HELD_WEIGHT = 0.1  # of the change of what is held, squared, in deviations among people
+OTHERS_WEIGHT = 0.01  # of the change of the rest
 
 
 class Known(NamedTuple):
@@ -132,7 +134,8 @@ class CircleTrainer(Fitting):
         count = len(batch.points)
         noise = torch.randn(batch.points.shape, generator=draw).to(self.device) * NOISE / batch.points.shape[1] ** 0.5
         points = on_sphere(batch.points + noise)
-        looking = self.steps % self.settings.look_every == 0
+        early = self.images < self.settings.look_from * self.settings.images
+        looking = not early and self.steps % self.settings.look_every == 0
         tried = min(self.settings.looks, count) if looking else 0
         feature = int(torch.randint(0, len(FEATURES), (1,), generator=draw))
         edited, sign = self._edited(batch, feature, tried, draw)

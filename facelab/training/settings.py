@@ -154,6 +154,9 @@ class CircleSettings(FitSettings):
     portraits: int = option(0, "So many portraits only; 0 for all.", minimum=0)
     described: int = option(8192, "Portraits whose vectors are dlib's own; the others' are the reader's.", minimum=64)
     generated: int = option(8192, "Random faces beside the portraits, whose latents are known.", minimum=1)
+    look_from: float = option(
+        0.5, "Share of the training after which decoded faces are looked at; until then latents alone teach.", minimum=0
+    )
     look_every: int = option(4, "Steps between looks at decoded faces and at edits of them.", minimum=1)
     looks: int = option(6, "Faces a look.", minimum=1)
     sheet_images: int = option(200_000, "Vectors between sheets and weight files.", minimum=1)
