@@ -52,8 +52,8 @@ class AttributeEditing:
         """A face with attributes changed; its delta and its photo stay.
 
         strengths: by the direction's id; 1 is the distance between people without and with it, negative the other
-        way. method: "linear", "mean" or "gradient". keep: ids of attributes to hold; by default none beside a
-        regression, which has held all others already, and with other methods those that each direction names; an
+        way. method: "linear", "mean" or "gradient". keep: ids of attributes to hold; by default none with
+        "linear", which leaves the others by itself, and with other methods those that each direction names; an
         attribute that is edited in the same call is never held. rows: of w+, by default each direction's own. own:
         directions beside the model's by their ids, such as `new_direction` makes.
         Raises BadSetting for an unknown attribute, method or strength, LatentMismatch for another model's direction.

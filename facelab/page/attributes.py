@@ -56,17 +56,17 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             own = build_own_directions(backstage, library)
             with gr.Accordion("Advanced", open=False):
                 method = gr.Radio(
-                    [("Regression", "linear"), ("Mean difference", "mean"), ("Gradient", "gradient")],
+                    [("Linear", "linear"), ("Mean difference", "mean"), ("Gradient", "gradient")],
                     value=DEFAULT_METHOD,
                     label="Method",
-                    info="Regression changes one attribute and leaves the others; the difference of the means takes "
+                    info="Linear changes one attribute and leaves the others; the difference of the means takes "
                     "along what comes with it; the gradient of a classifier bends with the face.",
                 )
                 keeping = gr.Radio(
                     [("Recommended", "default"), ("Nothing", "nothing"), ("These", "these")],
                     value="default",
                     label="Keep",
-                    info="What stays as it is while something else changes. Recommended trusts the regression, and "
+                    info="What stays as it is while something else changes. Recommended trusts Linear to do so, and "
                     "with the other methods keeps, for instance, gender while a beard grows.",
                 )
                 kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
