@@ -111,8 +111,9 @@ def move(
 ) -> Tensor:
     """A w+ latent [L, D] with an attribute changed.
 
-    strength: 1 goes as far as the class means lie apart; negative goes towards `low`. method: "linear" (made
-    to change this one alone), "mean" (difference of the means) or "gradient" (steps along the classifier's gradient). held: attributes that are to stay. rows: which rows move, by default the direction's.
+    strength: 1 goes as far as the class means lie apart; negative goes towards `low`. method: "linear" (made to change
+    this one alone), "mean" (difference of the means) or "gradient" (steps along the classifier's gradient). held:
+    attributes that are to stay. rows: which rows move, by default the direction's.
     Raises BadSetting for an unknown method.
     """
     if method not in METHODS:
