@@ -121,8 +121,9 @@ def draw_map(faces: LatentMap, method: str, attribute: str) -> np.ndarray:
     left, right = figure.subplots(1, 2)
     left.imshow(paste_faces(faces, places))
     seen = faces.seen[:, ATTRIBUTES.index(attribute)]
-    dots = right.scatter(places[:, 0], 1 - places[:, 1], c=seen, cmap="cividis", vmin=0, vmax=1, s=14)
+    dots = right.scatter(*places.T, c=seen, cmap="cividis", vmin=0, vmax=1, s=14)
     figure.colorbar(dots, ax=right, shrink=0.8, label=attribute.replace("_", " "))
+    right.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     for axes in (left, right):
         axes.set_xticks([])
         axes.set_yticks([])
@@ -133,10 +134,10 @@ def draw_map(faces: LatentMap, method: str, attribute: str) -> np.ndarray:
 
 
 def paste_faces(faces: LatentMap, places: np.ndarray) -> np.ndarray:
-    """Thumbnails at their places on white, uint8 [CANVAS, CANVAS, 3], none over another."""
+    """Thumbnails at their places, y upwards, on white: uint8 [CANVAS, CANVAS, 3], none over another."""
     canvas, room = np.full((CANVAS, CANVAS, 3), 255, np.uint8), CANVAS - THUMB
     for index in apart(places, THUMB / room):
-        left, top = np.round(places[index] * room).astype(int)
+        left, top = np.round((places[index] * (1, -1) + (0, 1)) * room).astype(int)
         canvas[top : top + THUMB, left : left + THUMB] = faces.thumbnails[index]
     return canvas
 
