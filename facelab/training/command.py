@@ -107,7 +107,9 @@ def _progress(trainer: Trainer) -> Iterator[Callable[[Trainer, dict[str, float]]
     with tqdm(file=sys.stderr, unit="img", dynamic_ncols=True, disable=rank() > 0, **bounds) as bar:
 
         def show(trainer: Trainer, numbers: dict[str, float]) -> None:
-            bar.set_postfix({name: f"{numbers[name]:.3g}" for name in trainer.columns[:3]}, refresh=False)
+            bar.set_postfix(
+                {name: f"{numbers[name]:.3g}" for name in trainer.columns[:3] if name in numbers}, refresh=False
+            )
             bar.update(trainer.images - bar.n)
 
         yield show
