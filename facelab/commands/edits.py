@@ -99,7 +99,7 @@ def edit(
     from facelab.recipes import attribute_steps
 
     job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
-    strengths = dict(_assignment(text, "--set smile=2") for text in settings)
+    strengths = dict(assignment_of(text, "--set smile=2") for text in settings)
     held = None if keep is None else [name for name in keep if name != "none"]
     rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
     mine = read_own_directions(direction)
@@ -107,7 +107,7 @@ def edit(
     if taken:
         raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
     ids, own = {name: each.id for name, each in mine.items()}, by_id(mine.values())
-    numbers = {ids.get(name, name): _number(text, f"--set {name}={text}") for name, text in strengths.items()}
+    numbers = {ids.get(name, name): number_of(text, f"--set {name}={text}") for name, text in strengths.items()}
     how = {"method": method.value, "keep": held, "rows": rows}
     result = job.studio.edit(job.faces[0], numbers, own=own, **how)
     steps = attribute_steps(numbers, own, **how)
@@ -280,7 +280,7 @@ def average(
 ) -> None:
     """The average of many faces."""
     job = Job(Output(out, size, frames, fps, mark=mark), faces, as_json)
-    numbers = None if weights is None else [_number(text, "--weights") for text in weights.split(",")]
+    numbers = None if weights is None else [number_of(text, "--weights") for text in weights.split(",")]
     job.finish(job.studio.average(job.faces, numbers), [{"op": "average"}], count=len(faces))
 
 
@@ -323,7 +323,7 @@ def mix(
     from facelab.edits.arithmetic import parse
 
     weights = parse(expression)
-    named = dict(_assignment(text, "A=a.npz") for text in faces)
+    named = dict(assignment_of(text, "A=a.npz") for text in faces)
     job = Job(Output(out, size, frames, fps, mark=mark), [Path(path) for path in named.values()], as_json)
     result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)))
     job.finish(result, [{"op": "mix"}], weights=weights)
@@ -332,14 +332,16 @@ def mix(
 COMMANDS = (edit, direction, morph, crossover, stylise, express, average, combine, mix)
 
 
-def _assignment(text: str, example: str) -> tuple[str, str]:
+def assignment_of(text: str, example: str) -> tuple[str, str]:
+    """Both sides of `name=value`. Raises BadSetting, with an example, for anything else."""
     name, sign, value = text.partition("=")
     if not (name.strip() and sign and value.strip()):
         raise BadSetting(f"{text[:40]!r} is not of the kind {example}.")
     return name.strip(), value.strip()
 
 
-def _number(text: str, where: str) -> float:
+def number_of(text: str, where: str) -> float:
+    """A finite number. Raises BadSetting, which says where it stood, for anything else."""
     try:
         value = float(text)
     except ValueError:

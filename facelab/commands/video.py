@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio
-from facelab.commands.edits import Method, _assignment, _number
+from facelab.commands.edits import Method, assignment_of, number_of
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def _edit_of(
     if recipe is not None:
         steps = read_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
         return lambda face: studio.apply(face, steps)
-    named = dict(_assignment(text, "--set smile=2") for text in settings or ())
-    strengths = {name: _number(text, f"--set {name}={text}") for name, text in named.items()}
+    named = dict(assignment_of(text, "--set smile=2") for text in settings or ())
+    strengths = {name: number_of(text, f"--set {name}={text}") for name, text in named.items()}
     held = None if keep is None else [name for name in keep if name != "none"]
     return lambda face: studio.edit(face, strengths, method=method, keep=held)
 

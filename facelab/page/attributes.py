@@ -34,7 +34,7 @@ WALK_SIDE, WALK_FPS = 256, 8
 def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
-    shipped = _shipped(backstage)
+    shipped = shipped_directions(backstage)
     names = [(each.title, each.id) for each in shipped.values()]
     layers = 2 * studio.card.resolution.bit_length() - 4
     with gr.Tab("Attributes", id="attributes"), gr.Row(elem_classes=["fl-split", "fl-live"]):
@@ -43,7 +43,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
             face = picker("Face", "attributes-face")
             sliders = part(
-                "sliders", {"face": "", "strengths": {}}, groups=groups_of(shipped), presets=_presets(shipped)
+                "sliders", {"face": "", "strengths": {}}, groups=groups_of(shipped), presets=presets_of(shipped)
             )
             with gr.Accordion("Walk", open=False):
                 walked = gr.Dropdown(
@@ -108,7 +108,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         value = {"face": kept.id, "strengths": strengths, "stamp": stamp if isinstance(stamp, int) else None}
         model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN, studio.card.name)
         session.asked[MODEL_SHOWN] = model
-        groups = {} if model == before else {"groups": groups_of(known(session)), "presets": _presets(known(session))}
+        groups = {} if model == before else {"groups": groups_of(known(session)), "presets": presets_of(known(session))}
         return {
             viewer.view: viewer.show(session, result, history=titles),
             sliders: gr.update(value=value, **groups) if groups else value,
@@ -257,7 +257,8 @@ def _without_block(steps: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], .
     return steps[:end]
 
 
-def _shipped(backstage: Backstage) -> dict[str, Direction]:
+def shipped_directions(backstage: Backstage) -> dict[str, Direction]:
+    """The page's model's directions; none, and a line in the log, where their file is damaged."""
     try:
         return backstage.studio.directions()
     except FaceLabError as error:  # the page works without them, and says why
@@ -265,7 +266,8 @@ def _shipped(backstage: Backstage) -> dict[str, Direction]:
         return {}
 
 
-def _presets(known: Mapping[str, Direction]) -> list[dict[str, Any]]:
+def presets_of(known: Mapping[str, Direction]) -> list[dict[str, Any]]:
+    """The presets that come with the page, those whose directions are all known, as the sliders take them."""
     return [
         {"name": name, "strengths": strengths}
         for name, strengths in PRESETS.items()

@@ -16,7 +16,7 @@ from facelab.clips import MAX_SECONDS, Clip, read_clip
 from facelab.errors import BadSetting
 from facelab.face import AlignedFace, Face
 from facelab.media import Provenance, encode_png
-from facelab.page.attributes import _presets, _shipped, groups_of, read_strengths
+from facelab.page.attributes import groups_of, presets_of, read_strengths, shipped_directions
 from facelab.page.backstage import Backstage, explain, friendly, take_upload
 from facelab.page.parcels import file_name, parcel
 from facelab.page.parts import event as event_of
@@ -57,7 +57,7 @@ class Footage:
 
 def build_video_tab(backstage: Backstage) -> None:
     """Build the tab."""
-    studio, worker, shipped = backstage.studio, backstage.worker, _shipped(backstage)
+    studio, worker, shipped = backstage.studio, backstage.worker, shipped_directions(backstage)
     with gr.Tab("Video", id=TAB), gr.Row(elem_classes="fl-split"):
         with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
             clip = part("clip", {}, tag=TAB, seconds=8, sound=True, hint=f"Up to {MAX_SECONDS:g} seconds and 100 MB.")
@@ -72,7 +72,7 @@ def build_video_tab(backstage: Backstage) -> None:
             )
             with gr.Column(min_width=0) as by_sliders:
                 empty = {"face": "", "strengths": {}}
-                sliders = part("sliders", empty, tag=TAB, groups=groups_of(shipped), presets=_presets(shipped))
+                sliders = part("sliders", empty, tag=TAB, groups=groups_of(shipped), presets=presets_of(shipped))
             with gr.Column(min_width=0, visible=False) as by_face:
                 edited = picker(
                     "Edited face",
