@@ -19,10 +19,20 @@ let telling;
 const choose = (ids) => {
   mine = ids;
   draw();
-  setTimeout(() => { props.value = { chosen: mine }; }, 20);
-  clearTimeout(telling);  // several pickers of a tab choose at once: all of them first, then the server hears of it
-  telling = setTimeout(() => trigger("pick", {}), touched ? 40 : 160);
+  setTimeout(write, 20);
+  tell(touched ? 40 : 160);  // several pickers of a tab choose at once: all of them first, then the server hears of it
 };
+const write = () => { props.value = { chosen: mine }; };
+const tell = (wait) => {
+  clearTimeout(telling);
+  telling = setTimeout(() => { write(); trigger("pick", {}); }, wait);
+};
+// An answer of the server that arrives while the tab is first drawn can put the old value back: then it is told again.
+watch("value", () => {
+  if (JSON.stringify(props.value?.chosen || []) === JSON.stringify(mine)) return;
+  write();
+  tell(40);
+});
 const pick = (id) => {
   touched = true;
   if (!several && place === 0) { facelab.subject = subject = id; document.dispatchEvent(new Event("facelab:subject")); }
