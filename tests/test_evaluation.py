@@ -20,7 +20,7 @@ from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
 from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
 from facelab.evaluation.groups import by_group, group_masks
-from facelab.evaluation.judge import ATTRIBUTES
+from facelab.evaluation.judge import ATTRIBUTES, features, load_judge
 from facelab.evaluation.matrix import draw_matrix
 from facelab.evaluation.metrics import (
     as_shapes,
@@ -105,16 +105,24 @@ def test_a_runs_quality_is_measured_once_a_file_and_plotted(tmp_path):
 
     def measure(file):
         asked.append(int(file.stem))
-        return {"frechet": {"identity": 1 / asked[-1], "shape": 0.5}, "found": 1.0}
+        return {"frechet": {"identity": 1 / asked[-1], "shape": 0.5, "judge": 0.2}, "found": 1.0}
 
     for images in (20, 10):
         (tmp_path / "weights" / f"{images:08d}.safetensors").touch()
         rows = measure_run(tmp_path, measure, samples=9)
     assert asked == [20, 10] and [row["identity"] for row in rows] == ["0.1", "0.05"]
-    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "10,9,0.1,0.5,1.0"
+    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "10,9,0.1,0.5,0.2,1.0"
     assert (tmp_path / "quality.png").stat().st_size > 1000
     assert len(measure_run(tmp_path, measure, samples=5)) == 2, "figures of fewer samples are others"
     assert asked == [20, 10, 10, 20]
+
+
+def test_faces_without_their_details_lie_far_from_faces_by_the_judges_features():
+    network, pictures = load_judge(), [picture for _, picture in Studio().sample(48, seed=5, truncation=0.8)]
+    some, others = features(network, pictures[:24]), features(network, pictures[24:])
+    blurred = [np.asarray(Image.fromarray(each).resize((24, 24)).resize(each.shape[:2])) for each in pictures[:24]]
+    assert some.shape == (24, 160) and np.allclose(some[3:5], features(network, pictures[3:5]), atol=0.05)
+    assert frechet_distance(features(network, blurred), others) > 1.5 * frechet_distance(some, others)
 
 
 def test_copies_are_samples_nearer_to_a_training_face_than_unseen_people_are():
@@ -196,6 +204,7 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
 
     figures = figures_with("--samples", "24", "--eyes")
     assert figures["found"] > 0.9 and 0 < figures["frechet"]["identity"] < 1 and figures["frechet"]["shape"] > 0
+    assert figures["frechet"]["judge"] > 0
     assert 0 <= figures["judge"]["accuracy"] <= 1 and len(figures["judge"]["attributes"]) == 40
     assert 0 < figures["reader"]["distance"] < 0.9, "the reader is nearer to dlib than strangers are to each other"
 

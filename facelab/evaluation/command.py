@@ -63,9 +63,9 @@ def evaluate(
     """Compare a model with the val split of real faces, by eyes that took no part in making it; or several models with
     each other, at one size.
 
-    Samples: Frechet distances of dlib's identity vectors and of landmark shapes (lower is nearer to real faces), and
-    the share in which dlib finds a face. Embeddings: likeness and PSNR, also by groups of people. Directions: how often
-    the judge sees the attribute change, how many stay themselves, and what else changes.
+    Samples: Frechet distances of dlib's identity vectors, of landmark shapes and of the judge's features (lower is
+    nearer to real faces), and the share in which dlib finds a face. Embeddings: likeness and PSNR, also by groups of
+    people. Directions: how often the judge sees the attribute change, how many stay themselves, and what else changes.
     """
     from facelab.checkpoints.cards import find_card
 
@@ -166,21 +166,26 @@ def _evaluate_samples(
     model: str, data: Path, count: int, seed: int, weights: Path | None, train: int, copy_check: bool, cache: Path
 ) -> dict[str, Any]:
     from facelab.evaluation.copies import copies
+    from facelab.evaluation.judge import features, load_judge
     from facelab.evaluation.portraits import draw_samples
 
     if count < 2:
         raise BadSetting("A comparison needs at least two samples.")
     generator = _generator(model, weights)
     val = _real(data, "val", generator.resolution, None, cache)
-    drawn = _look("samples", draw_samples(generator, count, seed=seed))
+    pictures = draw_samples(generator, count, seed=seed)
+    judged = _judged(data, "val", generator.resolution, None, cache)
+    drawn = _look("samples", pictures)
     figures: dict[str, Any] = {
         "samples": count,
-        "frechet": _distances(drawn, val),
+        "frechet": _distances(drawn, val) | {"judge": _judge_distance(features(load_judge(), pictures), judged)},
         "found": round(float(drawn.found.mean()), 4),
         "found_val": round(float(val.found.mean()), 4),
     }
     if train:
-        figures["frechet_floor"] = _distances(_real(data, "train", generator.resolution, train, cache), val)
+        floor = _distances(_real(data, "train", generator.resolution, train, cache), val)
+        seen = _judged(data, "train", generator.resolution, train, cache)
+        figures["frechet_floor"] = floor | {"judge": _judge_distance(seen, judged)}
     if copy_check:
         trained = _real(data, "train", generator.resolution, None, cache)
         vectors = [each.vectors[each.found] for each in (drawn, val, trained)]
@@ -287,6 +292,20 @@ def _distances(one: Portraits, other: Portraits) -> dict[str, float]:
         "identity": round(frechet_distance(one.vectors[one.found], other.vectors[other.found]), 4),
         "shape": round(frechet_distance(*shapes), 5),
     }
+
+
+def _judge_distance(one: np.ndarray, other: np.ndarray) -> float:
+    from facelab.evaluation.metrics import frechet_distance
+
+    return round(frechet_distance(one, other), 4)
+
+
+def _judged(data: Path, split: str, resolution: int, count: int | None, cache: Path) -> np.ndarray:
+    """The judge's features of a split's portraits; seconds, so nothing is kept."""
+    from facelab.evaluation.judge import features, load_judge
+    from facelab.training.data import open_pictures
+
+    return features(load_judge(), open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count])
 
 
 def _real(data: Path, split: str, resolution: int, count: int | None, cache: Path) -> Portraits:

@@ -10,7 +10,7 @@ from typing import Any
 from facelab.errors import BadSetting
 from facelab.training.plot import plot_losses
 
-COLUMNS = ("identity", "shape", "found")
+COLUMNS = ("identity", "shape", "judge", "found")
 
 
 def measure_run(run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samples: int) -> list[dict[str, str]]:
@@ -42,7 +42,8 @@ def _read(table: Path) -> list[dict[str, str]]:
     if not table.exists():
         return []
     with table.open(newline="") as file:
-        return list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        return list(reader) if set(COLUMNS) <= set(reader.fieldnames or ()) else []
 
 
 def _write(table: Path, rows: list[dict[str, str]]) -> None:
