@@ -11,8 +11,11 @@ from PIL import Image
 from facelab.checkpoints import cards
 from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import load_model
+from facelab.circle import load_circle
 from facelab.errors import BadWeights
 from facelab.evaluation.judge import ATTRIBUTES
+from facelab.training.run import write_weights
+from tests.tiny_circle import put_circle
 
 TINY = ["--resolution", 16, "--batch", 4, "--images", 64, "--sheet-images", 32, "--z-dim", 6, "--channels", 4]
 FAMILIES = {
@@ -143,6 +146,28 @@ def test_an_inverter_is_trained_published_and_used(facelab, pictures, shelf, tmp
     grey = np.full((16, 16, 3), 127, np.uint8)
     aligned = AlignedFace(grey, np.full((512, 512, 3), 127, np.uint8), np.zeros((4, 2), np.float32), (512, 512))
     assert studio.encode(aligned).latent.values.shape == (1, 6)
+
+
+def test_a_run_of_the_circle_becomes_the_models_with_the_hours_that_it_took(facelab, shelf, tmp_path):
+    name = put_circle(shelf)
+    cards._catalogue.cache_clear()
+    before = (shelf / f"{name}-circle.safetensors").read_bytes()
+    trained = load_circle(load_model(name)[0])
+    tensors = {key: 2 * value for key, value in trained.state_dict().items() if value.is_floating_point()}
+    run = tmp_path / "run"
+    (run / "weights").mkdir(parents=True)
+    write_weights(run / "weights" / "00000064.safetensors", tensors, 64)
+    (run / "settings.json").write_text(json.dumps({"family": "circle", "model": name}))
+    (run / "losses.csv").write_text("step,images,seconds,latent\n1,32,1800,0.5\n2,64,3600,0.4\n")
+    status, _, said = facelab("publish", run, "--name", "tinyvae")
+    assert status == 1 and f"--name {name}" in said
+    status, out, said = facelab("publish", run, "--name", name, "--json")
+    assert status == 0 and json.loads(out)["name"] == f"{name}-circle", said
+    cards._catalogue.cache_clear()
+    told = find_card(name).companions["circle"]
+    assert told["hours"] == 1.0 and told["images"] == 64
+    assert (shelf / f"{name}-circle.safetensors").read_bytes() != before
+    torch.testing.assert_close(load_circle(load_model(name)[0]).mean, tensors["mean"])
 
 
 def test_an_inverter_needs_a_generator_of_its_kind_and_size(facelab, pictures, shelf, tmp_path):

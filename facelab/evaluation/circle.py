@@ -1,4 +1,4 @@
-"""How well a circle does (circle.py), by eyes that took no part in making it, beside the figures of ISTRC's paper.
+"""How well a circle does (circle.py), by eyes that took no part in making it. The paper's figures are in published.py.
 
 Vectors are dlib's, of val portraits. Attributes are seen by the judge in the decoded faces, shapes by dlib's landmarks,
 and who it is by dlib's raw vectors.
@@ -28,12 +28,6 @@ from facelab.identity import FaceReader
 from facelab.recognition import SAME_PERSON
 from facelab.training.direction_list import WANTED
 
-PAPER = {
-    "faces_a_second": 100,  # 64 x 64, on a GTX 1080; section 6.1
-    "walk_seconds": 25,  # 500 steps and 10 pictures, on a CPU
-    "mapping_hours": 2,
-    "classifiers_hours": 3,
-}
 # The paper's ten edits, those with two directions as two, and its make-up.
 EDITS = (
     ("gender", 1),

@@ -48,7 +48,8 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
         edits = measures.measure_edits(circle, generator, eyes, seen, progress=bar.update)
     people = _people(data)
     return {
-        "paper": measures.PAPER,
+        "faces": len(chosen),
+        "resolution": generator.resolution,
         "speed": measures.measure_speed(circle, generator, reader, images),
         "edits": edits,
         "classifiers": measures.measure_classifiers(circle, points, classes[found]),

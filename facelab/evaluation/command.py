@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facelab.commands.console import Space
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def evaluate(
         int, typer.Option(min=1, help="Of latent recovery, by which models without an encoder reconstruct.")
     ] = 1000,
     save: Annotated[
-        bool, typer.Option("--save", help="Keep the comparison beside the models, for the page and for reports.")
+        bool, typer.Option("--save", help="Keep the figures beside the models, for the page, reports and papers.")
     ] = False,
     weights: Annotated[Path | None, typer.Option(help="Other weights of the same model, such as a run's.")] = None,
     run: Annotated[
@@ -48,6 +49,7 @@ def evaluate(
     copies: Annotated[bool, typer.Option("--copies", help="Whether samples come too near to train faces.")] = False,
     eyes: Annotated[bool, typer.Option("--eyes", help="How well the judge and the reader see on val.")] = False,
     embed: Annotated[int, typer.Option(min=0, help="How many val faces to embed.")] = 0,
+    space: Annotated[Space | None, typer.Option(help="Of --embed: the latent space, by default the preset's.")] = None,
     directions: Annotated[
         bool, typer.Option("--directions", help="Edit the embedded faces, by every direction.")
     ] = False,
@@ -71,7 +73,9 @@ def evaluate(
 
     if directions and not embed:
         raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
-    if len(models) > 1 or side or save or reconstruct:
+    if save and (weights is not None or eyes):
+        raise BadSetting("--save keeps figures of the model as it ships. Leave out --weights and --eyes.")
+    if len(models) > 1 or side or reconstruct or (save and not (circle or embed or run is not None)):
         with tempfile.TemporaryDirectory() as folder:
             made = _compare(models, data, samples, seed, side, reconstruct, steps, cache or Path(folder))
         if save:
@@ -90,12 +94,36 @@ def evaluate(
         if eyes:
             figures |= _evaluate_eyes(data, figures["resolution"], keep)
         if embed:
-            figures |= _evaluate_embeddings(model, data, embed, directions, method, matrix, keep)
+            chosen = space and space.value
+            figures |= _evaluate_embeddings(model, data, embed, chosen, directions, method, matrix, keep)
         if circle:
             from facelab.evaluation.circle_report import evaluate_circle
 
             figures["circle"] = evaluate_circle(model, data, count=faces, weights=weights, cache=keep)
+    if save:
+        _save(model, figures, samples=samples, seed=seed, faces=faces)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+
+
+def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces: int) -> None:
+    """Keep what was measured of one model, each kind with the command that measures it."""
+    from facelab.evaluation.measured import embedding_kind, keep
+
+    said = f"evaluate {model} --data DATA"
+    if "run" in figures:
+        command = f"{said} --samples {samples} --seed {seed} --run RUN --save"
+        keep("run", model, {"rows": figures["run"]}, command=command)
+    if "embedding" in figures:
+        space, command = figures["space"], f"{said} --samples 0 --embed {figures['embedded']}"
+        kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
+        keep(embedding_kind(space), model, kept, command=f"{command} --space {space} --save", using=["encoder"])
+        if "directions" in figures:
+            kept = {name: figures[name] for name in ("space", "embedded", "method", "directions")}
+            command += f" --space {space} --directions --method {figures['method']} --save"
+            keep("directions", model, kept, command=command, using=["encoder", "directions"])
+    if "circle" in figures:
+        command = f"{said} --circle --faces {faces} --save"
+        keep("circle", model, figures["circle"], command=command, using=["circle"])
 
 
 def _compare(
@@ -223,7 +251,14 @@ def _evaluate_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:
 
 
 def _evaluate_embeddings(
-    model: str, data: Path, count: int, directions: bool, method: str, matrix: Path | None, cache: Path
+    model: str,
+    data: Path,
+    count: int,
+    space: str | None,
+    directions: bool,
+    method: str,
+    matrix: Path | None,
+    cache: Path,
 ) -> dict[str, Any]:
     from facelab.evaluation.edits import look, measure_directions
     from facelab.evaluation.embedding import summarise
@@ -233,8 +268,13 @@ def _evaluate_embeddings(
 
     studio, network = Studio(model), load_judge()
     settings = studio.presets["fast" if studio.has_layers else "recover"]
+    if space is not None:
+        if not studio.has_layers:
+            raise BadSetting(f"{model} has one latent space. Leave out --space.")
+        settings = replace(settings, space=space)
     images, embedded = _embedded(data, studio, count, settings, cache)
     figures: dict[str, Any] = {
+        "space": getattr(settings, "space", studio.generator.edit_space),
         "embedded": len(embedded),
         "embedding": summarise(embedded),
         "groups": by_group(embedded, look(network, images)),

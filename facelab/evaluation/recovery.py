@@ -41,6 +41,7 @@ def recovery(
         int, typer.Option(min=0, help="Pairs of faces to combine, of single and of mean latents.")
     ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of the targets, the starts and the pairs.")] = 0,
+    save: Annotated[bool, typer.Option("--save", help="Keep the figures beside the model, for papers.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
     """Measure latent recovery on a model's own pictures, and combinations of latents with and without averaging."""
@@ -62,7 +63,24 @@ def recovery(
     if combinations:
         figures["combinations"] = measure_combinations(studio.generator, combinations, seed=seed)
     figures["seconds"] = round(time.perf_counter() - started, 1)
+    if save:
+        _save(model, figures)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+
+
+def _save(model: str, figures: dict[str, Any]) -> None:
+    """Keep both kinds of figures, each with the command that measures it."""
+    from facelab.evaluation.measured import keep
+
+    seed = f"--seed {figures['seed']} --save"
+    if "targets" in figures:
+        budget = f"--targets {figures['targets']} --restarts {figures['restarts']} --steps {figures['steps']}"
+        kept = {name: value for name, value in figures.items() if name not in ("combinations", "seconds")}
+        keep("recovery", model, kept, command=f"recovery {model} {budget} {seed}")
+    if "combinations" in figures:
+        pairs = figures["combinations"]["pairs"]
+        command = f"recovery {model} --targets 0 --combinations {pairs} {seed}"
+        keep("combinations", model, figures["combinations"], command=command)
 
 
 def recover_drawn(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LICENCE = "Non-commercial research only, as the training pictures are. The code is MIT; these weights are not."
 TITLES = {"vae": "VAE", "vaegan": "VAE/GAN", "dcgan": "DCGAN", "began": "BEGAN", "progan": "PGGAN"}
+COMPANIONS = {"inverter": "encoder", "circle": "circle"}  # what a run of these families becomes, of a model
 MOST_ROWS = 400  # of the table of losses that ships
 LEFT_OUT = ("d.", "g.log_variance.")  # what only training needs
 
@@ -35,7 +36,7 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Make a run's newest weights a model of the catalogue: NAME.safetensors, NAME.json and NAME-losses.csv. A run of
-    inverter becomes the encoder of the model NAME, a file of directions its directions.
+    inverter becomes the encoder of the model NAME, one of circle its circle, a file of directions its directions.
     """
     from facelab.checkpoints.cards import checkpoint_folder
     from facelab.training.run import Run
@@ -49,10 +50,11 @@ def publish(
         return
     if not run.is_dir():
         raise BadSetting(f"There is no run in {run}. Train one with `train FAMILY --out {run}`.")
-    if Run(run).read_settings().get("family") == "inverter":
-        sha256, figures = publish_encoder(Run(run), folder, name)
-        path = folder / f"{name}-encoder.safetensors"
-        answer({"name": f"{name}-encoder", "sha256": sha256, **figures, "files": [str(path)]}, as_json, str(path))
+    companion = COMPANIONS.get(Run(run).read_settings().get("family", ""))
+    if companion is not None:
+        sha256, figures = publish_companion(Run(run), folder, name, companion)
+        path = folder / f"{name}-{companion}.safetensors"
+        answer({"name": path.stem, "sha256": sha256, **figures, "files": [str(path)]}, as_json, str(path))
         return
     if not data:
         raise BadSetting("Say what it was trained on, for the card: --data 'CelebA-HQ, 24,183 portraits'.")
@@ -86,26 +88,30 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
     return path
 
 
-def publish_encoder(run: Run, folder: Path, name: str) -> tuple[str, dict[str, float]]:
-    """Make a run of inverter the encoder of the model that it inverts; returns its SHA-256 and how it was trained.
+def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str, dict[str, float]]:
+    """Make a run of inverter the encoder of the model that it inverts, or one of circle its circle; returns its SHA-256
+    and how long it was trained.
 
-    Raises BadSetting for a run without weights or with another model's.
+    part: of COMPANIONS. Raises BadSetting for a run without weights or with another model's.
     """
     from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.weights import fill, load_model, read_weights
+    from facelab.circle import make_circle
     from facelab.encoder import make_encoder
 
     model = run.read_settings()["model"]
     if model != name:
-        raise BadSetting(f"This run inverts {model}. Say --name {model}.")
+        raise BadSetting(f"This run's {part} belongs to {model}. Say --name {model}.")
     card, (path, images) = find_card(name), _newest(run)
-    fill(make_encoder(load_model(name)[0]), read_weights(path))
+    make = {"encoder": make_encoder, "circle": make_circle}[part]
+    fill(make(load_model(name)[0]), read_weights(path))
     data = path.read_bytes()
-    (folder / f"{name}-encoder.safetensors").write_bytes(data)
-    told = {"sha256": hashlib.sha256(data).hexdigest(), **_history(run, images)}
-    card = replace(card, companions={**card.companions, "encoder": told})
+    (folder / f"{name}-{part}.safetensors").write_bytes(data)
+    history = _history(run, images)
+    told = {"sha256": hashlib.sha256(data).hexdigest(), **history}
+    card = replace(card, companions={**card.companions, part: told})
     (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
-    return told["sha256"], _history(run, images)
+    return told["sha256"], history
 
 
 def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, licence: str, limits: str) -> Card:

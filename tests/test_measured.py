@@ -1,0 +1,71 @@
+"""Figures that commands keep: what is written is what is printed, and those of other weights are known as such."""
+
+import json
+
+import pytest
+
+from facelab.checkpoints import cards
+from facelab.errors import BadSetting, BadWeights
+from facelab.evaluation.measured import Measured, embedding_kind, keep, load_measured
+from tests.tiny_circle import MODEL, put_circle
+
+
+@pytest.fixture(autouse=True)
+def shelf(tmp_path, monkeypatch):
+    put_circle(tmp_path)
+    monkeypatch.setenv(cards.FOLDER_VARIABLE, str(tmp_path))
+    cards._catalogue.cache_clear()
+    return tmp_path
+
+
+def change_card(shelf, name, change):
+    card = json.loads((shelf / f"{name}.json").read_text())
+    change(card)
+    (shelf / f"{name}.json").write_text(json.dumps(card))
+    cards._catalogue.cache_clear()
+
+
+def test_figures_are_of_earlier_weights_once_the_model_or_what_took_part_has_changed(shelf):
+    keep("circle", MODEL, {"speed": {"walk_seconds": 0.5}}, command="evaluate tiny --circle", using=["circle", "judge"])
+    kept = load_measured("circle", MODEL)
+    assert (
+        kept.figures == {"speed": {"walk_seconds": 0.5}} and kept.command == "python -m facelab evaluate tiny --circle"
+    )
+    assert set(kept.weights) == {MODEL, f"{MODEL}-circle"} and not kept.earlier
+    change_card(shelf, MODEL, lambda card: card["companions"]["circle"].update(sha256="0" * 64))
+    assert load_measured("circle", MODEL).earlier, "another circle"
+    keep("circle", MODEL, {}, command="evaluate", using=["circle"])
+    assert not load_measured("circle", MODEL).earlier
+    change_card(shelf, MODEL, lambda card: card.update(sha256="0" * 64))
+    assert load_measured("circle", MODEL).earlier, "another model"
+    assert list(cards.catalogue()) == sorted(cards.catalogue()), "kept figures are no cards"
+
+
+def test_what_is_damaged_or_of_no_kind_is_told(shelf):
+    assert load_measured("recovery", MODEL) is None
+    path = Measured("recovery", MODEL, "", "", {}, {}).save()
+    path.write_text("{")
+    with pytest.raises(BadWeights, match=r"recovery-tinybegan\.json is damaged"):
+        load_measured("recovery", MODEL)
+    with pytest.raises(BadSetting, match="not of 'mood'"):
+        keep("mood", MODEL, {}, command="")
+    assert embedding_kind("w+") == "embedding-wplus"
+
+
+def test_recovery_keeps_what_it_prints(facelab):
+    told = ("--steps", 20, "--restarts", 2, "--json", "--save")
+    status, out, said = facelab("recovery", "tinyvae", "--targets", 2, *told)
+    assert status == 0, said
+    kept, printed = load_measured("recovery", "tinyvae"), json.loads(out)
+    assert kept.figures["recovered"] == printed["recovered"] and kept.figures["restarts"] == 2
+    assert kept.command == "python -m facelab recovery tinyvae --targets 2 --restarts 2 --steps 20 --seed 0 --save"
+    assert load_measured("combinations", "tinyvae") is None
+    status, out, said = facelab("recovery", "tinyvae", "--targets", 0, "--combinations", 3, *told)
+    assert status == 0, said
+    assert load_measured("combinations", "tinyvae").figures == json.loads(out)["combinations"]
+    assert load_measured("recovery", "tinyvae") == kept, "the other kind stays"
+
+
+def test_only_the_model_as_it_ships_is_kept(facelab, tmp_path):
+    status, _, said = facelab("evaluate", MODEL, "--data", tmp_path, "--circle", "--save", "--weights", tmp_path / "x")
+    assert status == 1 and "Leave out --weights" in said
