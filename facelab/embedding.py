@@ -157,6 +157,19 @@ def as_pixels(picture: Tensor) -> np.ndarray:
     return ((picture[0].detach().float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
 
 
+def first_latent(generator: Generator, settings: EmbedSettings) -> Tensor:
+    """Where a search that no encoder begins starts (Image2StyleGAN, section 5.1): [L, D] of settings.space."""
+    shape, mean = generator.latent_shape(settings.space), generator.mean_latent().detach()
+    random = torch.Generator().manual_seed(settings.seed)
+    if settings.start == "random":
+        return (torch.rand(shape, generator=random) * 2 - 1).to(mean.device)
+    if settings.space == "z":
+        draws = torch.randn(MEAN_CANDIDATES, shape[1], generator=random).to(mean.device)
+        away = (generator.map(draws) - mean).square().sum(dim=1)
+        return draws[away.argmin()][None]
+    return mean.expand(shape).contiguous()
+
+
 def learning_rate_at(step: int, steps: int, *, peak: float, schedule: str, warm_up: float) -> float:
     """The learning rate of step 0 <= `step` < `steps`: constant, or a linear warm-up and a cosine down to nearly 0."""
     if schedule == "constant":
@@ -204,19 +217,11 @@ class _Task:
 
     def start(self, encode: Callable[[Tensor], Tensor] | None) -> EmbedState:
         settings, generator = self.settings, self.generator
-        shape = generator.latent_shape(settings.space)
-        random = torch.Generator().manual_seed(settings.seed)
         if settings.start == "encoder" and settings.space != "z":
             rows = encode(self.goal)[0]
             values = rows if settings.space == "w+" else rows.mean(dim=0, keepdim=True)
-        elif settings.start == "random":
-            values = (torch.rand(shape, generator=random) * 2 - 1).to(self.goal.device)
-        elif settings.space == "z":
-            draws = torch.randn(MEAN_CANDIDATES, shape[1], generator=random).to(self.goal.device)
-            away = (generator.map(draws) - generator.mean_latent()).square().sum(dim=1)
-            values = draws[away.argmin()][None]
         else:
-            values = generator.mean_latent().detach().expand(shape).contiguous()
+            values = first_latent(generator, settings)
         return EmbedState(generator.name, settings.space, "latent", Descent.at(values), values)
 
     def run(self, state: EmbedState) -> Iterator[EmbedStep]:

@@ -6,7 +6,7 @@ Both take pictures [N, 3, H, W] in [-1, 1] and compare feature maps with those o
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -28,32 +28,39 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 Distance = Callable[[Tensor], Tensor]
 
 
-def discriminator_distance(discriminator: Discriminator, target: Tensor) -> Distance:
+def discriminator_distance(
+    discriminator: Discriminator, target: Tensor, *, layers: Sequence[int] | None = None
+) -> Distance:
     """Distance to `target` [1, 3, R, R] in the outputs of the discriminator's blocks (Larsen et al. 2016, equation 7).
 
     Each block's mean squared difference is divided by the target's mean square, so that all blocks count alike, and
-    averaged over the blocks: 0 for the same picture, about 1 for an unrelated one. Returns float32 [N].
+    averaged over the blocks: 0 for the same picture, about 1 for an unrelated one. layers: only these blocks, 0 the
+    finest. Pictures of another size than the discriminator's pass the same blocks; a target [N, 3, R, R] is one for
+    each picture. Returns float32 [N].
+    """
+
+    def seen(images: Tensor) -> list[Tensor]:
+        return _chosen(discriminator.features(images, entrance=discriminator.resolution), layers)
+
+    with torch.no_grad():
+        goals = [goal.float() for goal in seen(target)]
+        weights = [1 / (len(goals) * goal.square().flatten(1).mean(dim=1)) for goal in goals]
+
+    return lambda images: _weighted_squares(seen(images), goals, weights)
+
+
+def vgg16_distance(network: Vgg16, target: Tensor, *, layers: Sequence[int] | None = None) -> Distance:
+    """Distance to `target` [1, 3, R, R] as Image2StyleGAN's equation 2, with lambda_j = 1. Returns float32 [N].
+
+    layers: only these of the four, 0 the finest. A target [N, 3, R, R] is one for each picture.
     """
     with torch.no_grad():
-        goals = [goal.float() for goal in discriminator.features(target)]
-        weights = [1 / (len(goals) * goal.square().mean()) for goal in goals]
-
-    def distance(images: Tensor) -> Tensor:
-        features = discriminator.features(images)
-        return _weighted_squares(features, goals, weights)
-
-    return distance
+        goals = _chosen(network(target), layers)
+    return lambda images: _weighted_squares(_chosen(network(images), layers), goals, [1.0] * len(goals))
 
 
-def vgg16_distance(network: Vgg16, target: Tensor) -> Distance:
-    """Distance to `target` [1, 3, R, R] as Image2StyleGAN's equation 2, with lambda_j = 1. Returns float32 [N]."""
-    with torch.no_grad():
-        goals = network(target)
-
-    def distance(images: Tensor) -> Tensor:
-        return _weighted_squares(network(images), goals, [1.0] * len(goals))
-
-    return distance
+def _chosen(features: list[Tensor], layers: Sequence[int] | None) -> list[Tensor]:
+    return features if layers is None else [features[layer] for layer in layers]
 
 
 def _weighted_squares(features: list[Tensor], goals: list[Tensor], weights: list) -> Tensor:

@@ -117,12 +117,13 @@ class Discriminator(nn.Module):
             )
         self.b4 = DiscriminatorEpilogue(channels[4], out_features=1, clamp=clamp, group_size=group_size)
 
-    def features(self, images: Tensor, alpha: float = 1.0) -> list[Tensor]:
+    def features(self, images: Tensor, alpha: float = 1.0, *, entrance: int | None = None) -> list[Tensor]:
         """The output of every block, finest first: [N, C, R / 2, R / 2], ..., [N, C, 4, 4], in the compute dtype.
 
         alpha: below 1, the newest block fades in: the next one gets the rest from the picture at half the resolution.
+        entrance: the resolution of the first block, by default the pictures' own; as convolutions, blocks take others.
         """
-        entrance = images.shape[-1]
+        entrance = entrance or images.shape[-1]
         x = images.to(dtype=self.compute_dtype, memory_format=torch.channels_last)
         coarse = F.avg_pool2d(x, 2) if alpha < 1 else None
         x = getattr(self, f"b{entrance}").fromrgb(x)
