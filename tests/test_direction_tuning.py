@@ -8,7 +8,7 @@ from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import Reading
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.direction_list import WANTED
-from facelab.training.direction_tuning import Crowd, cheek_weights, tune
+from facelab.training.direction_tuning import Crowd, skin_weights, tune
 from facelab.training.sight import class_means
 
 ROWS, DIM, SIDE = 6, 4, 32
@@ -16,7 +16,7 @@ SMILING, MALE = ATTRIBUTES.index("Smiling"), ATTRIBUTES.index("Male")
 
 
 class Painter:
-    """Paints the first three channels of the rows' mean as three bands above the cheeks, a colour each."""
+    """Paints the first three channels of the rows' mean, a colour each, all over."""
 
     resolution = SIDE
 
@@ -76,12 +76,15 @@ def test_skin_which_the_reader_does_not_see_stays_as_it_was():
     assert tuned(found) is found
 
 
-def test_cheeks_lie_in_the_lower_half_of_the_face_and_add_up_to_one():
-    weights = cheek_weights(128)
-    assert torch.isclose(weights.sum(), torch.tensor(1.0))
-    rows, columns = torch.nonzero(weights, as_tuple=True)
+def test_cheeks_lie_in_the_lower_half_of_the_face_and_the_forehead_above_the_brows():
+    weights = skin_weights(128)
+    assert torch.allclose(weights.sum(dim=(1, 2)), torch.ones(2))
+    rows, columns = torch.nonzero(weights[0], as_tuple=True)
     assert 55 < rows.float().mean() < 90 and abs(columns.float().mean() - 63.5) < 3
-    assert (weights[:, :64] > 0).any() and (weights[:, 64:] > 0).any()
+    assert (weights[0, :, :64] > 0).any() and (weights[0, :, 64:] > 0).any()
+    rows, columns = torch.nonzero(weights[1], as_tuple=True)
+    assert rows.min() > 15 and rows.max() < 128 * TEMPLATE_LANDMARKS[17:27, 1].mean()
+    assert abs(columns.float().mean() - 63.5) < 3
 
 
 def test_classes_are_above_and_below_nought_or_the_outer_thirds():

@@ -22,7 +22,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
 from facelab.training.sight import SKIN, class_means, is_binary, scores_of
 
-STEPS = 120
+STEPS = 160
 BATCH = 8
 HAVING = 1 / 4  # share of a batch that has the attribute and is to lose it
 LEARNING_RATE = 0.01
@@ -31,10 +31,12 @@ CHANGE_WEIGHT = 4.0  # of what is missing of the class mean, squared, in distanc
 OTHERS_WEIGHT = 0.4  # of the others' changes, squared, in their deviations among people
 HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
-SKIN_WEIGHT = 20.0  # of the cheeks' mean colour, squared
+SKIN_WEIGHT = 20.0  # of the mean colours of cheeks and of forehead, squared
 LENGTH_WEIGHT = 0.02
 
-CHEEK_SIDE = 11 / 128  # of a patch between eye and corner of the mouth, of the picture's side
+PATCH_SIDE = 11 / 128  # of a patch of skin, of the picture's side
+FOREHEAD_HEIGHT = 0.25  # of the way from the mouth to the eyes, above the brows
+COVERS_FOREHEAD = ("bangs",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ def _tune(
         for name in crowd.scores
         if name != direction.id and name not in GOES_WITH.get(direction.id, ())
     }
-    cheeks = cheek_weights(generator.resolution).to(crowd.latents)
+    skin = skin_weights(generator.resolution)[: 1 if direction.id in COVERS_FOREHEAD else None].to(crowd.latents)
     draw = torch.Generator().manual_seed(seed)
     sides = [
         torch.nonzero(side)[:, 0] for side in (scores < (without + with_it) / 2, scores >= (without + with_it) / 2)
@@ -119,12 +121,12 @@ def _tune(
             weight * ((seen_after[name] - seen_before[name]) / spread[name]).square().mean()
             for name, weight in weights.items()
         ]
-        colour = ((after - before) * cheeks).sum(dim=(2, 3))
+        colour = torch.einsum("nchw,khw->nkc", after - before, skin)
         loss = (
             CHANGE_WEIGHT * missing.square().mean()
             + torch.stack(others).mean()
             + PERSON_WEIGHT * (now.vectors - was.vectors).square().sum(dim=1).mean()
-            + SKIN_WEIGHT * colour.square().sum(dim=1).mean()
+            + SKIN_WEIGHT * colour.square().sum(dim=(1, 2)).mean()
             + LENGTH_WEIGHT * (offset.norm() / begin.norm()).square()
         )
         optimizer.zero_grad(set_to_none=True)
@@ -147,12 +149,18 @@ def _draw(sides: Sequence[Tensor], draw: torch.Generator) -> tuple[Tensor, Tenso
     return torch.cat(chosen), torch.tensor([1.0] * counts[0] + [-1.0] * counts[1])
 
 
-def cheek_weights(resolution: int) -> Tensor:
-    """[R, R], adding up to 1 over an aligned face's cheeks, half of the way from each eye to the mouth's corner."""
-    weights = np.zeros((resolution, resolution), np.float32)
-    radius = round(CHEEK_SIDE * resolution / 2)
-    for eye, corner in ((slice(36, 42), 48), (slice(42, 48), 54)):
-        middle = 0.5 * (TEMPLATE_LANDMARKS[eye].mean(axis=0) + TEMPLATE_LANDMARKS[corner])
+def skin_weights(resolution: int) -> Tensor:
+    """[2, R, R], each adding up to 1: over an aligned face's cheeks, half of the way from each eye to the mouth's
+    corner, and over the forehead between the brows and the hair.
+    """
+    points = TEMPLATE_LANDMARKS
+    eyes, corners = [points[36:42].mean(axis=0), points[42:48].mean(axis=0)], [points[48], points[54]]
+    cheeks = [0.5 * (eye + corner) for eye, corner in zip(eyes, corners, strict=True)]
+    upwards = np.mean(eyes, axis=0) - np.mean(corners, axis=0)
+    forehead = points[17:27].mean(axis=0) + FOREHEAD_HEIGHT * upwards
+    weights = np.zeros((2, resolution, resolution), np.float32)
+    radius = round(PATCH_SIDE * resolution / 2)
+    for index, middle in ((0, cheeks[0]), (0, cheeks[1]), (1, forehead)):
         x, y = (middle * resolution).round().astype(int)
-        weights[y - radius : y + radius + 1, x - radius : x + radius + 1] = 1
-    return torch.from_numpy(weights / weights.sum())
+        weights[index, y - radius : y + radius + 1, x - radius : x + radius + 1] = 1
+    return torch.from_numpy(weights / weights.sum(axis=(1, 2), keepdims=True))
