@@ -21,6 +21,8 @@ import typer
 from facelab.commands.circle import circle_app
 from facelab.commands.console import JsonOption, MarkOption, ModelOption, Space, answer, make_folder, open_studio, say
 from facelab.commands.edits import COMMANDS as EDITS
+from facelab.commands.experiments import COMMANDS as EXPERIMENTS
+from facelab.commands.papers import COMMANDS as PAPERS
 from facelab.commands.photo import COMMANDS as PHOTO
 from facelab.commands.photo import project_app
 from facelab.commands.report import COMMANDS as REPORT
@@ -56,7 +58,7 @@ app.command()(publish)
 app.command()(recovery)
 for command in EDITS:
     app.command()(command)
-for name, command in {**PHOTO, **REPORT, **VIDEO}.items():
+for name, command in {**PHOTO, **REPORT, **EXPERIMENTS, **PAPERS, **VIDEO}.items():
     app.command(name)(command)
 app.add_typer(project_app, name="project")
 app.add_typer(circle_app, name="circle")

@@ -1,0 +1,1 @@
+"""Papers' experiments, reproduced on our own model: `python -m facelab experiments NAME`."""
