@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.checkpoints.cards import Card, checkpoint_folder, find_card
+from facelab.checkpoints.cards import Card, find_card, read_losses
 from facelab.editing import BATCH, MAX_FACES
 from facelab.errors import BadSetting
 from facelab.evaluation.comparison import Row, describe_faces, load_comparison, of_model
@@ -64,12 +63,7 @@ class Comparing:
 
     def losses(self) -> list[dict[str, str]]:
         """The table of losses that ships with the model, as text by column; none where its card names none."""
-        name = str(self.card.training.get("losses", ""))
-        path = checkpoint_folder() / name
-        if path.suffix != ".csv" or path.parent != checkpoint_folder() or not path.is_file():
-            return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return read_losses(self.card)
 
     def compare(self, models: Sequence[str], *, side: int | None = None) -> tuple[Line, ...]:
         """The table of figures of several models: what `evaluate --save` kept, what `measure` has measured here since,

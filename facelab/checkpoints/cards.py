@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -69,6 +70,15 @@ def read_card(path: Path) -> Card:
         return Card(**{**values, **lists})
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as cause:
         raise BadWeights(f"{path.name} is not a model card. Restore it from the repository.") from cause
+
+
+def read_losses(card: Card) -> list[dict[str, str]]:
+    """The table of losses that ships with a model, as text by column; none where its card names none."""
+    path = checkpoint_folder() / str(card.training.get("losses", ""))
+    if path.suffix != ".csv" or path.parent != checkpoint_folder() or not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 @cache

@@ -268,10 +268,10 @@ def _evaluate_embeddings(
 
     studio, network = Studio(model), load_judge()
     settings = studio.presets["fast" if studio.has_layers else "recover"]
-    if space is not None:
-        if not studio.has_layers:
-            raise BadSetting(f"{model} has one latent space. Leave out --space.")
-        settings = replace(settings, space=space)
+    if studio.has_layers:
+        settings = replace(settings, space=space or settings.space)
+    elif space not in (None, studio.generator.edit_space):
+        raise BadSetting(f"{model} embeds into {studio.generator.edit_space} only. Leave out --space.")
     images, embedded = _embedded(data, studio, count, settings, cache)
     figures: dict[str, Any] = {
         "space": getattr(settings, "space", studio.generator.edit_space),

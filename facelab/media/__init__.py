@@ -2,7 +2,7 @@
 
 from facelab.media.animations import KINDS, encode_animation, filmstrip, save_animation
 from facelab.media.marks import stamp
-from facelab.media.pictures import contact_sheet, encode_png, save_png
+from facelab.media.pictures import contact_sheet, encode_jpeg, encode_png, save_png
 from facelab.media.provenance import MADE_BY_AI, PHOTO_CHANGED_BY_AI, Provenance
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Provenance",
     "contact_sheet",
     "encode_animation",
+    "encode_jpeg",
     "encode_png",
     "filmstrip",
     "save_animation",

@@ -1,4 +1,4 @@
-"""Still pictures: PNG, and grids of pictures."""
+"""Still pictures: PNG, JPEG, and grids of pictures."""
 
 from __future__ import annotations
 
@@ -43,6 +43,14 @@ def encode_png(image: np.ndarray, provenance: Provenance, *, mark: bool = False)
     picture = Image.fromarray(stamp(image) if mark else image)
     picture.save(buffer, "PNG", pnginfo=text, exif=provenance.exif())
     return sign(buffer.getvalue(), "image/png", provenance)
+
+
+def encode_jpeg(image: np.ndarray, provenance: Provenance, *, quality: int = 88) -> bytes:
+    """uint8 [H, W, 3] RGB as the bytes of a JPEG, with its provenance."""
+    buffer = io.BytesIO()
+    told = {"exif": provenance.exif(), "xmp": provenance.xmp().encode(), "comment": provenance.comment}
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, optimize=True, **told)
+    return sign(buffer.getvalue(), "image/jpeg", provenance)
 
 
 def write(data: bytes, target: str | os.PathLike | BinaryIO) -> None:

@@ -19,16 +19,16 @@ def plot_losses(rows: Sequence[Mapping[str, str]], columns: Sequence[str], path:
     """
     from matplotlib.figure import Figure
 
-    curves = {column: _curve(rows, column) for column in columns}
-    curves = {column: curve for column, curve in curves.items() if len(curve)}
+    curves = {column: curve(rows, column) for column in columns}
+    curves = {column: points for column, points in curves.items() if len(points)}
     if not curves:
         return
     lines = math.ceil(len(curves) / PANELS_A_ROW)
     figure = Figure(figsize=(4 * PANELS_A_ROW, 2.6 * lines), dpi=100, layout="constrained")
     panels = figure.subplots(lines, PANELS_A_ROW, squeeze=False).flat
-    for (column, curve), panel in zip(curves.items(), panels, strict=False):
-        panel.plot(*curve.T, color="#9db4c8", linewidth=0.8)
-        panel.plot(curve[:, 0], _smooth(curve[:, 1]), color="#1f5a8a", linewidth=1.6)
+    for (column, points), panel in zip(curves.items(), panels, strict=False):
+        panel.plot(*points.T, color="#9db4c8", linewidth=0.8)
+        panel.plot(points[:, 0], smooth(points[:, 1]), color="#1f5a8a", linewidth=1.6)
         panel.set_title(column, fontsize=10)
         panel.set_xlabel("images", fontsize=8)
         panel.tick_params(labelsize=8)
@@ -40,14 +40,14 @@ def plot_losses(rows: Sequence[Mapping[str, str]], columns: Sequence[str], path:
     partial.replace(path)
 
 
-def _curve(rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
-    """float [N, 2] of images and values."""
-    points = [(float(row["images"]), float(row[column])) for row in rows if row.get(column)]
-    curve = np.array(points).reshape(-1, 2)
-    return curve[np.isfinite(curve).all(axis=1)]
+def curve(rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
+    """A column of a run's table as float [N, 2] of images and values; what is no finite number is left out."""
+    values = [(float(row["images"]), float(row[column])) for row in rows if row.get(column)]
+    points = np.array(values).reshape(-1, 2)
+    return points[np.isfinite(points).all(axis=1)]
 
 
-def _smooth(values: np.ndarray) -> np.ndarray:
+def smooth(values: np.ndarray) -> np.ndarray:
     """The mean over a window around each value, shorter at both ends."""
     half = max(1, round(len(values) * SMOOTHED_OVER / 2))
     sums = np.concatenate([[0.0], np.cumsum(values)])

@@ -1,0 +1,249 @@
+"""ISTRC, the circle through identity vectors, beside ours."""
+
+from __future__ import annotations
+
+from facelab.checkpoints.cards import Card
+from facelab.circle import FEATURES, feature_of
+from facelab.evaluation.circle import EDITS, FAULTY
+from facelab.evaluation.papers import pictures
+from facelab.evaluation.papers.claims import ordered, within
+from facelab.evaluation.papers.document import (
+    NOT_MEASURED,
+    Claim,
+    Entry,
+    Note,
+    Section,
+    as_table,
+    entry,
+    number,
+    percent,
+)
+from facelab.evaluation.papers.evidence import Command, Evidence, Finding
+from facelab.evaluation.published import (
+    CLASSIFIER_LAYERS,
+    CLASSIFIERS_HOURS,
+    COLLAPSE,
+    FACES_A_SECOND,
+    MAPPING_HOURS,
+    WALK_SECONDS,
+)
+
+TITLE = "ISTRC: the circle through identity vectors"
+FROM_VECTORS, FROM_PIXELS, WALK = 500, 150, 1.0  # our goals at 64 px: faces a second twice, and seconds
+FLIPPED = 0.75  # our goal: the share of faces in which the eyes see an edit
+FAULTS = 0.10  # our goal: the share whose gender changes by the edits that the paper faults
+ALIKE = 0.5  # of the angle between averages on the sphere: nearer than this, averages of another space are one face
+
+WITHOUT_BEGAN = (
+    "There is no circle through BEGAN's auto-encoder yet, which is the paper's: `train began --data DATA --out RUN`, "
+    "`publish RUN --name began64`, `train circle --model began64 --data DATA --out CIRCLE` and `publish CIRCLE --name "
+    "began64`, each after `python -m facelab`."
+)
+
+
+def section(evidence: Evidence) -> Section:
+    """All of it, for each model that a circle leads to."""
+    circles = evidence.circles
+    lines = [line for card in circles for line in (*_speeds(card, evidence), *_rest(card, evidence))]
+    notes = [note for card in circles for note in _edits(card, evidence)]
+    return Section(
+        TITLE,
+        "A face's identity vector (dlib's, 128 numbers) on the sphere, edited there by the gradient of a classifier, "
+        "mapped to a generator's latent and drawn. The paper draws by BEGAN's auto-encoder at 64 px. The times below "
+        "are all it measures; of edits and averages it shows pictures. Flipped: of the val faces that lack the "
+        "feature once they are drawn, the share in which the judge, or dlib's landmarks, then see it.",
+        [*_times(evidence), *lines],
+        [claim for card in circles for claim in _claims(card, evidence)],
+        notes=notes if any(card.family == "began" for card in circles) else [*notes, Note(WITHOUT_BEGAN)],
+        pictures=[each for card in circles for each in pictures.of_circle(card)],
+    )
+
+
+def _times(evidence: Evidence) -> list[Entry]:
+    lines = []
+    for card in evidence.circles:
+        hours = card.companions["circle"].get("hours")
+        trained = Command(f"python -m facelab train circle --model {card.name} --data DATA --out RUN")
+        if hours is not None:
+            trained = Command(trained.text, "the machine of the model's card")
+        why = "" if hours is not None else "the card states no hours: publish the run"
+        theirs = f"{MAPPING_HOURS} h and {CLASSIFIERS_HOURS} h (section 6.1)"
+        what = f"training the mapping, and {len(FEATURES)} classifiers beside it, {card.name}"
+        lines.append(entry(what, theirs, Finding(hours, trained, why=why), number(2, "h")))
+    return lines
+
+
+def _speeds(card: Card, evidence: Evidence) -> list[Entry]:
+    side = f"{card.resolution} px, {card.name}"
+    speed = lambda name: evidence.kept("circle", card, "speed", name)  # noqa: E731
+    theirs = f"{FACES_A_SECOND} (GTX 1080, section 6.1)"
+    return [
+        entry(f"faces a second from vectors, {side}", theirs, speed("from_vectors"), number(0)),
+        entry(f"faces a second from pixels, {side}", theirs, speed("from_pixels"), number(0)),
+        entry(
+            f"500 steps and 10 pictures, {side}",
+            f"{WALK_SECONDS} s (section 6.1)",
+            speed("walk_seconds"),
+            number(2, "s"),
+        ),
+    ]
+
+
+def _edits(card: Card, evidence: Evidence) -> list[Note]:
+    """A table of the paper's edits, which it shows and does not measure."""
+    findings = {_title(id, sign): evidence.kept("circle", card, "edits", _key(id, sign)) for id, sign in EDITS}
+    rows = [("edit", "faces", "flipped", "gender flipped, held", "gender flipped, plain", "still the same by dlib")]
+    for name, found in findings.items():
+        if found.value:
+            shares = [percent(found.value[key]) for key in ("flipped", "gender_held", "gender_plain", "kept")]
+            rows.append((name, str(found.value["faces"]), *shares))
+        else:
+            rows.append((name, NOT_MEASURED, *["–"] * 4))
+    commands = tuple(dict.fromkeys(found.command for found in findings.values()))
+    earlier = " Of earlier weights." if any(found.earlier for found in findings.values()) else ""
+    return [Note(f"Edits through {card.title}.{earlier}", commands), Note(as_table(rows))]
+
+
+def _rest(card: Card, evidence: Evidence) -> list[Entry]:
+    of = lambda *path: evidence.kept("circle", card, *path)  # noqa: E731
+    name, low, high = card.name, *CLASSIFIER_LAYERS
+    lines = [
+        entry(
+            f"decoded without an edit: identity distance, {name}",
+            "",
+            of("edits", "decoded", "identity_median"),
+            number(3),
+        ),
+        entry(f"decoded without an edit: the gender kept, {name}", "", of("edits", "decoded", "gender_kept"), percent),
+    ]
+    classifiers = of("classifiers")
+    if classifiers.value:
+        mean = sum(each["balanced"] for each in classifiers.value.values()) / len(classifiers.value)
+        classifiers = Finding(mean, classifiers.command, classifiers.earlier)
+    lines.append(
+        entry(f"classifiers of {low} to {high} layers, mean balanced accuracy, {name}", "", classifiers, percent)
+    )
+    for way, told in (("raw", "by raw vectors"), ("chord", "by the chord"), ("great_circle", "by the great circle")):
+        lines.append(entry(f"verification {told}, accuracy, {name}", "", of("verification", way, "accuracy"), percent))
+    for count in ("2", "64", "128"):
+        lines.append(_collapse_line(card, of("collapse", count), count))
+    return lines
+
+
+def _collapse_line(card: Card, found: Finding, count: str) -> Entry:
+    told = ""
+    if found.value:
+        told = "; ".join(
+            f"{name} {found.value[way]:.3f}"
+            for way, name in (("sphere", "sphere"), ("plain", "plain vectors"), ("latents", "plain latents"))
+        )
+        told += f"; plain mean's norm {found.value['plain_norm']:.2f}"
+    theirs = f"one woman beyond {COLLAPSE} (section 4.2)" if int(count) > COLLAPSE else ""
+    return Entry(f"angle between averages of two groups of {count}, {card.name}", theirs, found, told)
+
+
+def _claims(card: Card, evidence: Evidence) -> list[Claim]:
+    of = lambda *path: evidence.kept("circle", card, *path)  # noqa: E731
+    edits = {_title(id, sign): of("edits", _key(id, sign), "flipped") for id, sign in EDITS if id != "makeup"}
+    held, plain = (
+        {f"{_title(id, sign)}": of("edits", _key(id, sign), way) for id, sign in EDITS if id in FAULTY}
+        for way in ("gender_held", "gender_plain")
+    )
+    name = card.name
+    size = "" if card.resolution == 64 else f" It draws at {card.resolution} px, the goal is for 64."
+    beside = ", ".join(f"{each} {percent(found.value)}" for each, found in plain.items() if found.value is not None)
+    return [
+        within(
+            f"{name}: at least {FROM_VECTORS} faces a second from vectors, on 2 cores",
+            "our goal",
+            {"faces a second": of("speed", "from_vectors")},
+            number(0),
+            FROM_VECTORS,
+            float("inf"),
+            why=size,
+        ),
+        within(
+            f"{name}: at least {FROM_PIXELS} faces a second from pixels",
+            "our goal",
+            {"faces a second": of("speed", "from_pixels")},
+            number(0),
+            FROM_PIXELS,
+            float("inf"),
+            why=size,
+        ),
+        within(
+            f"{name}: 500 steps and 10 pictures in under {WALK:g} s",
+            "our goal",
+            {"seconds": of("speed", "walk_seconds")},
+            number(2),
+            0,
+            WALK,
+            why=size,
+        ),
+        within(
+            f"{name}: each of the ten edits flips what the eyes see in {percent(FLIPPED)} of faces",
+            "our goal",
+            edits,
+            percent,
+            FLIPPED,
+            1,
+            why=" An edit goes as far as two photos of one person lie apart, which identity vectors, made to forget "
+            "expressions and hair, change little by.",
+        ),
+        within(
+            f"{name}: beards and make-up flip the gender in at most {percent(FAULTS)} of faces, gender held",
+            "section 5.5, a fault to beat",
+            held,
+            percent,
+            0,
+            FAULTS,
+            beside=f" By the plain walk: {beside}.",
+        ),
+        _plain_collapse(card, of("collapse")),
+        _sphere_verifies(card, of("verification")),
+    ]
+
+
+def _plain_collapse(card: Card, found: Finding) -> Claim:
+    says = f"{card.name}: plain means of more than {COLLAPSE} latents are one face, means on the sphere are not"
+    many = {count: each for count, each in (found.value or {}).items() if int(count) > COLLAPSE}
+    if not many:
+        return Claim(says, "section 4.2", None, "", (found.command,))
+    holds = all(each["latents"] < ALIKE * each["sphere"] for each in many.values())
+    told = "; ".join(
+        f"the averages of two groups of {count} are {each['latents']:.3f} apart by plain latents and "
+        f"{each['sphere']:.3f} on the sphere"
+        for count, each in many.items()
+    )
+    why = (
+        ""
+        if holds
+        else (
+            " Means of many people are much alike in every space, the sphere's as well: what two groups share is all "
+            "that is left. The sphere's mean keeps the length that a plain one loses, and nothing more."
+        )
+    )
+    return Claim(says, "section 4.2", holds, f"Ours, as angles: {told}.{why}", (found.command,), found.earlier)
+
+
+def _sphere_verifies(card: Card, found: Finding) -> Claim:
+    says = f"{card.name}: the great circle verifies a little better than Euclidean distance"
+    ways = found.value or {}
+    findings = {
+        "Euclidean": Finding(ways.get("raw", {}).get("accuracy"), found.command, found.earlier),
+        "great circle": Finding(ways.get("great_circle", {}).get("accuracy"), found.command, found.earlier),
+    }
+    why = (
+        " On the sphere chord and great circle put all pairs in one order, so that only leaving dlib's raw length "
+        "could make a difference, and that length says something."
+    )
+    return ordered(says, "section 4", findings, percent, why=why)
+
+
+def _key(id: str, sign: int) -> str:
+    return f"{id} {'+' if sign > 0 else '-'}"
+
+
+def _title(id: str, sign: int) -> str:
+    feature = feature_of(id)
+    return f"{feature.title}: {feature.high if sign > 0 else feature.low}"

@@ -1,0 +1,102 @@
+"""How long our models were trained beside what the papers trained, and when their losses came to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from facelab.checkpoints.cards import Card
+from facelab.evaluation.papers.document import as_table
+from facelab.evaluation.papers.evidence import SYSTEMS, Evidence
+from facelab.evaluation.published import BEGAN_EPOCHS, BEGAN_PICTURES, CELEBA, EPOCHS
+from facelab.training.plot import curve, smooth
+from facelab.training.run import PROGRESS
+
+AT_REST = 0.1  # of a loss's whole range: so near to its end it has come to rest
+NEAR_BEST = 0.1  # of the distance: so near to the best one a training has converged
+TAIL = 0.1  # of a training, whose mean is a loss's end
+
+# What the papers trained, in pictures seen. Of PGGAN the paper takes published weights.
+THEIRS = {
+    **{system: (epochs, epochs * CELEBA) for system, epochs in EPOCHS.items()},
+    "began": (BEGAN_EPOCHS, BEGAN_EPOCHS * BEGAN_PICTURES),
+}
+
+
+def doses(evidence: Evidence) -> str:
+    """A table of all systems: what was trained, what was meant to be, and what the papers trained."""
+    rows = [("system", "model", "pictures seen", "epochs", "of the dose meant", "theirs", "hours")]
+    for system, (title, _) in SYSTEMS.items():
+        theirs = "–"
+        if system in THEIRS:
+            theirs = f"{THEIRS[system][0]} epochs, {THEIRS[system][1]:,} pictures"
+        for card in evidence.cards.get(system, (None,)):
+            rows.append((title, *(_dose(card) if card else ("none yet", *["–"] * 3)), theirs, _hours(card)))
+    short = shortfalls(evidence, tuple(SYSTEMS)).strip()
+    notes = [f"{card.name}: {card.training['note']}" for card in evidence.models if card.training.get("note")]
+    return "\n\n".join([as_table(rows), *([short] if short else []), *notes])
+
+
+def shortfall(card: Card, system: str) -> str:
+    """What a model lacks of the dose that was meant for it and of the paper's, as a clause; "" for nothing."""
+    told, clauses = card.training, []
+    if told.get("wanted") and told.get("images", 0) < told["wanted"]:
+        clauses.append(f"{told['images']:,} of the {told['wanted']:,} pictures that were meant")
+    if system in THEIRS and told.get("epochs", THEIRS[system][0]) < THEIRS[system][0]:
+        clauses.append(f"{told['epochs']:g} of the paper's {THEIRS[system][0]} epochs")
+    return f"{card.name} has seen {' and '.join(clauses)}" if clauses else ""
+
+
+def shortfalls(evidence: Evidence, systems: Sequence[str]) -> str:
+    """The shortfalls of several systems as a sentence, "" where there are none."""
+    clauses = [shortfall(card, system) for system in systems for card in evidence.cards.get(system, ())]
+    clauses = [clause for clause in clauses if clause]
+    return f" Training falls short: {'; '.join(clauses)}." if clauses else ""
+
+
+def at_rest(rows: Sequence[Mapping[str, str]]) -> int | None:
+    """After how many pictures all losses stay within a tenth of their range around their end, smoothed; None for a
+    table without losses. A loss that moves to the end comes to rest at the end only.
+    """
+    columns = [name for name in (rows[0] if rows else ()) if name not in PROGRESS]
+    places = []
+    for column in columns:
+        points = curve(rows, column)
+        if len(points) < 3:
+            continue
+        values = smooth(points[:, 1])
+        end, span = values[-max(1, round(TAIL * len(values))) :].mean(), np.ptp(values)
+        if not span:
+            continue
+        away = np.flatnonzero(np.abs(values - end) > AT_REST * span)
+        places.append(points[min(away[-1] + 1, len(points) - 1) if len(away) else 0, 0])
+    return int(max(places)) if places else None
+
+
+def converged(rows: Sequence[Mapping[str, str]], column: str = "judge") -> int | None:
+    """After how many pictures a run's quality had come within a tenth of its best; rows: of quality.csv, where less is
+    better. None for fewer than three.
+    """
+    points = curve(rows, column)
+    if len(points) < 3:
+        return None
+    near = points[:, 1] <= (1 + NEAR_BEST) * points[:, 1].min()
+    return int(points[near.argmax(), 0])
+
+
+def epochs(card: Card, images: int) -> float | None:
+    """Pictures seen as epochs of what the model was trained on, where its card says how many these were."""
+    told = card.training
+    return images * told["epochs"] / told["images"] if told.get("epochs") and told.get("images") else None
+
+
+def _dose(card: Card) -> tuple[str, str, str, str]:
+    told = card.training
+    images, wanted = told.get("images"), told.get("wanted")
+    share = f"{100 * images / wanted:.0f} % of {wanted:,}" if images and wanted else "–"
+    return card.name, f"{images:,}" if images else "–", f"{told['epochs']:g}" if "epochs" in told else "–", share
+
+
+def _hours(card: Card | None) -> str:
+    return f"{card.training['hours']:g}" if card and "hours" in card.training else "–"
