@@ -74,10 +74,14 @@ def experiments(
         given = [f"--{key} {value}" for key, value in options.items() if value is not None and value != plain.get(key)]
         command = " ".join(["python -m facelab experiments", name.value, *given])
         report = Report(name.value, head(lab, pictures), tuple(EXPERIMENTS), command, machine()).with_earlier(folder)
-        for number, result in enumerate(run(lab, pictures, chosen), 1):
-            report = report.with_result(result)
-            files = [str(path) for path in report.save(folder)]
-            say(f"{result.title}: {result.seconds:.0f} s of processor time ({number} of {len(chosen)})")
+        try:
+            for number, result in enumerate(run(lab, pictures, chosen), 1):
+                report = report.with_result(result)
+                files = [str(path) for path in report.save(folder)]
+                say(f"{result.title}: {result.seconds:.0f} s of processor time ({number} of {len(chosen)})")
+        except KeyboardInterrupt:
+            say(f"Stopped. {folder} keeps the experiments that are finished; `--only` runs the others.")
+            raise
     answer({**report.as_dict(), "files": files}, as_json, "\n".join(files))
 
 

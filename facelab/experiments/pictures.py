@@ -128,7 +128,7 @@ def _square(image: np.ndarray, side: int, place: tuple[float, float, float] | No
     left = min(max(x * short - size / 2, 0), width - size)
     top = min(max(y * short - size / 2, 0), height - size)
     box = (left, top, left + size, top + size)
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS, box=box))
+    return np.array(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS, box=box))
 
 
 def draw(side: int, seed: int) -> np.ndarray:
@@ -146,4 +146,4 @@ def draw(side: int, seed: int) -> np.ndarray:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
         else:
             pen.regular_polygon((x, y, radius), 3 + number % 3, rotation=turn, fill=colour)
-    return np.asarray(canvas.resize((side, side), Image.Resampling.LANCZOS))
+    return np.array(canvas.resize((side, side), Image.Resampling.LANCZOS))
