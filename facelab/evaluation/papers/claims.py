@@ -19,12 +19,14 @@ def ordered(
     below all others, whose order does not matter. why: a sentence to add where it is not so.
     """
     values = {name: each.value for name, each in findings.items()}
-    if any(value is None for value in values.values()):
-        return _claim(says, where, findings, None, _missing(findings))
+    known = {name: value for name, value in values.items() if value is not None}
+    if len(known) < len(values):
+        so_far = f"Ours so far: {_listed(known, words)}. " if known else ""
+        return _claim(says, where, findings, None, so_far + _missing(findings))
     names = list(values)
     pairs = [(names[0], name) for name in names[1:]] if least else list(pairwise(names))
     wrong = [(low, high) for low, high in pairs if not values[low] < values[high]]
-    told = f"Ours: {', '.join(f'{name} {words(value)}' for name, value in values.items())}."
+    told = f"Ours: {_listed(known, words)}."
     if wrong:
         told += f" {' and '.join(f'{low} is not below {high}' for low, high in wrong)}.{why}"
     return _claim(says, where, findings, not wrong, told)

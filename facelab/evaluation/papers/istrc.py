@@ -100,8 +100,9 @@ def _edits(card: Card, evidence: Evidence) -> list[Note]:
         else:
             rows.append((name, NOT_MEASURED, *["–"] * 4))
     commands = tuple(dict.fromkeys(found.command for found in findings.values()))
+    stated = card.companions["circle"].get("sha256", "")[:8]
     earlier = " Of earlier weights." if any(found.earlier for found in findings.values()) else ""
-    return [Note(f"Edits through {card.title}.{earlier}", commands), Note(as_table(rows))]
+    return [Note(f"Edits through {card.title}, circle {stated}.{earlier}", commands), Note(as_table(rows))]
 
 
 def _rest(card: Card, evidence: Evidence) -> list[Entry]:

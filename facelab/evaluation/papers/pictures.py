@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 
 Rows = Sequence[tuple[str, Sequence[np.ndarray]]]
 
+KINDS = (
+    "sheet",
+    "losses",
+    "map",
+    "attributes",
+    "walks",
+    "slerp",
+    "sums",
+    "averages",
+    "neighbours",
+    "recovery",
+    "combined",
+    "morph",
+)  # what a file"s name begins with
 SHEET, COLUMNS = 16, 8  # faces of a sheet
 SIDE, SMALL = 96, 64  # pixels of a face as shown, at most, and where there are many
 TRUNCATION = 0.7

@@ -8,6 +8,7 @@ from pathlib import Path
 from facelab.evaluation.papers import image2stylegan, istrc, pggan, vaegan
 from facelab.evaluation.papers.document import FOLDER, Picture, Section, as_table, render
 from facelab.evaluation.papers.evidence import Evidence, collect
+from facelab.evaluation.papers.pictures import KINDS
 from facelab.evaluation.papers.training import doses
 from facelab.evaluation.table import FIGURES, build_table, markdown
 
@@ -50,8 +51,8 @@ def write_page(docs: Path, text: str, drawn: dict[str, bytes] | None = None) -> 
     for name, data in drawn.items():
         (folder / name).write_bytes(data)
         paths.append(folder / name)
-    for path in folder.glob("*-*.*"):
-        if path.name not in drawn:
+    for path in folder.iterdir():
+        if path.name not in drawn and path.name.partition("-")[0] in KINDS:
             path.unlink()
     return paths
 

@@ -26,13 +26,13 @@ THEIRS = {
 
 def doses(evidence: Evidence) -> str:
     """A table of all systems: what was trained, what was meant to be, and what the papers trained."""
-    rows = [("system", "model", "pictures seen", "epochs", "of the dose meant", "theirs", "hours")]
+    rows = [("system", "model", "weights", "pictures seen", "epochs", "of the dose meant", "theirs", "hours")]
     for system, (title, _) in SYSTEMS.items():
         theirs = "–"
         if system in THEIRS:
             theirs = f"{THEIRS[system][0]} epochs, {THEIRS[system][1]:,} pictures"
         for card in evidence.cards.get(system, (None,)):
-            rows.append((title, *(_dose(card) if card else ("none yet", *["–"] * 3)), theirs, _hours(card)))
+            rows.append((title, *(_dose(card) if card else ("none yet", *["–"] * 4)), theirs, _hours(card)))
     short = shortfalls(evidence, tuple(SYSTEMS)).strip()
     notes = [f"{card.name}: {card.training['note']}" for card in evidence.models if card.training.get("note")]
     return "\n\n".join([as_table(rows), *([short] if short else []), *notes])
@@ -91,11 +91,12 @@ def epochs(card: Card, images: int) -> float | None:
     return images * told["epochs"] / told["images"] if told.get("epochs") and told.get("images") else None
 
 
-def _dose(card: Card) -> tuple[str, str, str, str]:
+def _dose(card: Card) -> tuple[str, ...]:
     told = card.training
     images, wanted = told.get("images"), told.get("wanted")
     share = f"{100 * images / wanted:.0f} % of {wanted:,}" if images and wanted else "–"
-    return card.name, f"{images:,}" if images else "–", f"{told['epochs']:g}" if "epochs" in told else "–", share
+    rounds = f"{told['epochs']:g}" if "epochs" in told else "–"
+    return card.name, card.sha256[:8], f"{images:,}" if images else "–", rounds, share
 
 
 def _hours(card: Card | None) -> str:

@@ -1,0 +1,256 @@
+"""The papers beside our models: what was kept is told, what it decides is decided, and what is missing is named."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from facelab.checkpoints import cards
+from facelab.errors import BadWeights
+from facelab.evaluation.circle import EDITS
+from facelab.evaluation.comparison import REAL, Comparison, Row, with_ratios
+from facelab.evaluation.measured import keep
+from facelab.evaluation.papers import pictures
+from facelab.evaluation.papers.evidence import EXPERIMENTS, collect
+from facelab.evaluation.papers.report import read_page, sections, write_page
+from facelab.evaluation.papers.training import at_rest, converged
+from facelab.studio import Studio
+from tests.tiny_circle import MODEL, put_circle
+
+DOCS = Path(__file__).parents[1] / "docs"
+SHIPPED = cards.checkpoint_folder()
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """Tiny models of the papers' families, a circle through one of them, and nothing measured."""
+    folder, threads = tmp_path / "shelf", torch.get_num_threads()
+    folder.mkdir()
+    put_circle(folder)
+    monkeypatch.setenv(cards.FOLDER_VARIABLE, str(folder))
+    cards._catalogue.cache_clear()
+    torch.set_num_threads(1)
+    yield folder
+    torch.set_num_threads(threads)
+    cards._catalogue.cache_clear()
+
+
+def change_card(shelf, name, **values):
+    path = shelf / f"{name}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    cards._catalogue.cache_clear()
+
+
+def compare(sharpness, **more):
+    """Keep a comparison in which models have these sharpnesses, real faces 1000."""
+    rows = [Row(REAL, 9, face_score=1.6, sharpness=1000.0, inception_score=3.0)]
+    rows += [Row(name, 5000, sharpness=value, **{"face_score": 1.2, **more}) for name, value in sharpness.items()]
+    weights = {name: cards.find_card(name).sha256 for name in sharpness}
+    said = {"command": "python -m facelab evaluate ALL --save", "machine": "a machine", "weights": weights}
+    Comparison(samples=5000, side=16, seed=1, rows=tuple(with_ratios(rows, rows[0])), **said).save()
+
+
+def claim(words, docs):
+    """The one claim that says this."""
+    told = [each for part in sections(collect(docs)) for each in part.claims if words in each.says]
+    assert len(told) == 1, [each.says for each in told]
+    return told[0]
+
+
+def keep_circle(**changes):
+    edit = {"faces": 100, "flipped": 0.8, "gender_held": 0.05, "gender_plain": 0.4, "kept": 0.7, "person": 0.5}
+    apart = {"plain_norm": 0.8, "sphere": 0.3, "chained": 0.3, "plain": 0.1, "latents": 0.05}
+    figures = {
+        "speed": {"from_vectors": 700.0, "from_pixels": 200.0, "walk_seconds": 0.5},
+        "edits": {f"{id} {'+' if sign > 0 else '-'}": dict(edit) for id, sign in EDITS},
+        "collapse": {"32": apart, "64": apart},
+        "verification": {way: {"accuracy": value} for way, value in (("raw", 0.97), ("great_circle", 0.98))},
+    }
+    for place, value in changes.items():
+        *path, last = place.split("__")
+        inner = figures
+        for name in path:
+            inner = inner[name]
+        inner[last] = value
+    keep("circle", MODEL, figures, command="evaluate tiny --circle", using=["circle"])
+
+
+def test_without_any_figure_everything_is_named_with_the_command_that_measures_it(shelf, tmp_path):
+    text, shown = read_page(tmp_path)
+    for command in (
+        "evaluate tinyvae tinycvae tinyvaegan tinydcgan tinybegan tinyprogan --data DATA --samples 5000",
+        "evaluate tinybegan --data DATA --circle --faces 200 --save",
+        "recovery tinyprogan --targets 100 --restarts 8 --save",
+        "recovery tinydcgan --targets 0 --combinations 200 --save",
+        "evaluate tinyvae --data DATA --samples 1500 --run RUN --save",
+        "experiments image2stylegan",
+    ):
+        assert f"`python -m facelab {command}" in text, command
+    assert all(each.holds is None for part in sections(collect(tmp_path)) for each in part.claims)
+    assert "| Inception Score, VAE | 1.704 (table 4.1) | not measured | 1 |" in text
+    assert {each.model for each in shown} == set(cards.catalogue())
+
+
+def test_an_empty_shelf_names_the_trainings(shelf, tmp_path):
+    for path in shelf.iterdir():
+        path.unlink()
+    cards._catalogue.cache_clear()
+    text, shown = read_page(tmp_path)
+    assert not shown and "`python -m facelab train dcgan --data DATA --out RUN`, not run yet" in text
+    assert "| Laplacian variance, GAN (DCGAN) | 2,506.18 (table 4.1) | not measured (no model yet) |" in text
+
+
+def test_orders_are_decided_by_the_figures_and_a_broken_one_says_where_and_why(shelf, tmp_path):
+    compare({"tinyvae": 200.0, "tinyvaegan": 800.0, "tinydcgan": 1200.0})
+    assert claim("Sharpness", tmp_path).holds is True
+    assert claim("as sharp as real ones", tmp_path).holds is True
+    change_card(shelf, "tinydcgan", training={"images": 50, "wanted": 100, "epochs": 2.0})
+    compare({"tinyvae": 200.0, "tinyvaegan": 1500.0, "tinydcgan": 1400.0})
+    broken = claim("Sharpness", tmp_path)
+    assert broken.holds is False and "VAE/GAN is not below GAN (DCGAN)." in broken.told
+    assert "tinydcgan has seen 50 of the 100 pictures that were meant and 2 of the paper's 300 epochs" in broken.told
+    assert claim("as sharp as real ones", tmp_path).holds is False, "1.4 of real faces"
+    compare({"tinyvae": 200.0, "tinyvaegan": 1500.0})
+    open_one = claim("Sharpness", tmp_path)
+    assert open_one.holds is None and "Ours so far: VAE 200.0, VAE/GAN 1,500.0." in open_one.told
+
+
+def test_the_least_diverse_and_the_best_are_found_whatever_their_order(shelf, tmp_path):
+    compare({"tinyvae": 1.0, "tinydcgan": 1.0, "tinyvaegan": 1.0}, diversity=0.5)
+    assert claim("least diverse", tmp_path).holds is False, "equal is not less"
+    change_card(shelf, "tinyprogan", family="stylegan2")
+    rows = [
+        Row(name, 9, face_score=score, sharpness=1.0, frechet=0.2)
+        for name, score in (("tinyvae", 1.3), ("tinyprogan", 1.4))
+    ]
+    said = {"command": "c", "machine": "m", "weights": {}}
+    Comparison(samples=9, side=16, seed=1, rows=tuple(rows), **said).save()
+    best = claim("best face score", tmp_path)
+    assert best.holds is None and best.earlier and "Missing: VAE/GAN" in best.told, "two of six"
+    assert claim("lowest Fréchet", tmp_path).holds is False, "as far as the VAE's"
+
+
+def test_figures_of_earlier_weights_say_so(shelf, tmp_path):
+    compare({"tinyvae": 200.0})
+    keep_circle()
+    assert "of earlier weights" not in read_page(tmp_path)[0].lower()
+    change_card(shelf, "tinyvae", sha256="0" * 64)
+    assert "| Laplacian variance, VAE | 251.79 (table 4.1) | 200.0 (of earlier weights) |" in read_page(tmp_path)[0]
+    change_card(shelf, MODEL, companions={"circle": {"sha256": "0" * 64}})
+    assert claim("faces a second from vectors", tmp_path).earlier
+
+
+def test_the_circles_goals_and_the_papers_claims_are_decided(shelf, tmp_path):
+    keep_circle()
+    says = ("from vectors", "from pixels", "500 steps", "each of the ten edits", "flip the gender", "great circle")
+    assert all(claim(each, tmp_path).holds for each in (*says, "plain means"))
+    assert "By the plain walk: Beard: shaved 40 %" in claim("flip the gender", tmp_path).told
+    keep_circle(**{"edits__makeup +__gender_held": 0.2, "edits__eyes +__flipped": 0.7, "speed__walk_seconds": 1.5})
+    assert "Outside: Make-up: with." in claim("flip the gender", tmp_path).told
+    assert "Outside: Eyes: wider." in claim("each of the ten edits", tmp_path).told
+    assert claim("500 steps", tmp_path).holds is False and claim("from vectors", tmp_path).holds is True
+    keep_circle(collapse__64__latents=0.25, verification__great_circle__accuracy=0.97)
+    assert (
+        claim("plain means", tmp_path).holds is False and "of 64 are 0.250 apart" in claim("plain means", tmp_path).told
+    )
+    assert claim("great circle", tmp_path).holds is False, "no better"
+    text = read_page(tmp_path)[0]
+    assert "| Smile: smiling | 100 | 80 % | 5 % | 40 % | 70 % |" in text
+    assert "| faces a second from vectors, 16 px, tinybegan | 100 (GTX 1080, section 6.1) | 700 |" in text
+
+
+def test_recovery_is_held_to_its_goal_and_three_latents_are_tested(shelf, tmp_path):
+    found = {"restarts": 8, "steps": 1000, "targets": 100, "recovered": 0.93, "psnr_median": 33.0, "steps_median": 200}
+    keep("recovery", "tinyprogan", found, command="recovery tinyprogan")
+    keep("recovery", "tinydcgan", found | {"recovered": 0.4, "targets": 10}, command="recovery tinydcgan")
+    assert claim("PGGAN: 90 % of 100", tmp_path).holds is True
+    missed = claim("GAN (DCGAN): 90 % of 100", tmp_path)
+    assert missed.holds is False and "Of 10 pictures by 8 restarts, not as the goal has it." in missed.told
+    shares = {"pairs": 9, "draws": 0.9, "of_1": 0.6, "of_3": 0.9}
+    for name in ("tinyprogan", "tinydcgan"):
+        keep("combinations", name, shares, command=f"recovery {name} --combinations 9")
+    assert claim("needs the mean of 3", tmp_path).holds is True
+    assert claim("does without the mean of 3", tmp_path).holds is False
+    keep("combinations", "tinydcgan", shares | {"of_1": 0.88}, command="recovery")
+    assert claim("needs the mean of 3", tmp_path).holds is False
+
+
+def test_experiments_of_image2stylegan_stand_with_their_verdicts(shelf, tmp_path):
+    path = tmp_path / EXPERIMENTS
+    path.parent.mkdir()
+    told = {"text": "Noise kept constant is better.", "holds": True, "numbers": "30.1 against 28.4 dB"}
+    of = {
+        "title": "Noise",
+        "source": "Fig. 16",
+        "claims": [told],
+        "command": "python -m facelab experiments x",
+        "machine": "m",
+    }
+    path.write_text(json.dumps({"machine": "m", "command": "c", "experiments": {"noise": of}}))
+    text = read_page(tmp_path)[0]
+    assert "- **Noise kept constant is better** (Fig. 16): holds. 30.1 against 28.4 dB. [1]" in text
+    assert "(image2stylegan/image2stylegan.md)" in text and "`python -m facelab experiments x`, on m" in text
+    path.write_text("{")
+    with pytest.raises(BadWeights, match="experiments image2stylegan"):
+        read_page(tmp_path)
+
+
+def test_losses_are_at_rest_where_they_stay_and_quality_has_converged_where_it_is_nearly_best():
+    falls = [{"images": str(n), "loss": str(100.0 if n < 50 else 1.0), "flat": "3"} for n in range(200)]
+    assert 50 <= at_rest(falls) <= 60, "but for smoothing"
+    assert at_rest([{"images": str(n), "loss": str(n)} for n in range(100)]) > 80, "one that never ends"
+    assert at_rest([]) is None and at_rest([{"images": "1", "flat": "2"}] * 9) is None
+    rows = [{"images": str(n), "judge": value} for n, value in ((10, "9"), (20, "1.05"), (30, "1.3"), (40, "1.0"))]
+    assert converged(rows) == 20 and converged(rows[:2]) is None
+
+
+def test_every_picture_is_drawn_by_its_model_and_says_that_it_was_made(shelf, tmp_path, monkeypatch):
+    for name in ("faces128.json", "faces128-judge.safetensors", "faces128.safetensors"):
+        shutil.copy(SHIPPED / name, shelf)
+    cards._catalogue.cache_clear()
+    with (shelf / "tinyvae-losses.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["step", "images", "seconds", "kl"], *([n, 32 * n, n, n / 9] for n in range(20))])
+    change_card(shelf, "tinyvae", training={"images": 640, "losses": "tinyvae-losses.csv"})
+    for name, value in {"GROUPS": (2, 3), "MAPPED": 40}.items():
+        monkeypatch.setattr(pictures, name, value)
+    monkeypatch.setattr(pictures, "RECOVERY", pictures.replace(pictures.RECOVERY, steps=20, preview_every=10))
+    shown = [each for each in read_page(tmp_path)[1] if each.model != "faces128"]
+    kinds = {each.name.partition("-")[0] for each in shown}
+    assert kinds == set(pictures.KINDS) and len(shown) == len({each.name for each in shown})
+    studio = Studio("tinyvae", device="cpu")
+    for each in shown:
+        with Image.open(io.BytesIO(each.draw(studio.of(each.model)))) as picture:
+            assert picture.format == ("PNG" if each.name.endswith("png") else "JPEG") and min(picture.size) > 40
+            if picture.format == "JPEG":
+                assert b"trainedAlgorithmicMedia" in picture.info["xmp"], each.name
+
+
+def test_the_command_writes_page_and_pictures_and_clears_only_its_own(facelab, shelf, tmp_path):
+    for path in [*shelf.glob("tiny*")]:
+        if not path.name.startswith("tinydcgan"):
+            path.unlink()
+    cards._catalogue.cache_clear()
+    docs = tmp_path / "docs"
+    (docs / "papers").mkdir(parents=True)
+    for name in ("sheet-older.jpg", "my-own.jpg"):
+        (docs / "papers" / name).write_bytes(b"")
+    status, out, said = facelab("papers", "--out", docs, "--no-pictures", "--json")
+    assert status == 0 and json.loads(out)["files"] == [str(docs / "papers.md")], said
+    assert (docs / "papers" / "sheet-older.jpg").exists(), "pictures are left alone"
+    drawn = {"sheet-tinydcgan.jpg": b"1"}
+    write_page(docs, "text", drawn)
+    assert {path.name for path in (docs / "papers").iterdir()} == {"sheet-tinydcgan.jpg", "my-own.jpg"}
+
+
+def test_the_page_in_the_repository_is_what_the_command_writes():
+    text, shown = read_page(DOCS)
+    again = "Write it anew: python -m facelab papers"
+    assert (DOCS / "papers.md").read_text(encoding="utf-8") == text, again
+    files = list((DOCS / "papers").iterdir())
+    assert {path.name for path in files} == {each.name for each in shown}, again
+    assert sum(path.stat().st_size for path in files) < 2_000_000
