@@ -246,6 +246,7 @@ def test_reports_round_trip_and_keep_what_was_not_run(tmp_path):
     assert set(saved) == {"machine", "command", "experiments"} and list(saved["experiments"]) == ["one", "two"]
     assert saved["experiments"]["one"]["command"] == "command 1"
     assert (tmp_path / "one.jpg").read_bytes() == b"jpg", "a figure of an earlier run was overwritten"
+    assert dataclasses.replace(empty, weights="newer").with_earlier(tmp_path).results == {}
     (tmp_path / "study.json").write_text("[]")
     with pytest.raises(BadSetting, match="no report"):
         empty.with_earlier(tmp_path)

@@ -73,7 +73,8 @@ def experiments(
         plain = {"perceptual": "discriminator", "model": "faces128"}
         given = [f"--{key} {value}" for key, value in options.items() if value is not None and value != plain.get(key)]
         command = " ".join(["python -m facelab experiments", name.value, *given])
-        report = Report(name.value, head(lab, pictures), tuple(EXPERIMENTS), command, machine()).with_earlier(folder)
+        about = command, machine(), lab.card.sha256
+        report = Report(name.value, head(lab, pictures), tuple(EXPERIMENTS), *about).with_earlier(folder)
         try:
             for number, result in enumerate(run(lab, pictures, chosen), 1):
                 report = report.with_result(result)

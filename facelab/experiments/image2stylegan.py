@@ -81,7 +81,8 @@ def head(lab: Lab, pictures: Sequence[Picture]) -> str:
 
 Abdal, Qin, Wonka: *Image2StyleGAN: How to Embed Images Into the StyleGAN Latent Space?* 2019. The paper embeds into
 StyleGAN at 1024 px (w+ of 18 x 512) in {paper.STEPS:,} steps an image; here it is {card.name}, {card.resolution} px
-(w+ of {latent}), and {settings.steps:,} steps by Adam (0.9, 0.999, 1e-8) with {rate}.
+(w+ of {latent}), and {settings.steps:,} steps by Adam (0.9, 0.999, 1e-8) with {rate}. The command below each experiment
+made it, and says so where one was made with other settings.
 
 **The loss** is equation 1 on pictures in [-1, 1]: the mean squared difference of pixels, plus the perceptual term, both
 weighted 1. {seen} The paper's losses are of another scale, which it does not state, so they stand here only as ratios

@@ -59,7 +59,7 @@ class Figure:
 @dataclass(frozen=True)
 class Result:
     """One experiment. source: the paper's figures and tables. text: what was done, where it differs from the paper.
-    command, machine, seconds (of processor time): how it was made.
+    command, machine, seconds (of processor time): how it was made. weights: SHA-256 of the model's.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Result:
     command: str = ""
     machine: str = ""
     seconds: float = 0.0
+    weights: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: everything but the figures' bytes."""
@@ -106,7 +107,8 @@ class Result:
 class Report:
     """The experiments on one paper that a folder holds, in the order of `order`.
 
-    name: of the files, NAME.md and NAME.json. head: the report's first paragraphs, Markdown.
+    name: of the files, NAME.md and NAME.json. head: the report's first paragraphs, Markdown. weights: SHA-256 of the
+    model's: results of other weights are not kept.
     """
 
     name: str
@@ -114,23 +116,28 @@ class Report:
     order: tuple[str, ...]
     command: str
     machine: str
+    weights: str = ""
     results: dict[str, Result] = field(default_factory=dict)
 
     def with_result(self, result: Result) -> Report:
         """The report with one more, or newer, result."""
-        made = replace(result, command=self.command, machine=self.machine)
+        made = replace(result, command=self.command, machine=self.machine, weights=self.weights)
         return replace(self, results={**self.results, result.name: made})
 
     def with_earlier(self, folder: Path) -> Report:
-        """The report with what an earlier run left in a folder. Raises BadSetting for a file that no run wrote."""
+        """The report with what an earlier run with the same weights left in a folder.
+
+        Raises BadSetting for a file that no run wrote.
+        """
         path = folder / f"{self.name}.json"
         if not path.exists():
             return self
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))["experiments"]
-            earlier = {name: Result.of_dict(each) for name, each in saved.items() if name in self.order}
+            results = [Result.of_dict(each) for name, each in saved.items() if name in self.order]
         except (ValueError, TypeError, KeyError, AttributeError) as cause:
             raise BadSetting(f"{path} is no report of experiments. Delete it, or choose another --out.") from cause
+        earlier = {each.name: each for each in results if each.weights == self.weights}
         return replace(self, results={**earlier, **self.results})
 
     def as_dict(self) -> dict[str, Any]:
