@@ -18,7 +18,7 @@ from facelab.evaluation.papers.document import (
     number,
     percent,
 )
-from facelab.evaluation.papers.evidence import Command, Evidence, Finding
+from facelab.evaluation.papers.evidence import ON_THE_CARD, Command, Evidence, Finding
 from facelab.evaluation.published import (
     CLASSIFIER_LAYERS,
     CLASSIFIERS_HOURS,
@@ -63,10 +63,8 @@ def _times(evidence: Evidence) -> list[Entry]:
     lines = []
     for card in evidence.circles:
         hours = card.companions["circle"].get("hours")
-        trained = Command(f"python -m facelab train circle --model {card.name} --data DATA --out RUN")
-        if hours is not None:
-            trained = Command(trained.text, "the machine of the model's card")
-        why = "" if hours is not None else "the card states no hours: publish the run"
+        trained = Command(f"python -m facelab train circle --model {card.name} --data DATA --out RUN", ON_THE_CARD)
+        why = "" if hours is not None else "the card states no hours: `publish` the run"
         theirs = f"{MAPPING_HOURS} h and {CLASSIFIERS_HOURS} h (section 6.1)"
         what = f"training the mapping, and {len(FEATURES)} classifiers beside it, {card.name}"
         lines.append(entry(what, theirs, Finding(hours, trained, why=why), number(2, "h")))
@@ -91,18 +89,23 @@ def _speeds(card: Card, evidence: Evidence) -> list[Entry]:
 
 def _edits(card: Card, evidence: Evidence) -> list[Note]:
     """A table of the paper's edits, which it shows and does not measure."""
-    findings = {_title(id, sign): evidence.kept("circle", card, "edits", _key(id, sign)) for id, sign in EDITS}
     rows = [("edit", "faces", "flipped", "gender flipped, held", "gender flipped, plain", "still the same by dlib")]
-    for name, found in findings.items():
-        if found.value:
-            shares = [percent(found.value[key]) for key in ("flipped", "gender_held", "gender_plain", "kept")]
-            rows.append((name, str(found.value["faces"]), *shares))
-        else:
-            rows.append((name, NOT_MEASURED, *["–"] * 4))
-    commands = tuple(dict.fromkeys(found.command for found in findings.values()))
+    findings = []
+    for id, sign in EDITS:
+        found = evidence.kept("circle", card, "edits", _key(id, sign))
+        findings.append(found)
+        rows.append((_title(id, sign), *(_told_edit(id, found.value) if found.value else (NOT_MEASURED, *["–"] * 4))))
+    commands = tuple(dict.fromkeys(found.command for found in findings))
     stated = card.companions["circle"].get("sha256", "")[:8]
-    earlier = " Of earlier weights." if any(found.earlier for found in findings.values()) else ""
+    earlier = " Of earlier weights." if any(found.earlier for found in findings) else ""
     return [Note(f"Edits through {card.title}, circle {stated}.{earlier}", commands), Note(as_table(rows))]
+
+
+def _told_edit(id: str, value: dict) -> tuple[str, ...]:
+    shares = [percent(value[key]) for key in ("flipped", "gender_held", "gender_plain", "kept")]
+    if id == "gender":  # there it is what the edit is for
+        shares[1:3] = "–", "–"
+    return str(value["faces"]), *shares
 
 
 def _rest(card: Card, evidence: Evidence) -> list[Entry]:

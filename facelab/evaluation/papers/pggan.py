@@ -7,7 +7,7 @@ from facelab.evaluation.measured import embedding_kind
 from facelab.evaluation.papers import pictures
 from facelab.evaluation.papers.claims import ordered, within
 from facelab.evaluation.papers.document import Claim, Entry, Section, entry, number, percent
-from facelab.evaluation.papers.evidence import SYSTEMS, Command, Evidence, Finding, untrained
+from facelab.evaluation.papers.evidence import ON_THE_CARD, SYSTEMS, Command, Evidence, Finding, untrained
 from facelab.evaluation.published import OPERANDS, RECOVERY_STEPS
 from facelab.evaluation.recovery import RECOVERED
 
@@ -74,7 +74,7 @@ def _encoders(evidence: Evidence) -> list[Entry]:
             continue
         told = card.companions.get("encoder", {}).get("images")
         command = f"python -m facelab train inverter --model {card.name} --data DATA --out RUN"
-        found = Finding(told, Command(command, "the machine of the model's card" if told else ""))
+        found = Finding(told, Command(command, ON_THE_CARD if told else ""))
         what = f"an encoder that learned from generated pictures: pictures seen, {SYSTEMS[system][0]}"
         lines.append(entry(what, "wished for (section 4)", found, number(0)))
     return lines
@@ -117,7 +117,7 @@ def _claims(evidence: Evidence) -> list[Claim]:
                 f"{name}: {percent(SHARE)} of {TARGETS} drawn pictures are recovered to over {RECOVERED:g} dB by at "
                 f"most {RESTARTS} restarts",
                 "our goal",
-                {"recovered": share},
+                {"the share": share},
                 percent,
                 SHARE,
                 1,
