@@ -193,6 +193,14 @@ def test_bundled_pictures_have_licences_and_show_nobody():
     assert len(found) in (0, len(BUNDLED)) and all(picture.image.shape == (16, 16, 3) for picture in found)
 
 
+def test_drawings_are_left_where_scikit_image_is_not(lab, monkeypatch):
+    monkeypatch.setattr("facelab.experiments.pictures.find_spec", lambda name: None)
+    pictures = pictures_of(lab)
+    assert [picture.kind for picture in pictures] == ["face", "face", "drawing", "drawing"]
+    assert not np.array_equal(pictures[2].image, pictures[3].image)
+    assert [result.name for result in run(lab, pictures, ["spaces", "distances", "morphs"])]
+
+
 def test_transforms_are_the_papers():
     image = np.arange(64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
     right, left = transform(image, "right by 140 px"), transform(image, "left by 160 px")

@@ -69,6 +69,30 @@ def test_vggs_distance_is_the_papers_equation_2(vgg):
     torch.testing.assert_close(vgg16_distance(vgg, target)(other)[0], by_hand)
 
 
+def test_a_target_for_each_picture_is_as_one_by_one(judge, vgg):
+    targets, others = pictures(3, 32), pictures(3, 32, seed=1)
+    for network, compare in ((judge, discriminator_distance), (vgg, vgg16_distance)):
+        single = [compare(network, targets[[at]])(others[[at]])[0] for at in range(3)]
+        torch.testing.assert_close(compare(network, targets)(others), torch.stack(single))
+
+
+def test_layers_alone_make_up_the_whole(judge, vgg):
+    target, other = pictures(1, 32), pictures(1, 32, seed=1)
+    for network, compare, count, share in ((judge, discriminator_distance, 3, 3), (vgg, vgg16_distance, 4, 1)):
+        parts = [compare(network, target, layers=[layer])(other) for layer in range(count)]
+        torch.testing.assert_close(sum(parts) / share, compare(network, target)(other))
+        assert len({round(part.item(), 6) for part in parts}) == count
+
+
+def test_larger_pictures_pass_the_same_blocks(judge):
+    target, other = pictures(1, 64), pictures(1, 64, seed=1)
+    features = judge.features(other, entrance=32)
+    assert [each.shape[-1] for each in features] == [32, 16, 8]
+    goals = judge.features(target, entrance=32)
+    terms = [(a - b).square().mean() / b.square().mean() for a, b in zip(features, goals, strict=True)]
+    torch.testing.assert_close(discriminator_distance(judge, target)(other)[0], torch.stack(terms).mean())
+
+
 def test_vgg_looks_at_256_pixels_at_most(vgg):
     assert vgg(pictures(1, 512))[0].shape == (1, 64, 256, 256)
     assert vgg(pictures(1, 128))[0].shape == (1, 64, 128, 128)
