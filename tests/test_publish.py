@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,40 @@ def test_a_published_run_draws_what_it_drew(facelab, pictures, shelf, tmp_path, 
     assert np.abs(again - drawn).mean() < 3  # of 255: what float16 costs
     rows = list(csv.DictReader((shelf / card.training["losses"]).open()))
     assert rows and int(float(rows[-1]["images"])) == 64
+
+
+def test_a_stylegan2_of_ones_own_is_published_goes_on_and_embeds_a_face(
+    facelab, pictures, shelf, tmp_path, monkeypatch
+):
+    from facelab.face import AlignedFace
+    from facelab.studio import Studio
+    from facelab.training import stylegan2
+
+    small = {"channel_base": 64, "channel_max": 8}
+    monkeypatch.setattr(stylegan2, "NEW_GENERATOR", {"z_dim": 6, "w_dim": 6, "mapping_layers": 2, **small})
+    monkeypatch.setattr(stylegan2, "NEW_DISCRIMINATOR", {"downsample": "average", **small})
+
+    where = ["--data", pictures, "--out", tmp_path / "run", "--resolution", 16, "--batch", 4, "--sheet-images", 64]
+    assert facelab("train", "stylegan2", *where, "--images", 64, "--ada-target", 0, "--path-interval", 0)[0] == 0
+    status, out, said = facelab("publish", tmp_path / "run", "--name", "mine", "--data", "noise", "--json")
+    assert status == 0 and json.loads(out)["to_renew"] == [], said
+    card = find_card("mine")
+    assert (card.family, card.resolution, card.spaces) == ("stylegan2", 16, ("z", "w", "w+"))
+    _, discriminator = load_model("mine")
+    assert discriminator is not None
+    studio = Studio("mine", device="cpu")
+    grey = np.full((16, 16, 3), 127, np.uint8)
+    aligned = AlignedFace(grey, np.full((512, 512, 3), 127, np.uint8), np.zeros((4, 2), np.float32), (512, 512))
+    *_, last = studio.embed(aligned, replace(studio.presets["fast"], steps=2, refine_steps=1))
+    assert tuple(last.latent.values.shape) == studio.generator.latent_shape("w+")
+
+    values = json.loads((shelf / "mine.json").read_text())
+    values["companions"] = {"encoder": {"sha256": "0"}, "judge": {"sha256": "1"}}
+    (shelf / "mine.json").write_text(json.dumps(values))
+    cards._catalogue.cache_clear()
+    status, said, _ = facelab("publish", tmp_path / "run", "--name", "mine", "--data", "noise", "--replace")
+    assert status == 0 and "encoder belonged to the weights before" in said
+    assert list(find_card("mine").companions) == ["judge"], "the judge knows no generator"
 
 
 def test_a_conditional_model_says_what_its_last_numbers_mean(facelab, pictures, shelf, tmp_path):

@@ -92,6 +92,12 @@ def catalogue() -> dict[str, Card]:
     return dict(_catalogue(checkpoint_folder()))
 
 
+def write_card(card: Card) -> None:
+    """Write a card beside its weights; from now on the catalogue has it."""
+    (checkpoint_folder() / f"{card.name}.json").write_text(card.to_json(), encoding="utf-8")
+    _catalogue.cache_clear()
+
+
 def find_card(name: str) -> Card:
     """The card of a model. Raises UnknownModel, listing the known names."""
     cards = catalogue()

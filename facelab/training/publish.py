@@ -1,10 +1,11 @@
-"""`python -m facelab publish RUN --name NAME`: a run of a paper's model becomes a model of the catalogue."""
+"""`python -m facelab publish RUN --name NAME`: a run becomes a model of the catalogue, or a part of one."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,14 +16,23 @@ from facelab.commands.console import JsonOption, answer
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from facelab.checkpoints.cards import Card
     from facelab.training.run import Run
+    from facelab.training.settings import TrainSettings
 
 LICENCE = "Non-commercial research only, as the training pictures are. The code is MIT; these weights are not."
-TITLES = {"vae": "VAE", "vaegan": "VAE/GAN", "dcgan": "DCGAN", "began": "BEGAN", "progan": "PGGAN"}
-COMPANIONS = {"inverter": "encoder", "circle": "circle"}  # what a run of these families becomes, of a model
+TITLES = {
+    "stylegan2": "StyleGAN2", "vae": "VAE", "vaegan": "VAE/GAN", "dcgan": "DCGAN", "began": "BEGAN", "progan": "PGGAN"
+}  # fmt: skip
+# What a run of these families becomes, of a model.
+COMPANIONS = {"encoder": "encoder", "inverter": "encoder", "circle": "circle"}
+WHATEVER_THE_WEIGHTS = ("identity", "judge")  # companions that know no generator
 MOST_ROWS = 400  # of the table of losses that ships
-LEFT_OUT = ("d.", "g.log_variance.")  # what only training needs
+# What only training needs; StyleGAN2's discriminator lends its features to embedding.
+LEFT_OUT = ("d.", "g.log_variance.")
+LEFT_OUT_OF_STYLEGAN2 = ("e.",)
 
 
 def publish(
@@ -36,9 +46,10 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Make a run's newest weights a model of the catalogue: NAME.safetensors, NAME.json and NAME-losses.csv. A run of
-    inverter becomes the encoder of the model NAME, one of circle its circle, a file of directions its directions.
+    encoder or inverter becomes the encoder of the model NAME, one of circle its circle, a file of directions its
+    directions.
     """
-    from facelab.checkpoints.cards import checkpoint_folder
+    from facelab.checkpoints.cards import catalogue, checkpoint_folder
     from facelab.training.run import Run
 
     if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
@@ -60,16 +71,20 @@ def publish(
         raise BadSetting("Say what it was trained on, for the card: --data 'CelebA-HQ, 24,183 portraits'.")
     if (folder / f"{name}.json").exists() and not again:
         raise BadSetting(f"There is a model {name} already. Add --replace to put this run in its place.")
+    parts = set(catalogue()[name].companions) if name in catalogue() else set()
     card = publish_run(Run(run), folder, name=name, title=title, data=data, licence=licence, limits=limits)
-    size = card.path.stat().st_size
+    size, gone = card.path.stat().st_size, sorted(parts - set(card.companions))
     figures = {"name": name, "bytes": size, "sha256": card.sha256, **card.training}
     figures["files"] = [str(folder / f"{name}{ending}") for ending in (".safetensors", ".json", "-losses.csv")]
-    answer(figures, as_json, f"{card.title}: {size / 1e6:.1f} MB, {card.training['images']:,} pictures.")
+    told = f"{card.title}: {size / 1e6:.1f} MB, {card.training['images']:,} pictures."
+    if gone:
+        told += f" Its {' and '.join(gone)} belonged to the weights before: train and publish them anew."
+    answer(figures | {"to_renew": gone}, as_json, told)
 
 
 def publish_directions(file: Path, folder: Path, name: str) -> Path:
     """Make a file of directions those of a model; returns its path. Raises BadSetting where they do not fit it."""
-    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.cards import find_card, write_card
     from facelab.checkpoints.directions import read_directions
     from facelab.checkpoints.weights import load_model
 
@@ -84,7 +99,7 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
     path = folder / f"{name}-directions.safetensors"
     path.write_bytes(data)
     card = replace(card, companions={**card.companions, "directions": told})
-    (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+    write_card(card)
     return path
 
 
@@ -94,7 +109,7 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
 
     part: of COMPANIONS. Raises BadSetting for a run without weights or with another model's.
     """
-    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.cards import find_card, write_card
     from facelab.checkpoints.weights import fill, load_model, read_weights
     from facelab.circle import make_circle
     from facelab.encoder import make_encoder
@@ -110,7 +125,7 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     history = _history(run, images)
     told = {"sha256": hashlib.sha256(data).hexdigest(), **history}
     card = replace(card, companions={**card.companions, part: told})
-    (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+    write_card(card)
     return told["sha256"], history
 
 
@@ -119,7 +134,7 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
 
     Raises BadSetting for a run without weights, or of a family that is not published like this.
     """
-    from facelab.checkpoints.cards import Card
+    from facelab.checkpoints.cards import Card, catalogue, write_card
     from facelab.checkpoints.weights import build_networks, fill, part, read_weights
     from facelab.training.families import FAMILIES
     from facelab.training.run import write_weights
@@ -130,34 +145,55 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
         raise BadSetting(f"{run.folder} is no run of {', '.join(TITLES)}: its settings.json names {family!r}.")
     settings = FAMILIES[family].settings(**{key: value for key, value in values.items() if key != "family"})
     path, images = _newest(run)
-    kept = {key: value for key, value in read_weights(path).items() if not key.startswith(LEFT_OUT)}
+    left_out = LEFT_OUT_OF_STYLEGAN2 if family == "stylegan2" else LEFT_OUT
+    kept = {key: value for key, value in read_weights(path).items() if not key.startswith(left_out)}
     conditions = tuple(getattr(settings, "conditions", ()))
+    resolution, config, downsample = settings.resolution, getattr(settings, "config", {}), ""
+    if family == "stylegan2":
+        resolution, config, downsample = _shape_of(settings, kept)
+    before = catalogue().get(name)
+    companions = before.companions if before is not None else {}
     card = Card(
         name=name,
-        title=title or f"{'Conditional ' if conditions else ''}{TITLES[family]}, {settings.resolution} px",
+        title=title or f"{'Conditional ' if conditions else ''}{TITLES[family]}, {resolution} px",
         family=family,
-        resolution=settings.resolution,
+        resolution=resolution,
         spaces=(),
         alignment="ffhq",
-        downsample="",
+        downsample=downsample,
         data=data,
         licence=licence,
         sha256="",
-        config=settings.config,
+        config=config,
         training=_history(run, images) | {"wanted": settings.images, "losses": f"{name}-losses.csv"},
+        companions={part: told for part, told in companions.items() if part in WHATEVER_THE_WEIGHTS},
         conditions=conditions,
         limits=limits,
     )
-    generator, _ = build_networks(card)
+    generator, critic = build_networks(card)
     fill(generator, part(kept, "g."))
+    if family == "stylegan2":
+        fill(critic, part(kept, "d."))
     if not all(value.isfinite().all() for value in generator.state_dict().values()):
         raise BadSetting(f"{path} holds numbers that are none: this training has failed. Publish an earlier run.")
     write_weights(folder / f"{name}.safetensors", kept, images)
     sha256 = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
     card = replace(card, spaces=generator.spaces, sha256=sha256)
     _write_losses(run, images, folder / f"{name}-losses.csv")
-    (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+    write_card(card)
     return card
+
+
+def _shape_of(settings: TrainSettings, weights: Mapping[str, Tensor]) -> tuple[int, dict[str, int], str]:
+    """A StyleGAN2's resolution, which may not have grown up yet, its networks' arguments and its way of halving."""
+    from facelab.checkpoints.cards import find_card
+    from facelab.training.stylegan2 import NEW_DISCRIMINATOR, NEW_GENERATOR
+
+    resolution = max(int(each) for name in weights for each in re.findall(r"^g\.synthesis\.b(\d+)\.", name))
+    if settings.start:
+        card = find_card(settings.start)
+        return resolution, card.config, card.downsample
+    return resolution, dict(NEW_GENERATOR), NEW_DISCRIMINATOR["downsample"]
 
 
 def _newest(run: Run) -> tuple[Path, int]:
