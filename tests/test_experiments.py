@@ -20,13 +20,13 @@ from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting
 from facelab.experiments import figures, paper
 from facelab.experiments.batch import embed_batch
+from facelab.experiments.curves import converged
 from facelab.experiments.geometry import between_kinds
 from facelab.experiments.image2stylegan import EXPERIMENTS, choose, run
 from facelab.experiments.lab import Lab, Setup, plain_settings
 from facelab.experiments.pictures import BUNDLED, LICENCES, Picture, bundled, collect, draw, take_photos, vary_faces
 from facelab.experiments.results import Claim, Figure, Report, Result, Table
 from facelab.experiments.robustness import hole, transform
-from facelab.experiments.spaces import converged
 from facelab.perceptual import discriminator_distance
 from facelab.template import TEMPLATE_EYES
 from facelab.training.data import as_batch

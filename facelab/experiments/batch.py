@@ -109,3 +109,9 @@ def _describe(generator: Generator, targets: Tensor, latents: Tensor, terms: Ten
         )
         for index, image in enumerate(as_pictures(pictures))
     ]
+
+
+def squared_error(image: np.ndarray, target: np.ndarray, where: np.ndarray | None = None) -> float:
+    """The mean squared difference in [-1, 1] of pictures uint8 [R, R, 3]; of all pixels, or those of bool [R, R]."""
+    squares = np.square((image.astype(float) - target) / 127.5)
+    return float((squares if where is None else squares[where]).mean())

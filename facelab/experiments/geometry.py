@@ -11,11 +11,11 @@ import torch
 from facelab.edits.interpolation import linear
 from facelab.experiments.figures import heat_map, sheet
 from facelab.experiments.lab import Lab
-from facelab.experiments.pictures import Picture
+from facelab.experiments.pictures import Picture, examples
 from facelab.experiments.results import Claim, Figure, Result, Table, mean
-from facelab.experiments.spaces import examples
 
 FRAMES = 7
+PEOPLE = {"face": "Drawn faces", "photo": "Photos of faces"}
 
 
 def distances(lab: Lab, pictures: Sequence[Picture]) -> Result:
@@ -35,10 +35,7 @@ def distances(lab: Lab, pictures: Sequence[Picture]) -> Result:
         text="L2 over all rows of w+. Random starts lie far from each other before anything is embedded, and a search "
         "of few steps goes away from them but little; so all pictures were embedded from the mean latent, too.",
         tables=tables,
-        claims=(
-            _cluster("Faces lie closer to each other than other pictures do.", tables[0]),
-            _cluster("The same where all start at the mean latent.", tables[1]),
-        ),
+        claims=cluster(tables[0], "") + cluster(tables[1], " where all start at the mean latent"),
         figures=(
             Figure(
                 "distances.png", "Distances of all pairs, starts as in the paper.", heat_map(_of(usual, shown), names)
@@ -70,12 +67,19 @@ def _of(apart: np.ndarray, chosen: Sequence[int]) -> np.ndarray:
     return apart[np.ix_(chosen, chosen)]
 
 
-def _cluster(text: str, table: Table) -> Claim:
-    """Whether faces are nearer to each other than the pictures of any other kind."""
+def cluster(table: Table, where: str) -> tuple[Claim, ...]:
+    """Whether faces, drawn ones and photos, are nearer to each other than the pictures of any other kind."""
     inside = {row[0]: row[place] for place, row in enumerate(table.rows, 1)}
-    others = [value for kind, value in inside.items() if kind not in ("face", "photo") and value is not None]
-    holds = inside["face"] < min(others) if others else None
-    return Claim(text, holds, f"{inside['face']} in the mean against {', '.join(map(str, others))}")
+    others = [value for kind, value in inside.items() if kind not in PEOPLE and value is not None]
+    return tuple(
+        Claim(
+            f"{name} lie closer to each other than other pictures do{where}.",
+            inside[kind] < min(others) if others else None,
+            f"{inside[kind]} in the mean against {', '.join(map(str, others))}",
+        )
+        for kind, name in PEOPLE.items()
+        if inside.get(kind) is not None
+    )
 
 
 def walk(lab: Lab, pictures: Sequence[Picture]) -> Result:

@@ -8,13 +8,15 @@ from dataclasses import replace
 
 from facelab.errors import BadSetting
 from facelab.experiments import paper
+from facelab.experiments.curves import loss_curves
 from facelab.experiments.geometry import distances, morphs, walk
+from facelab.experiments.iterated import iterated
 from facelab.experiments.lab import LONG, Lab
 from facelab.experiments.losses import ablation, noise, sizes
 from facelab.experiments.pictures import LICENCES, Picture
 from facelab.experiments.results import Result
-from facelab.experiments.robustness import defects, iterated, transforms
-from facelab.experiments.spaces import loss_curves, spaces
+from facelab.experiments.robustness import defects, transforms
+from facelab.experiments.spaces import spaces
 
 NAME = "image2stylegan"
 EXPERIMENTS: dict[str, Callable[[Lab, Sequence[Picture]], Result]] = {

@@ -8,10 +8,8 @@ from typing import Any
 from facelab.experiments.batch import Embedded
 from facelab.experiments.figures import sheet
 from facelab.experiments.lab import PLAIN, Lab, Setup
-from facelab.experiments.pictures import Picture
-from facelab.experiments.results import Claim, Figure, Result, Table, mean
-from facelab.experiments.robustness import CLEAR
-from facelab.experiments.spaces import examples
+from facelab.experiments.pictures import Picture, examples
+from facelab.experiments.results import CLEAR, Claim, Figure, Result, Table, mean
 
 Choice = tuple[Setup, dict[str, Any]]
 

@@ -6,6 +6,7 @@ can be done honestly: two latents crossed, other noise, turned and zoomed a litt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,6 +72,17 @@ def collect(generator: Generator, *, faces: int, photos: Path | None, seed: int)
     drawn = [Picture(f"face {n}", "face", face) for n, face in enumerate(vary_faces(generator, faces, seed=seed), 1)]
     taken = [] if photos is None else take_photos(photos, faces, side=side, seed=seed)
     return [*drawn, *taken, *bundled(side), *(Picture(f"drawing {n}", "drawing", draw(side, n)) for n in (1, 2))]
+
+
+def examples(pictures: Sequence[Picture], faces: int = 2) -> list[Picture]:
+    """The pictures of figures: some faces and the first of each other kind, no photo."""
+    counted: dict[str, int] = {}
+    kept = []
+    for picture in pictures:
+        counted[picture.kind] = counted.get(picture.kind, 0) + 1
+        if picture.shown and counted[picture.kind] <= (faces if picture.kind == "face" else 1):
+            kept.append(picture)
+    return kept
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from typing import Any
 from facelab.errors import BadSetting
 
 Cell = str | int | float | None
+CLEAR = 0.5  # dB, above which a difference of means counts
 
 
 @dataclass(frozen=True)

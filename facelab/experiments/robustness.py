@@ -1,4 +1,4 @@
-"""What faces withstand: moves and turns (Table 1), parts cut out (Table 3), embedding over and over (Fig. 11)."""
+"""What faces withstand: moves and turns (Table 1), and parts cut out (Table 3)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from PIL import Image
 
 from facelab.embedding import signal_to_noise
 from facelab.experiments import paper
-from facelab.experiments.batch import Embedded
+from facelab.experiments.batch import Embedded, squared_error
 from facelab.experiments.figures import sheet
 from facelab.experiments.lab import Lab
 from facelab.experiments.pictures import Picture
 from facelab.experiments.results import Claim, Figure, Result, Table, mean, ratio
-from facelab.experiments.spaces import examples
 from facelab.template import TEMPLATE_LANDMARKS
 
 PLAIN = "as it is"
-CLEAR = 0.5  # dB, above which a difference of means counts
 SHOWS = 20  # dB, above which a hole is embedded as one
 # What is cut out, in landmarks of the template, with a margin in fractions of the side.
 PARTS = {"eyes": (slice(36, 48), 0.035), "nose": (slice(27, 36), 0.04), "mouth": (slice(48, 60), 0.03)}
@@ -109,7 +107,7 @@ def defects(lab: Lab, pictures: Sequence[Picture]) -> Result:
     inside = {
         name: mean(
             [
-                signal_to_noise(_error(each.image, picture.image, hole(side, cuts[name])))
+                signal_to_noise(squared_error(each.image, picture.image, hole(side, cuts[name])))
                 for each, picture in zip(found[name], targets[name], strict=True)
             ],
             1,
@@ -147,47 +145,6 @@ def defects(lab: Lab, pictures: Sequence[Picture]) -> Result:
     )
 
 
-def iterated(lab: Lab, pictures: Sequence[Picture]) -> Result:
-    """What was embedded is embedded again, seven times."""
-    shown, photos = examples(pictures), [picture for picture in pictures if picture.kind == "photo"][:2]
-    chosen, now, rounds = [*shown, *photos], [*shown, *photos], []
-    for number in range(1, paper.ROUNDS + 1):
-        found = lab.embed(now, f"round {number} of {paper.ROUNDS}")
-        now = [replace(picture, image=each.image) for picture, each in zip(chosen, found, strict=True)]
-        rounds.append(found)
-    quality = [
-        [signal_to_noise(_error(each.image, picture.image)) for each, picture in zip(found, chosen, strict=True)]
-        for found in rounds
-    ]
-    names = [*(picture.name for picture in shown), *(["photos"] if photos else [])]
-    rows = []
-    for number, values in enumerate(quality, 1):
-        last = [mean(values[len(shown) :], 2)] if photos else []
-        rows.append((number, *(round(value, 2) for value in values[: len(shown)]), *last))
-    lost = mean([first - last for first, last in zip(quality[0], quality[-1], strict=True)], 2)
-    figure = sheet(
-        [(each.name, [each.image, *(found[at].image for found in rounds)]) for at, each in enumerate(shown)],
-        ["picture", *(f"round {number}" for number in range(1, paper.ROUNDS + 1))],
-        model=lab.card.name,
-        done="iterated",
-    )
-    return Result(
-        name="iterated",
-        title="Embedded again and again",
-        source="Fig. 11",
-        text="Each round embeds the picture that the round before it drew. PSNR to the first picture, in dB.",
-        tables=(Table(("round", *names), tuple(rows)),),
-        claims=(
-            Claim(
-                "Details are lost with the rounds.",
-                lost > CLEAR,
-                f"{lost} dB lost from round 1 to {paper.ROUNDS}, in the mean",
-            ),
-        ),
-        figures=(Figure("iterated.jpg", "Seven rounds.", figure),),
-    )
-
-
 def _changed(people: Sequence[Picture], name: str, change: object) -> list[Picture]:
     return [replace(picture, image=change(picture.image, name)) for picture in people]
 
@@ -200,12 +157,6 @@ def _embed_all(lab: Lab, targets: Mapping[str, Sequence[Picture]]) -> dict[str, 
     """All in as few batches as may be."""
     found = iter(lab.embed([picture for some in targets.values() for picture in some], "w+"))
     return {name: [next(found) for _ in some] for name, some in targets.items()}
-
-
-def _error(image: np.ndarray, target: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Mean squared difference in [-1, 1], of a part of the pixels or of all."""
-    squares = np.square((image.astype(float) - target) / 127.5)
-    return float((squares if where is None else squares[where]).mean())
 
 
 def _table(

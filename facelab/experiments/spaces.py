@@ -1,16 +1,14 @@
-"""Which space, from where, with which weights (Fig. 5, Table 2), and how the loss falls (Fig. 10)."""
+"""Which space, from where, with which weights (Fig. 5, Table 2)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from facelab.experiments import paper
 from facelab.experiments.batch import Embedded
-from facelab.experiments.figures import plot_curves, sheet
+from facelab.experiments.figures import sheet
 from facelab.experiments.lab import PLAIN, Lab, Setup
-from facelab.experiments.pictures import Picture
+from facelab.experiments.pictures import Picture, examples
 from facelab.experiments.results import Claim, Figure, Result, Table, mean, ratio
 
 # What is compared: the column's label, the space, the start, the network. "trained" weights unless said.
@@ -24,7 +22,6 @@ CHOICES = (
     ("w+, mean", "w+", "mean", PLAIN),
     ("w+, random", "w+", "random", PLAIN),
 )
-NEAR = 1.1  # a curve has converged where it stays within this factor of its end
 
 
 def spaces(lab: Lab, pictures: Sequence[Picture]) -> Result:
@@ -50,8 +47,8 @@ def spaces(lab: Lab, pictures: Sequence[Picture]) -> Result:
         for label in found
     ]
     columns = ("kind", "space and start", "loss", "loss over w+ from mean", "PSNR, dB", "‖w*−w̄‖", "mean a row")
-    shown = [index for index, picture in enumerate(pictures) if picture.shown]
-    picked = [index for index in shown if pictures[index].name in _examples(pictures)]
+    chosen = examples(pictures)
+    picked = [index for index, picture in enumerate(pictures) if picture in chosen]
     figure = sheet(
         [(pictures[at].name, [pictures[at].image, *(found[label][at].image for label in found)]) for at in picked],
         ["picture", *(label.replace(", ", ",\n") for label in found)],
@@ -70,77 +67,8 @@ def spaces(lab: Lab, pictures: Sequence[Picture]) -> Result:
     )
 
 
-def loss_curves(lab: Lab, pictures: Sequence[Picture]) -> Result:
-    """The loss of each step in w+, by kind, from the start that suits the kind."""
-    found = lab.embed(pictures, "w+")
-    curves = {kind: [each.curve for each in some] for kind, some in _by_kind(found, pictures).items()}
-    rows = tuple(
-        (
-            kind,
-            len(some),
-            mean([float(curve[0]) for curve in some], 3),
-            mean([float(curve.min()) for curve in some], 4),
-            round(mean([converged(curve) for curve in some], 1)),
-            paper.CONVERGED.get(kind),
-        )
-        for kind, some in curves.items()
-    )
-    share = {row[0]: row[4] for row in rows}
-    others = [share[kind] for kind in share if kind not in ("face", "photo")]
-    lower = [row[3] for row in rows if row[0] not in ("face", "photo")]
-    end = next(row[3] for row in rows if row[0] == "face")
-    figure = plot_curves(curves, xlabel="step", ylabel="loss")
-    return Result(
-        name="loss-curves",
-        title="Loss against steps",
-        source="Fig. 10",
-        text=f"w+; faces from the mean latent, anything else at random. Converged: the first step from which the loss "
-        f"stays within {NEAR - 1:.0%} of its lowest. The rate falls along a cosine in searches of fewer than 1,000 "
-        "steps, and the loss with it, so that step says little there; the paper's rate is constant.",
-        tables=(Table(("kind", "pictures", "first loss", "lowest loss", "converged at", "converged at, paper"), rows),),
-        claims=(
-            Claim(
-                "Faces converge first.",
-                share["face"] <= min(others) if others and lab.settings.schedule == "constant" else None,
-                f"step {share['face']} against {', '.join(map(str, others))}",
-            ),
-            Claim(
-                "Faces end lowest.",
-                end < min(lower) if lower else None,
-                f"{end} against {', '.join(map(str, lower))}",
-            ),
-        ),
-        figures=(Figure("loss-curves.png", "Loss against steps, by kind: mean and range.", figure),),
-    )
-
-
-def converged(curve: np.ndarray) -> int:
-    """The first step, counted from 1, from which the loss [steps] stays within NEAR of its lowest."""
-    above = np.flatnonzero(curve > NEAR * curve.min())
-    return 1 if not len(above) else min(int(above[-1]) + 2, len(curve))
-
-
 def _of_kind(found: Sequence[Embedded], pictures: Sequence[Picture], kind: str) -> list[Embedded]:
     return [each for each, picture in zip(found, pictures, strict=True) if picture.kind == kind]
-
-
-def _by_kind(found: Sequence[Embedded], pictures: Sequence[Picture]) -> dict[str, list[Embedded]]:
-    return {kind: _of_kind(found, pictures, kind) for kind in dict.fromkeys(each.kind for each in pictures)}
-
-
-def _examples(pictures: Sequence[Picture]) -> set[str]:
-    return {picture.name for picture in examples(pictures)}
-
-
-def examples(pictures: Sequence[Picture], faces: int = 2) -> list[Picture]:
-    """The pictures of figures: some faces and the first of each other kind, no photo."""
-    counted: dict[str, int] = {}
-    kept = []
-    for picture in pictures:
-        counted[picture.kind] = counted.get(picture.kind, 0) + 1
-        if picture.shown and counted[picture.kind] <= (faces if picture.kind == "face" else 1):
-            kept.append(picture)
-    return kept
 
 
 def _beside_the_paper(told: dict[tuple[str, str], list[Embedded]], kinds: Sequence[str]) -> Table:
