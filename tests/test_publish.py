@@ -15,6 +15,9 @@ from facelab.checkpoints.weights import load_model
 from facelab.circle import load_circle
 from facelab.errors import BadWeights
 from facelab.evaluation.judge import ATTRIBUTES
+from facelab.identity import load_reader
+from facelab.training.data import Pictures
+from facelab.training.directions_command import labels_of
 from facelab.training.run import write_weights
 from tests.tiny_circle import put_circle
 
@@ -242,6 +245,19 @@ def test_directions_are_found_by_labels_and_published(facelab, pictures, shelf, 
     cards._catalogue.cache_clear()
     status, _, said = facelab("publish", file, "--name", "small")
     assert status == 1 and "another model" in said
+
+
+def test_without_labels_the_reader_says_who_has_what(pictures, tmp_path):
+    from facelab.studio import Studio
+
+    faces = [picture for _, picture in Studio().sample(6, seed=2)]
+    for index, face in enumerate(faces):
+        Image.fromarray(face).save(pictures / "images" / f"{index}.png")
+    assert len(labels_of(pictures, Pictures(np.stack(faces))).attributes) == 8, "labels.csv comes first"
+    (pictures / "labels.csv").unlink()
+    labels = labels_of(pictures, Pictures(np.stack(faces)))
+    reading = load_reader().read(Pictures(np.stack(faces)).tensor(slice(None)))
+    assert np.array_equal(labels.attributes, reading.attributes.numpy() > 0) and labels.pose.shape == (6, 3)
 
 
 def read_split(folder):

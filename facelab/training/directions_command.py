@@ -18,22 +18,27 @@ if TYPE_CHECKING:
     from facelab.generators.base import Generator
     from facelab.training.data import Pictures
     from facelab.training.direction_reach import Likeness
+    from facelab.training.labels import Labels
 
 CROWD = 768  # on so many encoded portraits directions are tuned
 ENCODED = 64  # on so many the rows are tried
+READ = 256  # pictures at a time
 REFINED = 32  # and on so many embedded and refined ones, which are harder to change, the strengths
 
 
 def find(
-    data: Annotated[Path, typer.Option(help="Folder or zip of aligned portraits with a labels.csv; its train split.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder or zip of aligned portraits; the train split of its labels.csv, where it has one."),
+    ],
     out: Annotated[Path, typer.Option(help="The file to write, such as faces128-directions.safetensors.")],
     model: Annotated[str, typer.Option(help="The generator, of the catalogue; it needs its encoder.")] = "faces128",
     cache: Annotated[Path, typer.Option(help="Folder that keeps what dlib sees in the portraits.")] = Path("seen"),
     count: Annotated[int, typer.Option(min=0, help="So many portraits only; 0 for all.")] = 0,
     start: Annotated[Path | None, typer.Option(help="Directions to make better, instead of finding new ones.")] = None,
 ) -> None:
-    """A model's directions: found on encoded portraits by their labels; of a model with w+ they are then made better
-    through the generator, and each direction's reach is tried.
+    """A model's directions: found on encoded portraits by their labels, or without a labels.csv by what the reader
+    sees; of a model with w+ they are then made better through the generator, and each direction's reach is tried.
     """
     import numpy as np
     import torch
@@ -90,9 +95,9 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
     """
     from facelab.encoder import load_encoder
     from facelab.training.directions import encode_pictures, find_directions, score_labels
-    from facelab.training.labels import Labels, read_labels
+    from facelab.training.labels import Labels
 
-    labels = read_labels(data)
+    labels = labels_of(data, pictures)
     encoder = generator if hasattr(generator, "encode") else load_encoder(generator)
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encoder, pictures, progress=bar.update)
@@ -102,15 +107,35 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
 def _found(data: Path, pictures: Pictures, encoder: Encoder, cache: Path) -> list[Direction]:
     from facelab.evaluation.portraits import describe_split
     from facelab.training.directions import encode_pictures, find_directions, score_portraits
-    from facelab.training.labels import Labels, read_labels
+    from facelab.training.labels import Labels
 
-    labels = read_labels(data)
+    labels = labels_of(data, pictures)
     labels = Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
     with _bar("dlib", len(pictures), "face") as bar:
         seen = describe_split(pictures.images, cache=cache, name="train", progress=bar.update)
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encoder, pictures, progress=bar.update)
     return find_directions(latents, score_portraits(pictures, labels, seen))
+
+
+def labels_of(data: Path, pictures: Pictures) -> Labels:
+    """What labels.csv says of the pictures, or where there is none, what the reader sees in them."""
+    import numpy as np
+
+    from facelab.identity import load_reader
+    from facelab.training.data import read_member
+    from facelab.training.labels import Labels, read_labels
+
+    if read_member(data, "labels.csv") is not None:
+        return read_labels(data)
+    reader, attributes, pose = load_reader(), [], []
+    with _bar("reading", len(pictures), "face") as bar:
+        for first in range(0, len(pictures), READ):
+            part = reader.read(pictures.tensor(slice(first, first + READ)))
+            attributes.append(part.attributes.cpu().numpy() > 0)
+            pose.append(part.pose.cpu().numpy())
+            bar.update(len(part.pose))
+    return Labels(np.concatenate(attributes), np.concatenate(pose))
 
 
 def _refined(portraits: list[np.ndarray], model: str, cache: Path) -> tuple[list[Face], Likeness]:
