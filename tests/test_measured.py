@@ -69,3 +69,24 @@ def test_recovery_keeps_what_it_prints(facelab):
 def test_only_the_model_as_it_ships_is_kept(facelab, tmp_path):
     status, _, said = facelab("evaluate", MODEL, "--data", tmp_path, "--circle", "--save", "--weights", tmp_path / "x")
     assert status == 1 and "Leave out --weights" in said
+
+
+def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp_path, monkeypatch):
+    from facelab.evaluation import circle_report, command
+
+    told = {"space": "z", "embedded": 9, "embedding": {"latent": {}}, "groups": {}, "method": "mean", "directions": {}}
+    monkeypatch.setattr(circle_report, "evaluate_circle", lambda model, data, count, **more: {"faces": count})
+    monkeypatch.setattr(command, "_evaluate_run", lambda *more: [{"images": "8", "judge": "1.5"}])
+    monkeypatch.setattr(command, "_evaluate_embeddings", lambda *more: dict(told))
+    data = ("evaluate", MODEL, "--data", tmp_path, "--save")
+    for options in (["--circle", "--faces", 17], ["--run", tmp_path, "--samples", 30], ["--embed", 9, "--directions"]):
+        status, _, said = facelab(*data, *options)
+        assert status == 0, said
+    kept = {kind: load_measured(kind, MODEL) for kind in ("circle", "run", "embedding-z", "directions")}
+    begins = f"python -m facelab evaluate {MODEL} --data DATA"
+    assert kept["circle"].figures == {"faces": 17} and kept["circle"].command == f"{begins} --circle --faces 17 --save"
+    assert kept["run"].figures == {"rows": [{"images": "8", "judge": "1.5"}]}
+    assert kept["run"].command == f"{begins} --samples 30 --seed 1 --run RUN --save", "no path of this machine"
+    assert kept["embedding-z"].command == f"{begins} --samples 0 --embed 9 --space z --save"
+    assert kept["directions"].command.endswith("--space z --directions --method mean --save")
+    assert f"{MODEL}-circle" in kept["circle"].weights and f"{MODEL}-circle" not in kept["run"].weights

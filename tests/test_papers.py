@@ -135,6 +135,19 @@ def test_the_least_diverse_and_the_best_are_found_whatever_their_order(shelf, tm
     assert claim("lowest Fréchet", tmp_path).holds is False, "as far as the VAE's"
 
 
+def test_a_score_that_needs_weights_says_which(shelf, tmp_path):
+    compare({"tinyvae": 200.0})
+    assert (
+        "| Inception Score, VAE | 1.704 (table 4.1) | not measured (needs Inception's weights) |"
+        in (read_page(tmp_path)[0])
+    )
+    assert "torch-fidelity" not in read_page(tmp_path)[0], "real faces have theirs: it is here"
+    saved = json.loads((shelf / cards.COMPARISON).read_text())
+    saved["rows"][0]["inception_score"] = None
+    (shelf / cards.COMPARISON).write_text(json.dumps(saved))
+    assert "The Inception Score: Needs the package torch-fidelity" in read_page(tmp_path)[0]
+
+
 def test_figures_of_earlier_weights_say_so(shelf, tmp_path):
     compare({"tinyvae": 200.0})
     keep_circle()

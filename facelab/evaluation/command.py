@@ -49,7 +49,9 @@ def evaluate(
     copies: Annotated[bool, typer.Option("--copies", help="Whether samples come too near to train faces.")] = False,
     eyes: Annotated[bool, typer.Option("--eyes", help="How well the judge and the reader see on val.")] = False,
     embed: Annotated[int, typer.Option(min=0, help="How many val faces to embed.")] = 0,
-    space: Annotated[Space | None, typer.Option(help="Of --embed: the latent space, by default the preset's.")] = None,
+    space: Annotated[
+        Space | None, typer.Option(help="Of --embed: the latent space; any but the preset's goes unrefined.")
+    ] = None,
     directions: Annotated[
         bool, typer.Option("--directions", help="Edit the embedded faces, by every direction.")
     ] = False,
@@ -107,6 +109,7 @@ def evaluate(
 
 def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces: int) -> None:
     """Keep what was measured of one model, each kind with the command that measures it."""
+    from facelab.checkpoints.directions import record_quality
     from facelab.evaluation.measured import embedding_kind, keep
 
     said = f"evaluate {model} --data DATA"
@@ -118,6 +121,7 @@ def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
         keep(embedding_kind(space), model, kept, command=f"{command} --space {space} --save", using=["encoder"])
         if "directions" in figures:
+            record_quality(model, figures["directions"])
             kept = {name: figures[name] for name in ("space", "embedded", "method", "directions")}
             command += f" --space {space} --directions --method {figures['method']} --save"
             keep("directions", model, kept, command=command, using=["encoder", "directions"])
@@ -269,7 +273,8 @@ def _evaluate_embeddings(
     studio, network = Studio(model), load_judge()
     settings = studio.presets["fast" if studio.has_layers else "recover"]
     if studio.has_layers:
-        settings = replace(settings, space=space or settings.space)
+        if space not in (None, settings.space):  # it is measured beside the preset's, before any refining
+            settings = replace(settings, space=space, refine=False)
     elif space not in (None, studio.generator.edit_space):
         raise BadSetting(f"{model} embeds into {studio.generator.edit_space} only. Leave out --space.")
     images, embedded = _embedded(data, studio, count, settings, cache)

@@ -11,10 +11,10 @@ from typing import Any
 from facelab.checkpoints.cards import Card, catalogue
 from facelab.errors import BadWeights
 from facelab.evaluation.comparison import REAL, Comparison, Row, load_comparison
-from facelab.evaluation.inception import ABSENT
 from facelab.evaluation.measured import Measured, load_measured
 
 EXPERIMENTS = Path("image2stylegan") / "image2stylegan.json"
+NO_INCEPTION = "needs Inception's weights"
 ON_THE_CARD = "the machine of the model's card"
 
 # Our systems, in the order in which they are told: how each is called, and the command that trains it.
@@ -96,7 +96,7 @@ class Evidence:
             (row for row in (self.comparison.rows if self.comparison else ()) if row.name == name), None
         )
         value = None if row is None else getattr(row, key)
-        why = ABSENT if row is not None and value is None and key == "inception_score" else ""
+        why = NO_INCEPTION if row is not None and value is None and key == "inception_score" else ""
         if value is None:
             return Finding(None, self.comparing, why=why)
         earlier = card is not None and self.comparison.weights.get(name) != card.sha256

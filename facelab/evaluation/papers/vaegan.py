@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from facelab.checkpoints.cards import read_losses
+from facelab.evaluation.inception import ABSENT
 from facelab.evaluation.papers import pictures
 from facelab.evaluation.papers.claims import ordered, within
-from facelab.evaluation.papers.document import Claim, Entry, Section, entry, number, percent
+from facelab.evaluation.papers.document import Claim, Entry, Note, Section, entry, number, percent
 from facelab.evaluation.papers.evidence import SYSTEMS, Command, Evidence, Finding, untrained
 from facelab.evaluation.papers.training import at_rest, converged, epochs, shortfalls
 from facelab.evaluation.published import EPOCHS, INCEPTION_SCORE, SHARPNESS
@@ -18,6 +19,7 @@ SHARP = (0.75, 1.33)  # our goal for a GAN's sharpness over that of real faces
 
 def section(evidence: Evidence) -> Section:
     """All of it."""
+    lacking = evidence.compared("real", "inception_score").why
     return Section(
         TITLE,
         "Three families on CelebA at 64 px. Theirs saw 202,599 pictures an epoch, ours 24,183. The Inception Score "
@@ -25,6 +27,7 @@ def section(evidence: Evidence) -> Section:
         "eyes of a judge of 40 attributes. Sharpness is the variance of OpenCV's 3 x 3 Laplacian of 8-bit grey.",
         [*_scores(evidence), *_convergence(evidence), *_edits(evidence)],
         _claims(evidence),
+        notes=[Note(f"The Inception Score: {ABSENT}")] if lacking else [],
         pictures=pictures.of_families(evidence),
     )
 
