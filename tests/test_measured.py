@@ -79,7 +79,8 @@ def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp
     monkeypatch.setattr(command, "_evaluate_run", lambda *more: [{"images": "8", "judge": "1.5"}])
     monkeypatch.setattr(command, "_evaluate_embeddings", lambda *more: dict(told))
     data = ("evaluate", MODEL, "--data", tmp_path, "--save")
-    for options in (["--circle", "--faces", 17], ["--run", tmp_path, "--samples", 30], ["--embed", 9, "--directions"]):
+    embed = ["--samples", 0, "--embed", 9, "--directions"]
+    for options in (["--circle", "--faces", 17], ["--run", tmp_path, "--samples", 30], embed):
         status, _, said = facelab(*data, *options)
         assert status == 0, said
     kept = {kind: load_measured(kind, MODEL) for kind in ("circle", "run", "embedding-z", "directions")}
