@@ -11,6 +11,7 @@ from PIL import Image
 
 from facelab.checkpoints import cards
 from facelab.checkpoints.cards import find_card
+from facelab.checkpoints.directions import record_quality
 from facelab.checkpoints.weights import load_model
 from facelab.circle import load_circle
 from facelab.errors import BadWeights
@@ -240,6 +241,12 @@ def test_directions_are_found_by_labels_and_published(facelab, pictures, shelf, 
         latents = studio.generator.encode(images)
     expected = latents[labels].mean(dim=0) - latents[~labels].mean(dim=0)
     torch.testing.assert_close(smile.difference, expected, atol=5e-3, rtol=2e-2)
+    seen = {"faces": 3, "strength": 1.0, "flipped": 0.5, "kept": 0.25, "both": 0.25, "identity_median": 0.4}
+    seen |= {"skin_drift": 1.0, "changes": {"gender": -0.1}}
+    record_quality("tiny", {"smile": {"default": seen}, "bald": {"default": {"faces": 0}}})
+    again = Studio("tiny", device="cpu").directions()
+    assert again["smile"].quality["flipped"] == 0.5 and again["smile"].quality["gender_drift"] == -0.1
+    assert not again["bald"].quality and torch.equal(again["smile"].normal, smile.normal)
     other = trained(facelab, pictures, tmp_path / "other", "dcgan", "--z-dim", 5)
     assert facelab("publish", other, "--name", "small", "--data", "noise")[0] == 0
     cards._catalogue.cache_clear()

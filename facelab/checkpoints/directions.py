@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from facelab.checkpoints.cards import find_companion
+from facelab.checkpoints.cards import find_card, find_companion, write_card
 from facelab.checkpoints.weights import read_weights
 from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.errors import BadWeights
 
 _TEXTS = ("id", "title", "low", "high", "group")
+_QUALITY = ("faces", "strength", "flipped", "kept", "both", "identity_median", "skin_drift")
 
 
 def load_directions(model: str) -> dict[str, Direction]:
@@ -65,6 +69,28 @@ def write_directions(directions: Iterable[Direction], path: Path) -> None:
                 tensors[f"{direction.id}.classifier.{name}"] = value
     halves = {name: value.detach().to(torch.float16).contiguous() for name, value in tensors.items()}
     save_file(halves, path, metadata={"directions": json.dumps(entries)})
+
+
+def record_quality(model: str, measured: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write into the header of a model's file what `evaluation.edits.measure_directions` found of each direction, and
+    into its card the file's new SHA-256.
+    """
+    directions = load_directions(model)
+    path, _ = find_companion(f"{model}-directions")
+    write_directions([_with_quality(each, measured.get(each.id, {})) for each in directions.values()], path)
+    card = find_card(model)
+    told = {**card.companions["directions"], "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    write_card(replace(card, companions={**card.companions, "directions": told}))
+
+
+def _with_quality(direction: Direction, ways: Mapping[str, Any]) -> Direction:
+    figures = ways.get("default", {})
+    if not figures.get("faces"):
+        return direction
+    quality = {key: figures[key] for key in _QUALITY} | {"gender_drift": figures["changes"].get("gender")}
+    if ways.get("plain", {}).get("faces"):
+        quality["gender_drift_plain"] = ways["plain"]["changes"].get("gender")
+    return replace(direction, quality=quality)
 
 
 def _classifier(tensors: dict[str, torch.Tensor], name: str) -> LatentClassifier | None:
