@@ -243,11 +243,12 @@ def test_reports_round_trip_and_keep_what_was_not_run(tmp_path):
     empty = Report("study", "# Head\n", ("one", "two"), "command 1", "machine 1")
     first = empty.with_result(one)
     assert [path.name for path in first.save(tmp_path)] == ["study.md", "study.json", "one.jpg"]
+    assert "Not run yet: two. `python -m facelab experiments study --only two`" in (tmp_path / "study.md").read_text()
     second = dataclasses.replace(empty, command="command 2").with_earlier(tmp_path)
     second = second.with_result(Result("two", "Two", "Fig. 2", "More."))
     second.save(tmp_path)
     text, saved = (tmp_path / "study.md").read_text(), json.loads((tmp_path / "study.json").read_text())
-    assert text.index("## One") < text.index("## Two")
+    assert text.index("## One") < text.index("## Two") and "Not run" not in text
     assert "By `command 1`" in text and "By `command 2`" in text
     assert "| x | 1.5 |" in text and "| y | – |" in text and "| --- | --: |" in text
     assert "Water is wet. **Does not hold here**: 1 against 2." in text

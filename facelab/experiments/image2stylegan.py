@@ -92,7 +92,8 @@ within one of its tables. Distances to the mean are over all rows.
 
 **The faces** ({counts["face"]}) are draws of {card.name} itself, and a generator's own draws lie in its range. So that
 no latent draws them exactly, each is crossed from two latents, drawn with other noise, turned by up to 4 degrees,
-zoomed and moved a little, and recoloured. They are still easier than photos, and say less.{photos}
+zoomed and moved a little, and recoloured. They are still easier than photos, and say less. Another
+number of faces draws other ones.{photos}
 
 **Other pictures**: {others}. {credit}{"; " * bool(credit)}{drawn}. There is one cat, so what is said of cats is said of
 one picture. The paper's dogs, cars and paintings have no free pictures in the packages used.

@@ -147,8 +147,13 @@ class Report:
         return {"machine": self.machine, "command": self.command, "experiments": experiments}
 
     def markdown(self) -> str:
-        """The whole report."""
-        return "\n".join([self.head, *(self.results[name].markdown() for name in self.order if name in self.results)])
+        """The whole report, and what is missing in it."""
+        missing = [name for name in self.order if name not in self.results]
+        parts = [self.head, *(self.results[name].markdown() for name in self.order if name in self.results)]
+        if missing:
+            command = f"python -m facelab experiments {self.name} --only {','.join(missing)}"
+            parts.append(f"Not run yet: {', '.join(missing)}. `{command}` adds them.\n")
+        return "\n".join(parts)
 
     def save(self, folder: Path) -> list[Path]:
         """Write Markdown, JSON and the figures that are new; returns the paths of all, the report's first."""
