@@ -109,6 +109,7 @@ def evaluate(
 
 def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces: int) -> None:
     """Keep what was measured of one model, each kind with the command that measures it."""
+    from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.directions import record_quality
     from facelab.evaluation.measured import embedding_kind, keep
 
@@ -121,7 +122,8 @@ def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
         keep(embedding_kind(space), model, kept, command=f"{command} --space {space} --save", using=["encoder"])
         if "directions" in figures:
-            record_quality(model, figures["directions"])
+            if "directions" in find_card(model).companions:  # a conditional model's are its own conditions
+                record_quality(model, figures["directions"])
             kept = {name: figures[name] for name in ("space", "embedded", "method", "directions")}
             command += f" --space {space} --directions --method {figures['method']} --save"
             keep("directions", model, kept, command=command, using=["encoder", "directions"])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FOLDER = "papers"  # of the pictures, beside papers.md
 NOT_MEASURED = "not measured"
-VERDICTS = {True: "holds", False: "does not hold", None: NOT_MEASURED}
+VERDICTS = {True: "holds", False: "does not hold", None: "not decided"}
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def read_page(docs: Path) -> tuple[str, list[Picture]]:
 
 def _summary(parts: Sequence[Section]) -> str:
     """How many claims hold, and how many figures there are, by paper."""
-    rows = [("", "claims that hold", "that do not", "not measured", "figures measured")]
+    rows = [("", "claims that hold", "that do not", "not decided", "figures measured")]
     for part in parts:
         counts = [str(sum(claim.holds is verdict for claim in part.claims)) for verdict in (True, False, None)]
         rows.append((part.title, *counts, f"{sum(bool(each.told) for each in part.entries)} of {len(part.entries)}"))
