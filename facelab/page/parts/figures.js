@@ -3,8 +3,9 @@
 const { el, button, save } = facelab;
 const root = element.querySelector(".fl-figures");
 
+const REAL = "Real faces";
 const about = el("p", { class: "fl-small fl-muted" });
-const table = el("table", {});
+const table = el("table", { role: "table" });  // roles, because a phone draws its rows as blocks
 const box = el("div", { class: "fl-figures-scroll", tabindex: "0", role: "region", "aria-label": "Figures of each model" }, table);
 const bar = el("div", { class: "fl-bar-fill" });
 const track = el("div", { class: "fl-bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
@@ -14,7 +15,7 @@ const progress = el("div", { class: "fl-progress" }, track, el("div", { class: "
 const why = el("ul", { class: "fl-figures-why" });
 root.append(el("h2", {}, "Figures"), about, box, why, progress);
 
-const cell = ({ text, here, other, best }) => el("td", { class: best ? "best" : "" },
+const cell = ({ text, here, other, best }, model) => el("td", { role: "cell", class: best ? "best" : "", "data-model": model },
   el("span", { class: here ? "fl-here" : "", title: here ? "Measured on this machine" : null }, text),
   best ? el("span", { class: "fl-hidden" }, "best") : null,
   other ? el("small", { class: "fl-here", title: "Measured on this machine" }, other) : null);
@@ -24,12 +25,13 @@ const draw = () => {
   about.textContent = words;
   about.hidden = !words;
   table.replaceChildren(
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "fl-hidden" }, "Figure")),
-      ...models.map(({ title, about }) => el("th", { scope: "col" }, title, el("small", {}, about))),
-      real ? el("th", { scope: "col" }, "Real faces", el("small", {}, "photos")) : null)),
-    el("tbody", {}, ...lines.map((line) => el("tr", {},
-      el("th", { scope: "row" }, line.title, el("small", {}, line.help)),
-      ...line.cells.map(cell), real ? el("td", { class: "real" }, line.real) : null))));
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, el("th", { scope: "col" }, el("span", { class: "fl-hidden" }, "Figure")),
+      ...models.map(({ title, about }) => el("th", { scope: "col", role: "columnheader" }, title, el("small", {}, about))),
+      real ? el("th", { scope: "col", role: "columnheader" }, REAL, el("small", {}, "photos")) : null)),
+    el("tbody", { role: "rowgroup" }, ...lines.map((line) => el("tr", { role: "row" },
+      el("th", { scope: "row", role: "rowheader" }, line.title, el("small", {}, line.help)),
+      ...line.cells.map((each, index) => cell(each, models[index]?.title)),
+      real ? el("td", { role: "cell", class: "real", "data-model": REAL }, line.real) : null))));
   explain(lines);
 };
 const explain = (lines) => {
