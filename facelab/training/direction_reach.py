@@ -23,6 +23,7 @@ STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 TRIED = 24  # faces a direction and strength
 ENOUGH = 0.9  # share of the faces that must change, for a strength to count as far enough
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
+SURE = 0.5  # deviations of the portraits' scores beyond its border: the reader is pleased sooner than others are
 UPPER = 2 / 3  # of the portraits' scores: where nothing says yes or no, above it a face has the attribute
 
 Likeness = Callable[[Tensor, Tensor], np.ndarray]  # pictures [N, 3, R, R] and whose they are -> identity distances [N]
@@ -54,6 +55,7 @@ def reach(
         scores = before.scores[direction.id]
         limit = 0.0 if is_binary(wanted) else float(np.quantile(scores, UPPER))
         lacking = torch.from_numpy(np.flatnonzero(scores <= limit))[:TRIED]
+        limit += SURE * float(scores.std()) if is_binary(wanted) else 0.0
         choices = row_choices(latents.shape[1]) if any_rows else [direction.rows]
         if len(lacking):
             direction = trial.best(direction, wanted, choices, lacking, before.vectors[lacking], limit)
@@ -99,7 +101,7 @@ class _Trial:
     ) -> Direction:
         """The direction with the rows and the strength that serve the faces `lacking` best.
 
-        vectors: theirs, as the reader sees them before. limit: above this score a face has the attribute.
+        vectors: theirs, as the reader sees them before. limit: above this score a face surely has the attribute.
         """
         held = [] if self.method == "linear" else [self.by_id[name] for name in direction.held]
         best, best_value = direction, -np.inf

@@ -36,7 +36,7 @@ LENGTH_WEIGHT = 0.02
 
 PATCH_SIDE = 11 / 128  # of a patch of skin, of the picture's side
 FOREHEAD_HEIGHT = 0.25  # of the way from the mouth to the eyes, above the brows
-COVERS_FOREHEAD = ("bangs",)
+COVERED_BY_HAIR = ("bangs", "hair_dark", "hair_blond", "hair_grey", "hair_wavy")  # some foreheads are
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def _tune(
         for name in crowd.scores
         if name != direction.id and name not in GOES_WITH.get(direction.id, ())
     }
-    skin = skin_weights(generator.resolution)[: 1 if direction.id in COVERS_FOREHEAD else None].to(crowd.latents)
+    skin = skin_weights(generator.resolution)[: 1 if direction.id in COVERED_BY_HAIR else None].to(crowd.latents)
     draw = torch.Generator().manual_seed(seed)
     sides = [
         torch.nonzero(side)[:, 0] for side in (scores < (without + with_it) / 2, scores >= (without + with_it) / 2)
