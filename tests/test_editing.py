@@ -54,7 +54,7 @@ def test_faces_with_and_without_deltas_are_drawn_in_one_batch(studio, faces, z_f
     many = [*faces, *z_faces, faces[0]]
     pictures = studio.render_many(many)
     alone = [studio.render(face) for face in many]
-    assert max(difference(*pair) for pair in zip(pictures, alone, strict=True)) < 0.5
+    assert max(difference(*pair) for pair in zip(pictures, alone, strict=True)) < 0.8
     assert difference(pictures[0], studio.render(dataclasses.replace(faces[0], delta=None))) > 2
     assert studio.render_many([]) == []
     assert [picture.shape for picture in studio.render_many(faces, 200)] == [(200, 200, 3)] * 3

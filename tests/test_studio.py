@@ -32,7 +32,7 @@ def as_aligned(picture):
 def test_a_portrait_becomes_a_face_of_the_same_person(studio, shared_photos):
     photo = read_photo(shared_photos / "astronaut.png")
     aligned = studio.align(photo, studio.find_faces(photo)[0])
-    settings = dataclasses.replace(PRESETS["fast"], steps=40, refine_steps=40)
+    settings = dataclasses.replace(PRESETS["fast"], steps=40, refine_steps=80)
     steps = list(studio.embed(aligned, settings))
     ends = [step for step in steps if step.phase_done]
     assert [step.phase for step in ends] == ["latent", "refine"]
