@@ -47,11 +47,11 @@ const record = async () => {
   });
   let over = false;
   enough.onclick = () => { over = true; };
-  enough.hidden = false;
   recorder.start();
   for (let left = 4 * SECONDS; left > 0 && !over; left -= 1) {
     status.textContent = `${props.sound ? "Filming." : "Begin with a neutral face."} ${Math.ceil(left / 4)} …`;
     await new Promise((done) => { setTimeout(done, 250); });
+    enough.hidden = left > 4 * SECONDS - 4;  // a second at least, or there is nothing to open
   }
   enough.hidden = true;
   recorder.stop();
