@@ -193,7 +193,7 @@ def as_tensor(picture: np.ndarray) -> Tensor:
 
 
 def _bend(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    squared = np.square(first[:, None] - second).sum(axis=-1)
+    squared = np.square(first[:, :1] - second[:, 0]) + np.square(first[:, 1:] - second[:, 1])
     return 0.5 * squared * np.log(squared + np.float32(1e-12))  # r^2 log r
 
 

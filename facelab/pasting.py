@@ -158,15 +158,18 @@ class _Places:
         return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
     def between(self, top: float, bottom: float) -> _Places:
-        """Those that can reach some rows."""
-        rows = self.points[:, 1]
-        return _Places(self.points[(rows > top - self.reach) & (rows < bottom + self.reach)], self.reach)
+        """Those that can reach some rows; twice as far, since the next place of a slanting outline may lie outside."""
+        rows, reach = self.points[:, 1], 2 * self.reach
+        return _Places(self.points[(rows > top - reach) & (rows < bottom + reach)], self.reach)
 
 
 def _reached(maps: Tensor, to_photo: np.ndarray) -> _Places:
-    """Where in the photo a change is."""
-    used = maps[-1].nonzero().flip(1).numpy() + 0.5
-    points = (used / maps.shape[-1]) @ to_photo[:, :2].T + to_photo[:, 2]
+    """Where in the photo a change is: the outline of it, on which every extreme lies, of any of the photo's rows too."""
+    used = maps[-1] != 0
+    inside = torch.zeros_like(used)
+    inside[1:-1, 1:-1] = used[:-2, 1:-1] & used[2:, 1:-1] & used[1:-1, :-2] & used[1:-1, 2:]
+    outline = (used & ~inside).nonzero().flip(1).numpy() + 0.5
+    points = (outline / maps.shape[-1]) @ to_photo[:, :2].T + to_photo[:, 2]
     return _Places(points, 1.5 * float(np.abs(to_photo[:, :2]).sum(axis=1).max()) / maps.shape[-1] + 1)
 
 
