@@ -164,7 +164,7 @@ class _Places:
 
 
 def _reached(maps: Tensor, to_photo: np.ndarray) -> _Places:
-    """Where in the photo a change is: the outline of it, on which every extreme lies, of any of the photo's rows too."""
+    """Where in the photo a change is: its outline, on which the extremes lie, of any of the photo's rows too."""
     used = maps[-1] != 0
     inside = torch.zeros_like(used)
     inside[1:-1, 1:-1] = used[:-2, 1:-1] & used[2:, 1:-1] & used[1:-1, :-2] & used[1:-1, 2:]

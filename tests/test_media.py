@@ -9,7 +9,17 @@ import pytest
 from PIL import Image, ImageSequence
 
 from facelab.errors import BadSetting
-from facelab.media import KINDS, Provenance, encode_animation, encode_png, filmstrip, save_animation, save_png, stamp
+from facelab.media import (
+    KINDS,
+    Provenance,
+    encode_animation,
+    encode_png,
+    filmstrip,
+    labelled_sheet,
+    save_animation,
+    save_png,
+    stamp,
+)
 from facelab.media.gif import MAX_BYTES
 from facelab.media.provenance import SOURCE_TYPES
 from facelab.page.examples import load_examples
@@ -96,6 +106,17 @@ def test_a_webp_is_animated_and_loops(morph):
     image = Image.open(io.BytesIO(encode_animation(morph, "webp", SAID, fps=25)))
     assert image.format == "WEBP" and image.n_frames == 60 and image.info["loop"] == 0
     assert psnr(read_frames(encode_animation(morph, "webp", SAID)), morph).min() > 30
+
+
+def test_a_sheet_has_its_labels_beside_the_pictures_and_never_on_them():
+    grey = np.full((32, 32, 3), 128, np.uint8)
+    plain = labelled_sheet([("", [grey, grey]), ("", [grey])], side=64)
+    assert plain.shape == (4 + 2 * 68, 4 + 2 * 68, 3)
+    assert (plain == 128).all(axis=2).sum() == 3 * 64 * 64
+    named = labelled_sheet([("long name\nin two lines", [grey, grey])], columns=("one", "two\nlines"), side=64)
+    assert (named == 128).all(axis=2).sum() == 2 * 64 * 64, "no letter lies on a picture"
+    rows, columns = np.nonzero((named < 100).all(axis=2))
+    assert rows.min() >= 0 and columns.min() > 0 and len(rows) > 50, "and the letters are there, whole"
 
 
 def test_a_strip_shows_the_way_from_first_to_last(morph):

@@ -6,13 +6,11 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
-from facelab.media import Provenance
+from facelab.media import Provenance, encode_jpeg, labelled_sheet
 
 DPI = 100
-CELL, GAP, TOP, LEFT = 128, 6, 44, 92  # pixels
-QUALITY = 86
+CELL = 128  # pixels of a picture's side
 BLUE, GREY = "#1f5a8a", "#9db4c8"
 CYCLE = ("#1f5a8a", "#c8553d", "#5b8c5a", "#8d6a9f", "#d9a441", "#4f6d7a")
 
@@ -22,39 +20,8 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], columns: Sequence[st
 
     model, done: what made them, for the file's metadata.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    width = LEFT + len(columns) * (CELL + GAP)
-    height = TOP + len(rows) * (CELL + GAP)
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    for place, label in enumerate(columns):
-        x = LEFT + place * (CELL + GAP) + CELL / 2
-        figure.text(x / width, 1 - (TOP - 9) / height, label, ha="center", va="baseline", fontsize=8, linespacing=1.15)
-    for place, (label, _) in enumerate(rows):
-        y = TOP + place * (CELL + GAP) + CELL / 2
-        figure.text((LEFT - 8) / width, 1 - y / height, label, ha="right", va="center", fontsize=8)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    page = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-    for line, (_, images) in enumerate(rows):
-        for place, image in enumerate(images):
-            top, left = TOP + line * (CELL + GAP), LEFT + place * (CELL + GAP)
-            page[top : top + CELL, left : left + CELL] = _fitted(image)
-    return _jpeg(page, Provenance(model, ["experiment", done]))
-
-
-def _fitted(image: np.ndarray) -> np.ndarray:
-    if len(image) == CELL:
-        return image
-    return np.asarray(Image.fromarray(image).resize((CELL, CELL), Image.Resampling.BICUBIC))
-
-
-def _jpeg(page: np.ndarray, provenance: Provenance) -> bytes:
-    buffer = io.BytesIO()
-    options = {"quality": QUALITY, "optimize": True, "exif": provenance.exif(), "xmp": provenance.xmp().encode()}
-    Image.fromarray(page).save(buffer, "JPEG", **options)
-    return buffer.getvalue()
+    page = labelled_sheet(rows, columns=columns, side=CELL)
+    return encode_jpeg(page, Provenance(model, ["experiment", done]))
 
 
 def plot_curves(curves: Mapping[str, Sequence[np.ndarray]], *, xlabel: str, ylabel: str) -> bytes:

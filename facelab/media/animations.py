@@ -14,8 +14,9 @@ from PIL import Image
 from facelab.errors import BadSetting
 from facelab.media.gif import encode_gif
 from facelab.media.marks import stamp
-from facelab.media.pictures import contact_sheet, encode_png, write
+from facelab.media.pictures import encode_png, write
 from facelab.media.provenance import Provenance
+from facelab.media.sheets import contact_sheet
 from facelab.media.signing import sign
 from facelab.media.video import encode_mp4
 

@@ -1,4 +1,4 @@
-"""Still pictures: PNG, JPEG, and grids of pictures."""
+"""Still pictures: PNG and JPEG."""
 
 from __future__ import annotations
 
@@ -59,15 +59,3 @@ def write(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
         Path(target).write_bytes(data)
     else:
         target.write(data)
-
-
-def contact_sheet(images: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 4) -> np.ndarray:
-    """Pictures of one size, uint8 [H, W, 3], as a grid on white, row by row; about square unless `columns` says."""
-    columns = columns or max(1, round(len(images) ** 0.5))
-    rows = -(-len(images) // columns)
-    height, width = images[0].shape[:2]
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for index, image in enumerate(images):
-        top, left = index // columns * (height + gap), index % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = image
-    return sheet

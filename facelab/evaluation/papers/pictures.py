@@ -15,8 +15,7 @@ from facelab.circle import FEATURES
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.papers.document import Picture
 from facelab.evaluation.papers.evidence import Evidence
-from facelab.evaluation.papers.strips import strips
-from facelab.media import Provenance, encode_jpeg
+from facelab.media import Provenance, encode_jpeg, labelled_sheet
 from facelab.recovery import RecoverySettings
 
 if TYPE_CHECKING:
@@ -217,7 +216,7 @@ def draw_neighbours(studio: Studio) -> bytes:
     [(face, _)] = studio.sample(1, seed=6, truncation=TRUNCATION)
     pictures = studio.render_many([studio.close_circle(face), *studio.circle_neighbours(face, 63)])
     rows = [("", pictures[first : first + 8]) for first in range(0, 64, 8)]
-    return strips(rows, provenance=_made(studio, "neighbours"), side=SMALL)
+    return encode_jpeg(labelled_sheet(rows, side=SMALL), _made(studio, "neighbours"))
 
 
 def draw_recovery(studio: Studio) -> bytes:
@@ -257,7 +256,7 @@ def _mapped(studio: Studio) -> Progress:
 def _strips(studio: Studio, rows: Rows, operation: str, *, columns: Sequence[str] = ()) -> bytes:
     """Rows at the model's own size, as far as that is shown."""
     side = min(SIDE, studio.card.resolution)
-    return strips(rows, provenance=_made(studio, operation), columns=columns, side=side)
+    return encode_jpeg(labelled_sheet(rows, columns=columns, side=side), _made(studio, operation))
 
 
 def _signed(value: float) -> str:

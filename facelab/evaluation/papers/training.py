@@ -10,8 +10,10 @@ from facelab.checkpoints.cards import Card
 from facelab.evaluation.papers.document import as_table
 from facelab.evaluation.papers.evidence import SYSTEMS, Evidence
 from facelab.evaluation.published import BEGAN_EPOCHS, BEGAN_PICTURES, CELEBA, EPOCHS
+from facelab.training.families import FAMILIES
 from facelab.training.plot import curve, smooth
 from facelab.training.run import PROGRESS
+from facelab.training.settings import PaperSettings
 
 AT_REST = 0.1  # of a loss's whole range: so near to its end it has come to rest
 NEAR_BEST = 0.1  # of the distance: so near to the best one a training has converged
@@ -38,11 +40,20 @@ def doses(evidence: Evidence) -> str:
     return "\n\n".join([as_table(rows), *([short] if short else []), *notes])
 
 
+def meant(card: Card) -> int | None:
+    """How many pictures a model was meant to see: as many as its family's training sees by default, for the papers'
+    families, or more where its own was told so; None where nobody says.
+    """
+    wanted = card.training.get("wanted")
+    settings = FAMILIES[card.family].settings
+    return max(wanted or 0, settings().images) if issubclass(settings, PaperSettings) else wanted
+
+
 def shortfall(card: Card, system: str) -> str:
     """What a model lacks of the dose that was meant for it and of the paper's, as a clause; "" for nothing."""
-    told, clauses = card.training, []
-    if told.get("wanted") and told.get("images", 0) < told["wanted"]:
-        clauses.append(f"{told['images']:,} of the {told['wanted']:,} pictures that were meant")
+    told, wanted, clauses = card.training, meant(card), []
+    if wanted and told.get("images", 0) < wanted:
+        clauses.append(f"{told.get('images', 0):,} of the {wanted:,} pictures that were meant")
     if system in THEIRS and told.get("epochs", THEIRS[system][0]) < THEIRS[system][0]:
         clauses.append(f"{told['epochs']:g} of the paper's {THEIRS[system][0]} epochs")
     return f"{card.name} has seen {' and '.join(clauses)}" if clauses else ""
@@ -93,7 +104,7 @@ def epochs(card: Card, images: int) -> float | None:
 
 def _dose(card: Card) -> tuple[str, ...]:
     told = card.training
-    images, wanted = told.get("images"), told.get("wanted")
+    images, wanted = told.get("images"), meant(card)
     share = f"{100 * images / wanted:.0f} % of {wanted:,}" if images and wanted else "–"
     rounds = f"{told['epochs']:g}" if "epochs" in told else "–"
     return card.name, card.sha256[:8], f"{images:,}" if images else "–", rounds, share
