@@ -201,7 +201,7 @@ class VAESettings(PaperSettings):
 class VAEGANSettings(PaperSettings):
     """VAE/GAN's, 60 epochs."""
 
-    images: int = option(1_450_000, "Pictures to see in all.", minimum=1)
+    images: int = option(1_452_000, "Pictures to see in all.", minimum=1)
     learning_rate: float = option(0.0003, "Step size of Adam.", minimum=0)
     gamma: float = option(
         15.0, "Weight of the similarity in the decoder's loss, against the discriminator's.", minimum=0
