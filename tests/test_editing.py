@@ -53,7 +53,7 @@ def difference(one, other):
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 0.01), (None, 0.8)])
 def test_faces_with_and_without_deltas_are_drawn_in_one_batch(studio, faces, z_faces, monkeypatch, dtype, most):
     if dtype:  # bfloat16 rounds differently in batches of different sizes
-        monkeypatch.setattr("facelab.generators.stylegan2.fast_dtype", lambda device: dtype)
+        monkeypatch.setattr("facelab.editing.fast_dtype", lambda device: dtype)
     many = [*faces, *z_faces, faces[0]]
     pictures = studio.render_many(many)
     alone = [studio.render(face) for face in many]
