@@ -19,6 +19,9 @@ from facelab.errors import BadSetting
         ("smile - neutral + Ada", {"smile": 1, "neutral": -1, "Ada": 1}),
         ("A - A + B", {"A": 0, "B": 1}),
         ("A + (1 - 1)", {"A": 1}),
+        ("A + 0.5 B - .5C", {"A": 1, "B": 0.5, "C": -0.5}),
+        ("2(A - 1.5 B)", {"A": 2, "B": -3}),
+        ("1e1*A1 - 2 A2", {"A1": 10, "A2": -2}),
     ],
 )
 def test_expressions_are_read(text, weights):

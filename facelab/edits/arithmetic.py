@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 
 import torch
@@ -15,10 +16,16 @@ MAX_LENGTH = 500  # characters of an expression
 MAX_WEIGHT = 100.0
 _HOW = "Write faces by their letters, such as A + B - C or 0.5*A + 0.5*B."
 _ONE = ""  # the key of the part without a face while an expression is read
+_NUMBER_OF = re.compile(r"(?<![\w.])(\d+\.?\d*|\.\d+)\s*(?=[A-Za-z_(])(?![eE][+-]?\d)")  # as in 0.5 B, not in 1e9
+
+
+def written_out(expression: str) -> str:
+    """An expression as people write it, "A + 0.5 B", with every sign that `parse` needs: "A + 0.5*B"."""
+    return _NUMBER_OF.sub(r"\1*", expression)
 
 
 def parse(expression: str) -> dict[str, float]:
-    """The weight of each face in an expression such as "A + B - C" or "(A + B) / 2".
+    """The weight of each face in an expression such as "A + B - C", "A + 0.5 B" or "(A + B) / 2".
 
     Allowed are names, numbers, + - * / and parentheses, so far as the result is a weighted sum of faces. Nothing is
     evaluated as code. Raises BadSetting, saying what it did not understand.
@@ -26,7 +33,7 @@ def parse(expression: str) -> dict[str, float]:
     if len(expression) > MAX_LENGTH:
         raise BadSetting(f"This expression has more than {MAX_LENGTH} characters. {_HOW}")
     try:
-        tree = ast.parse(expression.strip(), mode="eval")
+        tree = ast.parse(written_out(expression).strip(), mode="eval")
         weights = _weights(tree.body)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as cause:
         if isinstance(cause, BadSetting):

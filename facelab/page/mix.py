@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from facelab.edits.arithmetic import written_out
 from facelab.errors import BadSetting
 from facelab.face import Face
 from facelab.history import Result
@@ -36,8 +36,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def readable_sum(text: Any) -> str:
-    """What a visitor has written, as arithmetic.parse reads it: 2A is 2*A."""
-    return re.sub(r"(\d)\s*([A-Z])", r"\1*\2", str(text)[:200])
+    """What a visitor has written, in the letters that the faces have and with every sign: 2a is 2*A."""
+    return written_out(str(text)[:200].upper())
 
 
 def build_mix_tab(backstage: Backstage, library: Library) -> None:
