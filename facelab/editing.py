@@ -266,8 +266,8 @@ class Editing:
         if space == "z":
             if not first.latent.space == second.latent.space == "z":
                 raise LatentMismatch(
-                    "A morph in z takes two faces that were embedded in z. "
-                    f"Choose the space {self.generator.edit_space}."
+                    "A morph in z takes two faces that were embedded in z. Choose the model's own way, in "
+                    f"{self.generator.edit_space}."
                 )
             return first.latent.values, second.latent.values
         if space == "w":

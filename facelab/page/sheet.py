@@ -72,7 +72,7 @@ def build_sheet(backstage: Backstage, tab: str, viewer: Viewer) -> gr.HTML:
     def on_save(request: gr.Request) -> Any:
         session = backstage.visitor(request)
         sheet = sheet_of(session)
-        said = Provenance.of(sheet.take(0).face)
+        said = Provenance.of(*(sheet.take(number).face for number in range(len(sheet.pictures))))
         picture = encode_png(contact_sheet(sheet.pictures, columns=sheet.columns), said, mark=session.mark)
         return gr.update(parcel=parcel(picture, sheet.title, "png"))
 

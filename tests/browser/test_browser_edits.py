@@ -186,7 +186,7 @@ def test_crossover_takes_ranges_and_draws_its_grid(visit, portrait: Path, tmp_pa
     expect(page.locator("#fl-viewer-crossover .fl-view-caption")).to_have_text("Style of Ivy, layers 8-11")
     check_png(save_picture(page, "crossover", tmp_path), said="crossover 1")
     page.get_by_role("button", name="Grid of several faces").click()
-    choose(page, "crossover-contents", "Eileen", "Nina")
+    choose(page, "crossover-contents", "Nina", "Eileen")
     choose(page, "crossover-styles", "Ivy", "Otto", "Leo")
     page.get_by_role("button", name="Draw the grid").click()
     sheet = page.locator("#fl-sheet-crossover")
@@ -194,7 +194,9 @@ def test_crossover_takes_ranges_and_draws_its_grid(visit, portrait: Path, tmp_pa
     sheet.get_by_role("button", name="Take Nina in the style of Leo").click()
     another_picture(page, "crossover", before)
     path = download(page, sheet.get_by_role("button", name="Save all as one picture"), tmp_path)
-    assert Image.open(path).size[0] > 3 * 128
+    sheet_file = Image.open(path)
+    assert sheet_file.size[0] > 3 * 128
+    assert "compositeWithTrainedAlgorithmicMedia" in sheet_file.text["XML:com.adobe.xmp"], "a photo is behind one of them"
 
 
 def test_expression_goes_from_face_to_face(visit, portrait: Path, tmp_path: Path):
