@@ -75,6 +75,7 @@ class Circling:
     generator: Generator
     device: torch.device
     render: Callable[[Face], np.ndarray]
+    models: Callable[[], list[Card]]
     _keep: Callable[..., Any]
     _rows: Callable[[Face], Tensor]
     _recogniser: Recogniser
@@ -88,11 +89,16 @@ class Circling:
     def circle(self) -> Circle:
         """The circle's networks, resident and frozen. Raises UnknownModel for a model without any."""
         if not self.has_circle:
-            having = [card.name for card in self.models() if "circle" in card.companions]
+            having = [card.name for card in self.decoders()]
             raise UnknownModel(
                 f"No circle leads to {self.card.title}. Models that have one: {', '.join(having) or 'none'}."
             )
         return self._keep("circle", lambda: load_circle(self.generator))
+
+    def decoders(self) -> list[Card]:
+        """The cards of all models that a circle leads to; this studio's own comes first, where it is one."""
+        having = [card for card in self.models() if "circle" in card.companions]
+        return sorted(having, key=lambda card: card.name != self.card.name)
 
     def features(self) -> tuple[Feature, ...]:
         """What can be edited on the sphere; nothing for a model without a circle."""

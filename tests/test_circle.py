@@ -125,6 +125,12 @@ def test_a_photo_s_face_keeps_its_photo(studio, faces):
     assert torch.allclose(studio.point(face), studio.point(Face(face.latent, crop=face.crop)))
 
 
+def test_a_studio_decodes_by_its_own_circle_first(studio):
+    assert [card.name for card in studio.decoders()] == ["tinybegan", "faces128"]
+    assert [card.name for card in Studio("faces128", device="cpu").decoders()] == ["faces128", "tinybegan"]
+    assert len(Studio("tinyvae", device="cpu").decoders()) == 2
+
+
 def test_what_cannot_be_done_is_said(studio, shelf, faces):
     with pytest.raises(BadSetting, match="Known ones: gender"):
         studio.circle_walk(faces[0], "wings")

@@ -18,7 +18,7 @@ MAX_STEPS = 1000
 def build_circle_api(backstage: Backstage) -> None:
     """Add /circle and /verify. Nothing of them is seen in the page."""
     api, studio = EditsApi(backstage), backstage.studio
-    decoders = [card.name for card in studio.models() if "circle" in card.companions]
+    default = next((card.name for card in studio.decoders()), "")
 
     @friendly
     def circle(faces: list[str], options: dict[str, Any] | None) -> Answer:
@@ -32,7 +32,6 @@ def build_circle_api(backstage: Backstage) -> None:
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
         how = {"op": "decode", "feature": "smile", "strength": 1.0, "steps": 500, "keep": [], "carry": False, "t": 0.5}
-        default = decoders[0] if decoders else ""
         chosen = read_options(options, **how, expression="A + B - C", model=default, **PICTURE)
         read, op, other = read_faces(faces), chosen["op"], studio.of(chosen["model"])
         counts = {"decode": 1, "edit": 1, "slerp": 2}

@@ -53,7 +53,7 @@ FULL = 0.25  # of a vector's numbers: as strong as a colour gets
 def build_circle_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab, unless no model ships with a circle."""
     studio, worker = backstage.studio, backstage.worker
-    homes = {card.name: card.title for card in studio.models() if "circle" in card.companions}
+    homes = {card.name: card.title for card in studio.decoders()}
     if not homes:
         return
     with gr.Tab("Circle", id="circle"):
