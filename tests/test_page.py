@@ -14,6 +14,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from facelab.face import Face
+from facelab.page.attributes import title_of, title_of_settings
 from facelab.page.examples import SEEDS, load_examples
 from facelab.page.page import build_page, launch_options
 from facelab.sessions import Sessions
@@ -112,6 +113,22 @@ def test_the_browser_keeps_no_history_and_nobody_counts(url: str):
     with urllib.request.urlopen(f"{url}config", timeout=10) as reply:
         config = json.load(reply)
     assert config["run_history"] is False and config["analytics_enabled"] is False
+
+
+def test_a_version_is_named_by_what_is_new_in_it():
+    known = Studio(device="cpu").directions()
+    smile = {"op": "attribute", "id": "smile", "strength": 2.0, "method": "linear"}
+    assert title_of({"smile": 2.0}, {}, known) == "Smile +2.00"
+    for new, title in (
+        (smile | {"method": "gradient"}, "Gradient"),
+        (smile | {"keep": ["gender", "age"]}, "Keep gender, age"),
+        (smile | {"keep": []}, "Keep nothing"),
+        (smile | {"rows": [0, 8]}, "Layers 0-7"),
+    ):
+        assert title_of_settings([new], [smile], known) == title
+    assert title_of_settings([smile], [smile | {"keep": []}], known) == "Keep what is recommended"
+    assert title_of_settings([smile], [smile | {"rows": [0, 8]}], known) == "Each one's own layers"
+    assert title_of_settings([smile | {"strength": 1.0}], [smile], known) == "", "then it is the strength that is new"
 
 
 def test_the_examples_are_faces_of_this_model():

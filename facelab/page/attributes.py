@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -29,6 +29,7 @@ HINT = "Choose a face, then move a slider"
 MODEL_SHOWN = "attributes-model"  # in what a session was last asked for: whose sliders are drawn
 LIMIT = 3.0  # where the sliders end
 WALK_SIDE, WALK_FPS = 256, 8
+METHODS = {"linear": "Linear", "mean": "Mean difference", "gradient": "Gradient"}
 
 
 def build_attributes_tab(backstage: Backstage, library: Library) -> None:
@@ -56,7 +57,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             own = build_own_directions(backstage, library)
             with gr.Accordion("Advanced", open=False):
                 method = gr.Radio(
-                    [("Linear", "linear"), ("Mean difference", "mean"), ("Gradient", "gradient")],
+                    [(title, name) for name, title in METHODS.items()],
                     value=DEFAULT_METHOD,
                     label="Method",
                     info="Linear changes one attribute and leaves the others; the difference of the means takes "
@@ -162,7 +163,8 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             result = studio.edit(start, strengths, own=own, **chosen) if strengths else start
             picture = worker.run(studio.render, result)
             titles = {**shipped_of(kept.face.latent.model), **own}
-            title = str(said.get("preset") or "")[:30] or title_of(strengths, before, titles)
+            title = str(said.get("preset") or "")[:30]
+            title = title or title_of_settings(steps, history.now.steps, titles) or title_of(strengths, before, titles)
             others = {**history.now.others, **{id: own[id] for id in strengths if id in own}}
             history.record(Version(title, steps, result, picture, others))
             kept.saved = False
@@ -206,7 +208,8 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     viewer.view.go(on_go, face, shown, **QUIET)
     walk.click(on_walk, {*inputs, walked, reach, frames}, [film.view], **QUIET)
     keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
-    own.wire(lambda session: gr.update(groups=groups_of(known(session))), sliders)
+    # Both at once: of a tab that was never open, what an update leaves out is lost.
+    own.wire(lambda session: gr.update(groups=groups_of(known(session)), presets=presets_of(known(session))), sliders)
 
 
 def groups_of(directions: Mapping[str, Direction]) -> list[dict[str, Any]]:
@@ -247,7 +250,28 @@ def title_of(strengths: Mapping[str, float], before: Mapping[str, float], known:
         return "Attributes reset" if before else "Original"
     if len(changed) == 1 and changed[0] in known:
         return f"{known[changed[0]].title} {strengths.get(changed[0], 0):+.2f}".replace("-", "−")
-    return "Other settings" if not changed else f"{len(changed)} attributes"
+    return f"{len(changed)} attributes"
+
+
+def title_of_settings(
+    steps: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]], known: Mapping[str, Direction]
+) -> str:
+    """A version's name where its steps differ from those before in their settings alone; otherwise nothing."""
+    settings = ("method", "keep", "rows")
+    if not steps or [_without(step, settings) for step in steps] != [_without(step, settings) for step in before]:
+        return ""
+    now, then = steps[-1], before[-1]
+    if now.get("method") != then.get("method"):
+        return METHODS[now["method"]]
+    if now.get("rows") != then.get("rows"):
+        return f"Layers {now['rows'][0]}-{now['rows'][1] - 1}" if now.get("rows") else "Each one's own layers"
+    if "keep" not in now:
+        return "Keep what is recommended"
+    return f"Keep {', '.join(known[id].title.lower() for id in now['keep'] if id in known) or 'nothing'}"
+
+
+def _without(step: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in step.items() if name not in names}
 
 
 def _without_block(steps: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
