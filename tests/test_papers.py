@@ -195,6 +195,13 @@ def test_recovery_is_held_to_its_goal_and_three_latents_are_tested(shelf, tmp_pa
     assert claim("needs the mean of 3", tmp_path).holds is False
 
 
+def test_an_unseen_face_is_compared_by_recovery_not_by_an_encoder_that_one_model_has(shelf, tmp_path):
+    for name, far, by_encoder in (("tinyprogan", 0.7, 0.9), ("tinydcgan", 0.8, 0.6)):
+        stages = {"encoder": {"identity_median": by_encoder}, "recover": {"identity_median": far, "psnr_median": 20.0}}
+        keep("embedding-z", name, {"space": "z", "embedded": 9, "embedding": stages}, command=f"evaluate {name}")
+    assert claim("draws an unseen face better", tmp_path).holds is True
+
+
 def test_experiments_of_image2stylegan_stand_with_their_verdicts(shelf, tmp_path):
     path = tmp_path / EXPERIMENTS
     path.parent.mkdir()

@@ -133,7 +133,7 @@ def _claims(evidence: Evidence) -> list[Claim]:
         ordered(
             "PGGAN draws an unseen face better than DCGAN: a lower identity distance",
             "section 3.2",
-            {SYSTEMS[system][0]: evidence.compared(system, "identity") for system in PAIR},
+            {SYSTEMS[system][0]: _unseen_identity(evidence, system) for system in PAIR},
             number(3),
         )
     )
@@ -141,9 +141,7 @@ def _claims(evidence: Evidence) -> list[Claim]:
     if card is not None:
         findings = {}
         for space in ("w+", "z"):
-            found = _searched(evidence, card, space)
-            value = found.value and found.value["identity_median"]
-            findings[space] = Finding(value, found.command, found.earlier)
+            findings[space] = _identity(_searched(evidence, card, space))
         says = f"w+ comes nearer to val faces than z, {card.name}: a lower identity distance"
         claims.append(ordered(says, "our measure", findings, number(3)))
     return claims
@@ -188,6 +186,16 @@ def _spaces(evidence: Evidence) -> list[tuple[Card, str]]:
 
 def _told_spaces(card: Card) -> tuple[str, ...]:
     return ("z", "w+") if "w+" in card.spaces else card.spaces[-1:]
+
+
+def _unseen_identity(evidence: Evidence, system: str) -> Finding:
+    """How near a system's recovery comes to val faces, whatever encoder the model has got since."""
+    card = evidence.card(system)
+    return untrained(system) if card is None else _identity(_searched(evidence, card, card.spaces[-1]))
+
+
+def _identity(found: Finding) -> Finding:
+    return Finding(found.value and found.value["identity_median"], found.command, found.earlier)
 
 
 def _searched(evidence: Evidence, card: Card, space: str) -> Finding:
