@@ -33,6 +33,7 @@ from facelab.evaluation.sizes import at_size
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import POSE
+from facelab.training.plot import curve
 
 RANDOM = np.random.default_rng(0)
 
@@ -115,6 +116,21 @@ def test_a_runs_quality_is_measured_once_a_file_and_plotted(tmp_path):
     assert (tmp_path / "quality.png").stat().st_size > 1000
     assert len(measure_run(tmp_path, measure, samples=5)) == 2, "figures of fewer samples are others"
     assert asked == [20, 10, 10, 20]
+
+
+def test_of_a_long_run_every_so_many_files_are_measured_and_noise_has_no_distance(tmp_path):
+    (tmp_path / "weights").mkdir()
+    for images in range(10, 80, 10):
+        (tmp_path / "weights" / f"{images:08d}.safetensors").touch()
+
+    def measure(file):
+        known = None if int(file.stem) < 30 else 0.1
+        return {"frechet": {"identity": known, "shape": known, "judge": 0.2}, "found": 0.0}
+
+    rows = measure_run(tmp_path, measure, samples=9, every=3)
+    assert [row["images"] for row in rows] == ["10", "40", "70"]
+    assert [row["identity"] for row in rows] == ["", "0.1", "0.1"] and rows[0]["judge"] == "0.2"
+    assert len(curve(rows, "identity")) == 2, "what is unknown is not drawn"
 
 
 def test_faces_without_their_details_lie_far_from_faces_by_the_judges_features():
@@ -221,3 +237,8 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     assert kept["rows"] == [real, model] and kept["side"] == 64 and kept["weights"]["faces128"]
     assert str(tmp_path) not in json.dumps(kept) and "--reconstruct 3" in kept["command"]
     assert all(1 < row["face_score"] < 2 and row["sharpness"] > 100 and row["diversity"] > 0.3 for row in (real, model))
+
+    kept["rows"][1]["face_score"] = 1.777
+    (shelf / cards.COMPARISON).write_text(json.dumps(kept))
+    again = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save", "--add")
+    assert again[1] == model | {"face_score": 1.777}, "what was measured alike is not measured again"

@@ -36,8 +36,11 @@ def evaluate(
         int, typer.Option(min=0, help="Of a comparison: how many val faces go into each model and back.")
     ] = 0,
     steps: Annotated[
-        int, typer.Option(min=1, help="Of latent recovery, by which models without an encoder reconstruct.")
+        int, typer.Option(min=1, help="Of latent recovery, by which models with one latent embed and reconstruct.")
     ] = 1000,
+    add: Annotated[
+        bool, typer.Option("--add", help="Of a comparison: measure only what was not saved alike of these weights.")
+    ] = False,
     save: Annotated[
         bool, typer.Option("--save", help="Keep the figures beside the models, for the page, reports and papers.")
     ] = False,
@@ -45,6 +48,9 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Option(help="A training's folder: all its weights, as quality.csv and quality.png there.")
     ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="Of --run: the last weights, and only every so many files before them.")
+    ] = 1,
     train: Annotated[int, typer.Option(min=0, help="How many train faces give the floor; 0 leaves it out.")] = 0,
     copies: Annotated[bool, typer.Option("--copies", help="Whether samples come too near to train faces.")] = False,
     eyes: Annotated[bool, typer.Option("--eyes", help="How well the judge and the reader see on val.")] = False,
@@ -79,7 +85,7 @@ def evaluate(
         raise BadSetting("--save keeps figures of the model as it ships. Leave out --weights and --eyes.")
     if len(models) > 1 or side or reconstruct or (save and not (circle or embed or run is not None)):
         with tempfile.TemporaryDirectory() as folder:
-            made = _compare(models, data, samples, seed, side, reconstruct, steps, cache or Path(folder))
+            made = _compare(models, data, samples, seed, side, reconstruct, steps, add, cache or Path(folder))
         if save:
             made.save()
         rows = [asdict(row) for row in made.rows]
@@ -90,24 +96,24 @@ def evaluate(
     with tempfile.TemporaryDirectory() as folder:
         keep = cache or Path(folder)
         if run is not None:
-            figures["run"] = _evaluate_run(run, model, data, samples, seed, keep)
+            figures["run"] = _evaluate_run(run, model, data, samples, seed, every, keep)
         elif samples and not circle:
             figures |= _evaluate_samples(model, data, samples, seed, weights, train, copies, keep)
         if eyes:
             figures |= _evaluate_eyes(data, figures["resolution"], keep)
         if embed:
             chosen = space and space.value
-            figures |= _evaluate_embeddings(model, data, embed, chosen, directions, method, matrix, keep)
+            figures |= _evaluate_embeddings(model, data, embed, chosen, steps, directions, method, matrix, keep)
         if circle:
             from facelab.evaluation.circle_report import evaluate_circle
 
             figures["circle"] = evaluate_circle(model, data, count=faces, weights=weights, cache=keep)
     if save:
-        _save(model, figures, samples=samples, seed=seed, faces=faces)
+        _save(model, figures, samples=samples, seed=seed, faces=faces, every=every)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 
-def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces: int) -> None:
+def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces: int, every: int) -> None:
     """Keep what was measured of one model, each kind with the command that measures it."""
     from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.directions import record_quality
@@ -115,10 +121,12 @@ def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces
 
     said = f"evaluate {model} --data DATA"
     if "run" in figures:
-        command = f"{said} --samples {samples} --seed {seed} --run RUN --save"
+        sparse = f" --every {every}" if every > 1 else ""
+        command = f"{said} --samples {samples} --seed {seed} --run RUN{sparse} --save"
         keep("run", model, {"rows": figures["run"]}, command=command)
     if "embedding" in figures:
         space, command = figures["space"], f"{said} --samples 0 --embed {figures['embedded']}"
+        command += f" --steps {figures['steps']}" if "steps" in figures else ""
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
         keep(embedding_kind(space), model, kept, command=f"{command} --space {space} --save", using=["encoder"])
         if "directions" in figures:
@@ -133,11 +141,18 @@ def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces
 
 
 def _compare(
-    models: list[str], data: Path, count: int, seed: int, side: int, faces: int, steps: int, cache: Path
+    models: list[str], data: Path, count: int, seed: int, side: int, faces: int, steps: int, add: bool, cache: Path
 ) -> Comparison:
     from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.weights import load_model
-    from facelab.evaluation.comparison import REAL, Comparison, compare_model, describe_faces, with_ratios
+    from facelab.evaluation.comparison import (
+        REAL,
+        Comparison,
+        compare_model,
+        describe_faces,
+        load_comparison,
+        with_ratios,
+    )
     from facelab.evaluation.inception import load_inception
     from facelab.evaluation.judge import load_judge
     from facelab.evaluation.machine import machine
@@ -151,11 +166,21 @@ def _compare(
     photos = list(open_pictures(data, resolution=side, cache=cache, split="val").images)
     rows = [describe_faces(REAL, photos, network, seen=real, inception=inception)]
     options = {"count": count, "side": side, "seed": seed, "inception": inception}
+    saved = load_comparison() if add else None
+    if saved is not None and (saved.samples, saved.side, saved.seed) != (count, side, seed):
+        raise BadSetting(
+            f"What was saved is of {saved.samples} samples at {saved.side} px, seed {saved.seed}. Measure alike, or "
+            "leave out --add."
+        )
     for card in cards:
-        generator = load_model(card.name)[0]
-        with _bar(card.name, count, "face") as bar:
-            row = compare_model(card, generator, network, real, **options, progress=bar.update)
-        rows.append(_reconstructed(row, card, data, faces, steps, side, cache) if faces else row)
+        row = saved and saved.row(card)
+        if row is None:
+            generator = load_model(card.name)[0]
+            with _bar(card.name, count, "face") as bar:
+                row = compare_model(card, generator, network, real, **options, progress=bar.update)
+        if faces and row.reconstructed != faces:
+            row = _reconstructed(row, card, data, faces, steps, side, cache)
+        rows.append(row)
     said = f"evaluate {' '.join(card.name for card in cards)} --data DATA --samples {count} --seed {seed} --side {side}"
     said += f" --reconstruct {faces} --steps {steps}" if faces else ""
     return Comparison(
@@ -227,13 +252,15 @@ def _evaluate_samples(
     return figures
 
 
-def _evaluate_run(run: Path, model: str, data: Path, count: int, seed: int, cache: Path) -> list[dict[str, str]]:
+def _evaluate_run(
+    run: Path, model: str, data: Path, count: int, seed: int, every: int, cache: Path
+) -> list[dict[str, str]]:
     from facelab.evaluation.curve import measure_run
 
     def measure(weights: Path) -> dict[str, Any]:
         return _evaluate_samples(model, data, count, seed, weights, 0, False, cache)
 
-    return measure_run(run, measure, samples=count)
+    return measure_run(run, measure, samples=count, every=every)
 
 
 def _evaluate_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:
@@ -261,6 +288,7 @@ def _evaluate_embeddings(
     data: Path,
     count: int,
     space: str | None,
+    steps: int,
     directions: bool,
     method: str,
     matrix: Path | None,
@@ -279,6 +307,8 @@ def _evaluate_embeddings(
             settings = replace(settings, space=space, refine=False)
     elif space not in (None, studio.generator.edit_space):
         raise BadSetting(f"{model} embeds into {studio.generator.edit_space} only. Leave out --space.")
+    else:
+        settings = replace(settings, steps=steps, preview_every=0)
     images, embedded = _embedded(data, studio, count, settings, cache)
     figures: dict[str, Any] = {
         "space": getattr(settings, "space", studio.generator.edit_space),
@@ -286,6 +316,8 @@ def _evaluate_embeddings(
         "embedding": summarise(embedded),
         "groups": by_group(embedded, look(network, images)),
     }
+    if not studio.has_layers:
+        figures["steps"] = steps
     if directions:
         faces = [one.face for one in embedded]
         with _bar("directions", len(studio.directions()), "direction") as bar:
@@ -329,11 +361,12 @@ def _generator(model: str, weights: Path | None) -> Generator:
     return generator
 
 
-def _distances(one: Portraits, other: Portraits) -> dict[str, float]:
+def _distances(one: Portraits, other: Portraits) -> dict[str, float | None]:
+    """None where dlib found fewer than two faces, as in what a training draws at its beginning."""
     from facelab.evaluation.metrics import as_shapes, frechet_distance
 
     if min(one.found.sum(), other.found.sum()) < 2:
-        raise BadSetting("dlib found fewer than two faces; there is nothing to compare.")
+        return {"identity": None, "shape": None}
     shapes = [as_shapes(each.landmarks[each.found]) for each in (one, other)]
     return {
         "identity": round(frechet_distance(one.vectors[one.found], other.vectors[other.found]), 4),

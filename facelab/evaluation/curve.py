@@ -13,13 +13,16 @@ from facelab.training.plot import plot_losses
 COLUMNS = ("identity", "shape", "judge", "found")
 
 
-def measure_run(run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samples: int) -> list[dict[str, str]]:
+def measure_run(
+    run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samples: int, every: int = 1
+) -> list[dict[str, str]]:
     """Measure the weight files of a run that are not in RUN/quality.csv yet; writes the table and RUN/quality.png.
 
-    measure: of a weight file, the figures that `evaluate` prints of samples. Rows are of as many samples only.
+    measure: of a weight file, the figures that `evaluate` prints of samples. Rows are of as many samples only. every:
+    of so many files in a row one is measured, the last of all and every so many before it.
     Raises BadSetting for a folder without weight files.
     """
-    files = sorted((run / "weights").glob("*.safetensors"))
+    files = sorted((run / "weights").glob("*.safetensors"))[::-1][::every][::-1]
     if not files:
         raise BadSetting(f"There are no weight files in {run / 'weights'}. Choose the folder of a training run.")
     table = run / "quality.csv"
@@ -31,7 +34,7 @@ def measure_run(run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samp
             continue
         figures = measure(file)
         values = {"images": images, "samples": str(samples), **figures["frechet"], "found": figures["found"]}
-        rows.append({name: str(value) for name, value in values.items()})
+        rows.append({name: "" if value is None else str(value) for name, value in values.items()})
         _write(table, sorted(rows, key=lambda row: int(row["images"])))
     rows = [row for row in sorted(rows, key=lambda row: int(row["images"])) if row["samples"] == str(samples)]
     plot_losses(rows, COLUMNS, run / "quality.png")
