@@ -9,13 +9,14 @@ import gradio as gr
 import numpy as np
 
 from facelab.errors import BadSetting
-from facelab.media import Provenance, encode_png
+from facelab.media import Provenance, encode_jpeg, encode_png, stamp
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.parcels import file_name, parcel
+from facelab.page.parts import event as event_of
 from facelab.page.parts import part
 from facelab.page.picker import picked_faces, picker
-from facelab.page.pictures import PHOTO_SIDE, jpeg_uri
-from facelab.page.viewer import QUIET
+from facelab.page.pictures import PHOTO_SIDE, jpeg_file_uri, jpeg_uri, within
+from facelab.page.viewer import IN_TURN, QUIET
 from facelab.sessions import LibraryFace, Photo, Session
 
 HINT = "Open a photo, embed a face and edit it; here it goes back into the photo"
@@ -66,11 +67,13 @@ def build_paste_tab(backstage: Backstage) -> None:
         height, width = pixels.shape[:2]
         edited = sum(face.face is not face.history.base for face in chosen)
         words = f"{width} x {height} pixels" + ("" if edited else ", no face edited yet")
+        small = within(pixels, PHOTO_SIDE)
+        shared = encode_jpeg(stamp(small) if session.mark else small, said_of(chosen), quality=93)
         value = {
             "number": token_hex(4),
             "name": file_name(photo.name),
             "caption": words,
-            "picture": jpeg_uri(pixels, side=PHOTO_SIDE, quality=93),
+            "picture": jpeg_file_uri(shared),
             "ratio": width / height,
         }
         before = jpeg_uri(photo.pixels, side=PHOTO_SIDE, quality=93)
@@ -80,12 +83,17 @@ def build_paste_tab(backstage: Backstage) -> None:
     def on_fetch(value: Any, request: gr.Request) -> Any:
         session = backstage.visitor(request)
         photo, chosen, pixels = pasted(session, value)
-        said = Provenance.of(*(face.face for face in chosen), then=["paste"])
-        return gr.update(parcel=parcel(encode_png(pixels, said, mark=session.mark), f"{photo.name} edited", "png"))
+        file = encode_png(pixels, said_of(chosen), mark=session.mark)
+        return gr.update(parcel=parcel(file, f"{photo.name} edited", "png"))
 
-    faces.pick(on_pick, faces, [view, fetch], **QUIET, trigger_mode="always_last")
+    gr.on([event_of(faces, "pick"), event_of(view, "detail")], on_pick, faces, [view, fetch], **IN_TURN)
     fetch.click(on_fetch, faces, view, **QUIET)
     view.fetch(on_fetch, faces, view, **QUIET)
+
+
+def said_of(faces: list[LibraryFace]) -> Provenance:
+    """What a photo with these faces in it says."""
+    return Provenance.of(*(face.face for face in faces), then=["paste"])
 
 
 def _photo_of(session: Session, face: LibraryFace) -> Photo:

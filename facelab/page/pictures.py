@@ -25,6 +25,11 @@ def png_file_uri(data: bytes) -> str:
     return _uri(data, "image/png")
 
 
+def jpeg_file_uri(data: bytes) -> str:
+    """A finished JPEG file, metadata and all, as a data URI."""
+    return _uri(data, "image/jpeg")
+
+
 def gif_file_uri(data: bytes) -> str:
     """A finished GIF file as a data URI."""
     return _uri(data, "image/gif")
@@ -32,12 +37,18 @@ def gif_file_uri(data: bytes) -> str:
 
 def jpeg_uri(pixels: np.ndarray, *, side: int | None = None, quality: int = 90) -> str:
     """uint8 [H, W, 3] as a data URI, with a longest side of at most `side` pixels."""
-    image = Image.fromarray(pixels)
-    if side is not None:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(pixels if side is None else within(pixels, side)).save(
+        buffer, "JPEG", quality=quality, subsampling=0
+    )
     return _uri(buffer.getvalue(), "image/jpeg")
+
+
+def within(pixels: np.ndarray, side: int) -> np.ndarray:
+    """uint8 [H, W, 3], made smaller where its longest side has more than `side` pixels."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return np.asarray(image)
 
 
 def enlarged(pixels: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -196,7 +198,9 @@ def test_crossover_takes_ranges_and_draws_its_grid(visit, portrait: Path, tmp_pa
     path = download(page, sheet.get_by_role("button", name="Save all as one picture"), tmp_path)
     sheet_file = Image.open(path)
     assert sheet_file.size[0] > 3 * 128
-    assert "compositeWithTrainedAlgorithmicMedia" in sheet_file.text["XML:com.adobe.xmp"], "a photo is behind one of them"
+    assert "compositeWithTrainedAlgorithmicMedia" in sheet_file.text["XML:com.adobe.xmp"], (
+        "a photo is behind one of them"
+    )
 
 
 def test_expression_goes_from_face_to_face(visit, portrait: Path, tmp_path: Path):
@@ -277,7 +281,8 @@ def test_the_edited_face_goes_back_into_the_photo(visit, portrait: Path, shared_
     page.get_by_label("Lightness: without to with").fill("2")
     another_picture(page, "attributes", before)
     open_tab(page, "Back into the photo")
-    another_picture(page, "paste", untouched)
+    shown = Image.open(BytesIO(b64decode(another_picture(page, "paste", untouched).split(",")[1])))
+    assert b"compositeWithTrainedAlgorithmicMedia" in shown.info["xmp"], "what a phone shares says it, too"
     path = download(page, button, tmp_path)
     check_png(path, side=None, said="paste")
     result = np.asarray(Image.open(path))

@@ -65,8 +65,10 @@ const download = () => {
   facelab.save({ name: `${props.value.name}.png`, mime: "image/png", data: props.value.picture.split(",")[1] });
   say("Saved");
 };
-const file = async () => new File([await png()], `${props.value.name}.png`, { type: "image/png" });
-const shareIt = async () => { try { await navigator.share({ files: [await file()] }); } catch { /* closed without sharing */ } };
+const shareIt = async () => {  // the file as it came, which says in its metadata how it was made
+  const blob = facelab.blobOf(props.value.picture), ending = blob.type === "image/png" ? "png" : "jpg";
+  try { await navigator.share({ files: [new File([blob], `${props.value.name}.${ending}`, { type: blob.type })] }); } catch { /* closed without sharing */ }
+};
 const canShare = (() => { try { return navigator.canShare?.({ files: [new File([""], "a.png", { type: "image/png" })] }); } catch { return false; } })();
 
 const undo = tool("undo", "Undo", () => trigger("go", { index: props.history.at - 1 }));
