@@ -16,6 +16,7 @@ FAMILIES = {
     "began": "BEGAN: an auto-encoder as discriminator",
     "progan": "PGGAN: grown step by step, latent recovery",
 }
+CONDITIONAL = "VAE that is told the attributes: sliders of its own"
 
 
 def build_models_menu(studio: Studio) -> gr.HTML | None:
@@ -27,4 +28,5 @@ def build_models_menu(studio: Studio) -> gr.HTML | None:
 
 
 def _view(card: Card) -> dict[str, str]:
-    return {"name": card.name, "title": card.title, "about": FAMILIES.get(card.family, card.family)}
+    about = CONDITIONAL if card.conditions else FAMILIES.get(card.family, card.family)
+    return {"name": card.name, "title": card.title, "about": about}
