@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from facelab.checkpoints.cards import find_card
 from facelab.generators.base import Generator
 from facelab.generators.single_latent import HalvingStack
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import WIDTHS
 from facelab.trunk import Trunk
+
+Encode = Callable[[Tensor], Tensor]  # pictures [N, 3, R, R] in [-1, 1] -> latents [N, L, D]
 
 HIDDEN = 160
 INVERTER_CHANNELS = 32  # of the finest level
@@ -47,11 +52,6 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.mean + self.spread * self.deviations(images)
 
-    @torch.no_grad()
-    def encode(self, images: Tensor) -> Tensor:
-        """w+ [N, L, D] of pictures [N, 3, R, R] in [-1, 1], without gradients."""
-        return self(images)
-
 
 class Inverter(nn.Module):
     """Aligned faces [N, 3, R, R] in [-1, 1] -> latents [N, 1, D] of a generator with one latent.
@@ -75,6 +75,18 @@ class Inverter(nn.Module):
         return self(images)
 
 
+@torch.no_grad()
+def look_twice(encoder: Encoder, generator: Generator, images: Tensor) -> Tensor:
+    """w+ [N, L, D] of pictures x [N, 3, R, R] in [-1, 1]: 2 E(x) - E(G(E(x))), without gradients.
+
+    The second look is at the face that the first has found, and what it makes of that face too little is added: one
+    round of iterated inversion (Alaluf et al. 2021, ReStyle), with one network that was trained through both looks.
+    """
+    first = encoder(images)
+    seen = generator.synthesize(first, dtype=fast_dtype(images.device)).clamp(-1, 1)
+    return 2 * first - encoder(seen)
+
+
 def make_encoder(generator: Generator) -> Encoder | Inverter:
     """An untrained encoder into the space that a generator's faces are edited in."""
     if generator.edit_space == "w+":
@@ -91,3 +103,15 @@ def load_encoder(generator: Generator, path: Path | None = None) -> Encoder | In
 
     network = make_encoder(generator)
     return load_network(network, path or f"{generator.name}-encoder", device=generator.mean_latent().device)
+
+
+def load_encode(generator: Generator) -> Encode:
+    """What carries pictures to latents of the space that a generator's faces are edited in, without gradients: the
+    encoder that ships with it, or its own.
+
+    Raises UnknownModel when it has neither.
+    """
+    if "encoder" not in find_card(generator.name).companions and hasattr(generator, "encode"):
+        return generator.encode
+    encoder = load_encoder(generator)
+    return encoder.encode if isinstance(encoder, Inverter) else partial(look_twice, encoder, generator)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from facelab.clips import Clip
     from facelab.detection import FaceFinder, FoundFace
-    from facelab.encoder import Encoder
+    from facelab.encoder import Encode
     from facelab.recognition import Recogniser
     from facelab.video import ClipEyes, ClipStep
 
@@ -167,7 +167,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         return aligned.image if len(aligned.image) == side else resized(aligned.crop, side)
 
     def encode(self, aligned: AlignedFace) -> Face:
-        """Embed a face in one pass of the model's encoder: near at once, a likeness rather than the person.
+        """Embed a face by the model's encoder alone: near at once, a likeness rather than the person.
 
         Raises UnknownModel for a model that ships without an encoder.
         """
@@ -318,14 +318,11 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         return self._keep("networks", load)
 
     @property
-    def _encode(self) -> Callable[[Tensor], Tensor]:
+    def _encode(self) -> Encode:
         """What carries pictures to latents: the encoder that ships with the model, or the model's own."""
-        from facelab.encoder import load_encoder
+        from facelab.encoder import load_encode
 
-        if "encoder" not in self.card.companions:
-            return self.generator.encode
-        encoder: Encoder = self._keep("encoder", lambda: load_encoder(self.generator))
-        return encoder.encode
+        return self._keep("encode", lambda: load_encode(self.generator))
 
     @property
     def _finder(self) -> FaceFinder:

@@ -18,11 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import load_model
 from facelab.circle import ARC, FEATURES, Circle, make_circle
 from facelab.edits.sphere import great_circle, on_sphere, walk_on_sphere
-from facelab.encoder import load_encoder
+from facelab.encoder import load_encode
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import describe_split
 from facelab.generators.base import Generator
@@ -260,7 +259,7 @@ Columns = tuple[Tensor, Tensor, Tensor]  # the reader's vectors [N, 128], deviat
 def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> Columns:
     """What the reader and the generator's encoder see in portraits."""
     reader, standard = load_reader(), _standard(generator)
-    encode = load_encoder(generator).encode if _has_encoder(generator) else generator.encode
+    encode = load_encode(generator)
 
     def look(chosen: slice) -> Columns:
         images = pictures.tensor(chosen)
@@ -297,10 +296,6 @@ def spread_of(generator: Generator) -> Tensor:
 def _standard(generator: Generator) -> Callable[[Tensor], Tensor]:
     mean, spread = generator.mean_latent()[0], spread_of(generator)
     return lambda latents: (latents - mean) / spread
-
-
-def _has_encoder(generator: Generator) -> bool:
-    return "encoder" in find_card(generator.name).companions
 
 
 def _in_parts(look: Callable[[slice], Columns], count: int, stem: Path, name: str) -> Columns:

@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facelab.edits.attributes import Direction, LatentClassifier
-from facelab.encoder import Encoder, Inverter
+from facelab.encoder import Encode
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import Portraits
-from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.training.data import Pictures
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import POSE, Labels
@@ -28,7 +27,7 @@ CLASSIFIER_STEPS = 400
 
 
 def encode_pictures(
-    encoder: Encoder | Inverter | SingleLatentGenerator,
+    encode: Encode,
     pictures: Pictures,
     *,
     progress: Callable[[int], None] = lambda done: None,
@@ -36,7 +35,7 @@ def encode_pictures(
     """The latents of all pictures: float32 [N, L, D]."""
     parts = []
     for first in range(0, len(pictures), 64):
-        parts.append(encoder.encode(pictures.tensor(slice(first, first + 64))).cpu())
+        parts.append(encode(pictures.tensor(slice(first, first + 64))).cpu())
         progress(len(parts[-1]))
     return torch.cat(parts)
 

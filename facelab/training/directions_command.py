@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from facelab.edits.attributes import Direction
-    from facelab.encoder import Encoder
+    from facelab.encoder import Encode
     from facelab.face import Face
     from facelab.generators.base import Generator
     from facelab.training.data import Pictures
@@ -45,7 +45,7 @@ def find(
 
     from facelab.checkpoints.directions import read_directions, write_directions
     from facelab.checkpoints.weights import load_model
-    from facelab.encoder import load_encoder
+    from facelab.encoder import load_encode
     from facelab.identity import load_reader
     from facelab.training.data import Pictures, open_pictures
     from facelab.training.direction_reach import reach
@@ -64,10 +64,10 @@ def find(
     reader = load_reader()
     order = np.random.default_rng(0).permutation(len(pictures))
     crowd = Pictures(pictures.images[np.sort(order[:CROWD])])
-    encoder = load_encoder(generator)
-    latents = encode_pictures(encoder, crowd)
+    encode = load_encode(generator)
+    latents = encode_pictures(encode, crowd)
     if start is None:
-        directions = _found(data, pictures, encoder, cache)
+        directions = _found(data, pictures, encode, cache)
         with _bar("rows", len(directions), "direction") as bar:
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
@@ -93,18 +93,18 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
     """The directions of a model with one latent: differences of the means of encoded portraits, as in the VAE/GAN
     paper, and beside them the regression and the classifiers.
     """
-    from facelab.encoder import load_encoder
+    from facelab.encoder import load_encode
     from facelab.training.directions import encode_pictures, find_directions, score_labels
     from facelab.training.labels import Labels
 
     labels = labels_of(data, pictures)
-    encoder = generator if hasattr(generator, "encode") else load_encoder(generator)
+    encode = load_encode(generator)
     with _bar("encoding", len(pictures), "face") as bar:
-        latents = encode_pictures(encoder, pictures, progress=bar.update)
+        latents = encode_pictures(encode, pictures, progress=bar.update)
     return find_directions(latents, score_labels(Labels(labels.attributes[: len(latents)], labels.pose)))
 
 
-def _found(data: Path, pictures: Pictures, encoder: Encoder, cache: Path) -> list[Direction]:
+def _found(data: Path, pictures: Pictures, encode: Encode, cache: Path) -> list[Direction]:
     from facelab.evaluation.portraits import describe_split
     from facelab.training.directions import encode_pictures, find_directions, score_portraits
     from facelab.training.labels import Labels
@@ -114,7 +114,7 @@ def _found(data: Path, pictures: Pictures, encoder: Encoder, cache: Path) -> lis
     with _bar("dlib", len(pictures), "face") as bar:
         seen = describe_split(pictures.images, cache=cache, name="train", progress=bar.update)
     with _bar("encoding", len(pictures), "face") as bar:
-        latents = encode_pictures(encoder, pictures, progress=bar.update)
+        latents = encode_pictures(encode, pictures, progress=bar.update)
     return find_directions(latents, score_portraits(pictures, labels, seen))
 
 

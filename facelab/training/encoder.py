@@ -26,13 +26,16 @@ LATENT_WEIGHT = 0.2
 PIXEL_WEIGHT = 1.0
 PERCEPTUAL_WEIGHT = 0.1
 PERCEPTUAL_INTERVAL = 3
-IDENTITY_WEIGHT = 0.5
+IDENTITY_WEIGHT = 1.2
 SPREAD_WEIGHT = 0.004  # of the rows around their mean: near w, edits work
 MEAN_WEIGHT = 0.002  # of the rows around the mean latent
 
 
 class EncoderTrainer(Fitting):
-    """Inverts a frozen generator; discriminator and reader only look."""
+    """Inverts a frozen generator in two looks (see encoder.look_twice); discriminator and reader only look.
+
+    The face that the second look is at is the moving average's, and no gradient goes through it.
+    """
 
     columns = ("latent", "pixel", "perceptual", "identity", "spread", "mean")
 
@@ -47,27 +50,31 @@ class EncoderTrainer(Fitting):
         device: torch.device,
     ) -> None:
         super().__init__(encoder, settings, device=device)
+        self.average.eval()  # it draws, too
         self.generator, self.discriminator, self.reader = generator, discriminator, reader
         self.shown: Tensor | None = None
 
     def losses(self, batch: Tensor, draw: torch.Generator) -> dict[str, Tensor]:
         photos = batch.to(self.device)
-        count = len(photos)
-        known = draw_latents(self.generator, count, draw)
+        count, fewer = len(photos), max(len(photos) // 2, 1)
+        known = draw_latents(self.generator, fewer, draw)
+        dtype = fast_dtype(self.device)
         with torch.no_grad():
             made = self.generator.synthesize(known).clamp(-1, 1)
             goal = self.reader(photos).vectors
-        deviations = self.network.deviations(torch.cat([made, photos]))
-        ws = self.network.mean + self.network.spread * deviations
-        again = self.generator.synthesize(ws[count:], dtype=fast_dtype(self.device))
+            looked_at = self.generator.synthesize(self.average(photos), dtype=dtype).clamp(-1, 1)
+        deviations = self.network.deviations(torch.cat([made, photos, looked_at]))
+        guessed, first, second = deviations.split([fewer, count, count])
+        found = 2 * first - second
+        mean, spread = self.network.mean, self.network.spread
+        again = self.generator.synthesize(mean + spread * found, dtype=dtype)
         self.shown = torch.cat([photos, again.detach()])
-        found = deviations[count:]
         perceptual = torch.zeros((), device=self.device)
         if self.steps % PERCEPTUAL_INTERVAL == 0:  # the dearest of the eyes looks at some steps only
             distance = discriminator_distance(self.discriminator, photos)
             perceptual = PERCEPTUAL_INTERVAL * PERCEPTUAL_WEIGHT * distance(again).mean()
         return {
-            "latent": LATENT_WEIGHT * ((ws[:count] - known) / self.network.spread).square().mean(),
+            "latent": LATENT_WEIGHT * (guessed - (known - mean) / spread).square().mean(),
             "pixel": PIXEL_WEIGHT * (again - photos).square().mean(),
             "perceptual": perceptual,
             "identity": IDENTITY_WEIGHT * (self.reader(again.clamp(-1, 1)).vectors - goal).square().sum(dim=1).mean(),
