@@ -19,7 +19,7 @@ from facelab.trunk import Trunk
 Encode = Callable[[Tensor], Tensor]  # pictures [N, 3, R, R] in [-1, 1] -> latents [N, L, D]
 
 HIDDEN = 160
-INVERTER_CHANNELS = 32  # of the finest level
+INVERTER_CHANNELS = 24  # of the finest level
 POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
 
 
