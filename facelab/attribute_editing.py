@@ -63,8 +63,7 @@ class AttributeEditing:
         for name, strength in strengths.items():
             direction = _find(known, name)
             check_model(direction, self.card.name, self.card.sha256)
-            if not (math.isfinite(strength) and abs(strength) <= MOST):
-                raise BadSetting(f"The strength of {name} must lie between -{MOST:g} and {MOST:g}, not {strength}.")
+            _check_strength(name, strength)
             if method not in METHODS:
                 raise BadSetting(f"The method must be one of {', '.join(METHODS)}, not {method!r}.")
             if strength:
@@ -85,9 +84,14 @@ class AttributeEditing:
         keep: Sequence[str] | None = None,
         rows: slice | None = None,
     ) -> list[Face]:
-        """The faces along a classifier's gradient in equal steps, from the face itself on: frames + 1 of them."""
+        """The faces along a classifier's gradient in equal steps, from the face itself on: frames + 1 of them.
+
+        strength, keep, rows: as `edit` takes them. Raises BadSetting for an attribute that is unknown or has no
+        classifier, for a strength out of range, and for more frames than steps.
+        """
         known = self.directions()
         direction = _find(known, attribute)
+        _check_strength(attribute, strength)
         held = _held(direction, keep, known, (), "gradient")
         path = walk(
             self._rows(face),
@@ -126,6 +130,11 @@ def _find(known: Mapping[str, Direction], name: str) -> Direction:
     if name not in known:
         raise BadSetting(f"There is no attribute {name!r}. Known ones: {', '.join(known) or 'none for this model'}.")
     return known[name]
+
+
+def _check_strength(name: str, strength: float) -> None:
+    if not (math.isfinite(strength) and abs(strength) <= MOST):
+        raise BadSetting(f"The strength of {name} must lie between -{MOST:g} and {MOST:g}, not {strength}.")
 
 
 def _held(

@@ -1,4 +1,4 @@
-"""`python -m facelab`: align, embed, sample, models, train, evaluate; the edits, paste and project are in commands/.
+"""`python -m facelab`: align, embed, models; everything else is in commands/, training/ and evaluation/.
 
 `--json` prints one JSON object alone on stdout; progress goes to stderr. Bad input is one line on stderr and exit
 status 2 for a bad command line, 1 for anything else.
@@ -26,6 +26,7 @@ from facelab.commands.papers import COMMANDS as PAPERS
 from facelab.commands.photo import COMMANDS as PHOTO
 from facelab.commands.photo import project_app
 from facelab.commands.report import COMMANDS as REPORT
+from facelab.commands.sheets import COMMANDS as SHEETS
 from facelab.commands.video import COMMANDS as VIDEO
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
@@ -56,7 +57,7 @@ app.add_typer(train_app, name="train")
 app.command()(evaluate)
 app.command()(publish)
 app.command()(recovery)
-for command in EDITS:
+for command in (*EDITS, *SHEETS):
     app.command()(command)
 for name, command in {**PHOTO, **REPORT, **EXPERIMENTS, **PAPERS, **VIDEO}.items():
     app.command(name)(command)
@@ -184,35 +185,6 @@ def embed(
         f"{figures['identity_distance']:.2f}, PSNR {figures['psnr']:.1f} dB, loss {figures['loss']:.4f}, "
         f"latent distance {figures['latent_distance']:.1f}\n" + "\n".join(files),
     )
-
-
-@app.command()
-def sample(
-    out: Annotated[
-        Path, typer.Option(help="The picture of all samples, a PNG; or .npz for the faces, NAME-1.npz and so on.")
-    ],
-    count: Annotated[int, typer.Option(min=1, max=1024, help="How many faces.")] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faces.")] = 1,
-    truncation: Annotated[float, typer.Option(min=0, max=1, help="0 the mean face, 1 the full variety.")] = 0.7,
-    model: ModelOption = "faces128",
-    mark: MarkOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Draw random faces as one grid."""
-    from facelab.media import contact_sheet, save_png
-
-    make_folder(out.parent)
-    studio = open_studio(model)
-    samples = studio.sample(count, seed=seed, truncation=truncation)
-    if out.suffix == ".npz":
-        files = [str(out.with_stem(f"{out.stem}-{number}")) for number in range(1, count + 1)]
-        for (face, _), path in zip(samples, files, strict=True):
-            face.save(path)
-        answer({"count": count, "seed": seed, "truncation": truncation, "files": files}, as_json, "\n".join(files))
-        return
-    pictures = [picture for _, picture in samples]
-    save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"], mark=mark)
-    answer({"count": count, "seed": seed, "truncation": truncation, "files": [str(out)]}, as_json, str(out))
 
 
 @models_app.command("list")

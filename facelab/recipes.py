@@ -117,6 +117,11 @@ def _own(step: Mapping[str, Any], others: Others) -> list[tuple[str, Direction]]
     return [(id, direction)]
 
 
+def _walk(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
+    options = {"frames": 1, "rows": _rows(step), **_chosen(step, "keep", "steps")}
+    return studio.walk(face, str(step["id"]), float(step["strength"]), **options)[-1]
+
+
 def _morph(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     return studio.morph(face, _other(step["with"], others), float(step["t"]), **_chosen(step, "path", "space"))
 
@@ -164,6 +169,7 @@ def _circle(studio: Studio, face: Face, step: Mapping[str, Any], others: Others)
 
 OPERATIONS: dict[str, Callable[[Any, Face, Mapping[str, Any], Others], Face]] = {
     "attribute": _attribute,
+    "walk": _walk,
     "morph": _morph,
     "crossover": _crossover,
     "stylise": _stylise,

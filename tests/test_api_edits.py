@@ -109,6 +109,9 @@ def test_crossover_express_average_combine_and_mix(client, studio, files, faces)
     npz, _, _ = client.predict(first, second, third, {"strength": -0.5}, api_name="/express")
     assert same(npz, studio.express(*faces, strength=-0.5))
 
+    npz, _, _ = client.predict(first, first, third, api_name="/express")
+    assert same(npz, studio.express(faces[0], faces[0], faces[2])), "one file may stand in two places"
+
     npz, picture, _ = client.predict(sent(files), [2, 1, 1], api_name="/average")
     assert same(npz, studio.average(faces, [2, 1, 1]))
     assert Face.load(npz).crop is None and "average" in Image.open(picture).text["Comment"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, open_studio, read_faces
+from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, names_of, open_studio, read_faces
 from facelab.commands.results import (
     ANIMATIONS,
     FRAME_SIZE,
@@ -82,9 +82,8 @@ def edit(
     except ValueError as cause:
         raise BadSetting(f"--set {setting[:40]}: {value[:20]!r} is not a number.") from cause
     job = _Job(Output(out, size, frames, fps, mark=mark), [face], as_json, model)
-    held = None if keep is None else [each for each in keep if each != "none"]
     filmed = frames if strip or out.suffix in ANIMATIONS else 1
-    options = {"frames": filmed, "steps": max(steps, filmed), "keep": held, "carry": carry}
+    options = {"frames": filmed, "steps": max(steps, filmed), "keep": names_of(keep), "carry": carry}
     way = job.studio.circle_walk(job.faces[0], name.strip(), strength, **options)
     step = {"op": "circle", "id": name.strip(), "strength": strength}
     if strip:

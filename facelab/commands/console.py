@@ -73,6 +73,11 @@ def read_own_directions(paths: Sequence[Path] | None) -> dict[str, Direction]:
     return directions
 
 
+def names_of(keep: Sequence[str] | None) -> list[str] | None:
+    """What --keep says: None where it is not given, which leaves it to each attribute; nothing for `none`."""
+    return None if keep is None else [name for name in keep if name != "none"]
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder that --out needs. Raises BadSetting where that cannot be."""
     try:

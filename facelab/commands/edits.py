@@ -17,6 +17,7 @@ from facelab.commands.console import (
     Space,
     answer,
     make_folder,
+    names_of,
     open_studio,
     read_faces,
     read_own_directions,
@@ -100,7 +101,6 @@ def edit(
 
     job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
     strengths = dict(assignment_of(text, "--set smile=2") for text in settings)
-    held = None if keep is None else [name for name in keep if name != "none"]
     rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
     mine = read_own_directions(direction)
     taken = sorted(set(mine) & set(job.studio.directions()))
@@ -108,7 +108,7 @@ def edit(
         raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
     ids, own = {name: each.id for name, each in mine.items()}, by_id(mine.values())
     numbers = {ids.get(name, name): number_of(text, f"--set {name}={text}") for name, text in strengths.items()}
-    how = {"method": method.value, "keep": held, "rows": rows}
+    how = {"method": method.value, "keep": names_of(keep), "rows": rows}
     result = job.studio.edit(job.faces[0], numbers, own=own, **how)
     steps = attribute_steps(numbers, own, **how)
     recipe = Recipe(job.studio.card.name, tuple(steps))

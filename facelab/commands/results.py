@@ -81,11 +81,10 @@ class Job:
     ) -> None:
         """Print what was done. files: what was written, by default --out."""
         output, said, files = self.output, self.said(steps), files or [self.output.path]
-        answered = {"model": said["model"], "operations": said["operations"], **figures}
+        film = {"frames": output.frames, "fps": output.fps} if output.path.suffix in ANIMATIONS else {}
+        answered = {"model": said["model"], "operations": said["operations"], **film, **figures}
         answered["seconds"] = round(time.perf_counter() - self.started, 2)
         answered |= {"bytes": sum(path.stat().st_size for path in files), "files": [str(path) for path in files]}
-        if output.path.suffix in ANIMATIONS:
-            answered |= {"frames": output.frames, "fps": output.fps}
         answer(answered, self.as_json, "\n".join(answered["files"]))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, open_studio
+from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, names_of, open_studio
 from facelab.commands.edits import Method, assignment_of, number_of
 from facelab.errors import BadSetting
 
@@ -83,8 +83,7 @@ def _edit_of(
         return lambda face: studio.apply(face, steps)
     named = dict(assignment_of(text, "--set smile=2") for text in settings or ())
     strengths = {name: number_of(text, f"--set {name}={text}") for name, text in named.items()}
-    held = None if keep is None else [name for name in keep if name != "none"]
-    return lambda face: studio.edit(face, strengths, method=method, keep=held)
+    return lambda face: studio.edit(face, strengths, method=method, keep=names_of(keep))
 
 
 def _shown(steps: Iterable[ClipStep]) -> Iterator[ClipStep]:

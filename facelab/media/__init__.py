@@ -4,7 +4,7 @@ from facelab.media.animations import KINDS, encode_animation, filmstrip, save_an
 from facelab.media.marks import stamp
 from facelab.media.pictures import encode_jpeg, encode_png, save_png
 from facelab.media.provenance import MADE_BY_AI, PHOTO_CHANGED_BY_AI, Provenance
-from facelab.media.sheets import contact_sheet, labelled_sheet
+from facelab.media.sheets import contact_sheet, framed_sheet, labelled_sheet
 
 __all__ = [
     "KINDS",
@@ -16,6 +16,7 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "filmstrip",
+    "framed_sheet",
     "labelled_sheet",
     "save_animation",
     "save_png",

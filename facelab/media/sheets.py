@@ -23,6 +23,19 @@ def contact_sheet(images: Sequence[np.ndarray], *, columns: int | None = None, g
     return sheet
 
 
+def framed_sheet(
+    pictures: Sequence[np.ndarray], *, heads: Sequence[np.ndarray], sides: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Pictures of one size, row by row, with a picture above each column and one before each row, as figures show what
+    is crossed with what.
+    """
+    columns = len(heads)
+    cells = [np.full_like(heads[0], 255), *heads]
+    for row, side in enumerate(sides):
+        cells += [side, *pictures[row * columns : (row + 1) * columns]]
+    return contact_sheet(cells, columns=columns + 1)
+
+
 def labelled_sheet(
     rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, columns: Sequence[str] = (), side: int = 96
 ) -> np.ndarray:

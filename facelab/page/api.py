@@ -16,6 +16,7 @@ from facelab.page.api_circle import build_circle_api
 from facelab.page.api_compare import build_compare_api
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
+from facelab.page.api_sheets import build_sheets_api
 from facelab.page.api_video import build_video_api
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.photo import read_photo
@@ -24,7 +25,7 @@ MAX_API_STEPS = 1000
 
 
 def build_api(backstage: Backstage) -> None:
-    """Add /align, /embed and the edits (see api_edits). Nothing of them is seen in the page."""
+    """Add /align, /embed and all others (see the files api_*). Nothing of them is seen in the page."""
     studio, worker = backstage.studio, backstage.worker
 
     def find_and_align(photo: str, face: int, landmarks: str) -> tuple[list, Any]:
@@ -85,6 +86,7 @@ def build_api(backstage: Backstage) -> None:
         )
 
     build_edits_api(backstage)
+    build_sheets_api(backstage)
     build_circle_api(backstage)
     build_photo_api(backstage)
     build_video_api(backstage)

@@ -113,11 +113,8 @@ def build_edits_api(backstage: Backstage) -> None:
         way = {"easing": "linear", "there_and_back": False, "space": ""}
         chosen = read_options(options, t=0.5, **film, **way)
         kind, frames, size = chosen["kind"], chosen["frames"], chosen["size"]
-        if kind not in KINDS:
-            raise BadSetting(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
-        if not 16 <= size <= MAX_SIZE or frames * size**2 > MAX_FILM_PIXELS:
-            raise BadSetting("This film is too large for the API. Ask for fewer frames or a smaller size.")
-        faces = [read_face(first), read_face(second)]
+        check_film(kind, frames, size)
+        faces = read_faces([first, second])
         between = api.run(studio.morph, *faces, chosen["t"], space=chosen["space"])
         pictures: list[np.ndarray] = api.iterate(
             studio.morph_frames, *faces, frames=frames, size=size, **{name: chosen[name] for name in way}
@@ -141,7 +138,7 @@ def build_edits_api(backstage: Backstage) -> None:
         """
         chosen = read_options(options, layers="half", strength=1.0, **PICTURE)
         rows = parse_rows(chosen["layers"], studio.generator.num_layers)
-        faces = [read_face(content), read_face(style)]
+        faces = read_faces([content, style])
         result = api.run(studio.crossover, *faces, rows=rows, strength=chosen["strength"])
         step = {"op": "crossover", "rows": [rows.start, rows.stop], "strength": chosen["strength"]}
         return api.answer(faces, result, [step], chosen)
@@ -177,7 +174,7 @@ def build_edits_api(backstage: Backstage) -> None:
         """
         how = {"strength": 1.0, "threshold": THRESHOLD, "normalise": True}
         chosen = read_options(options, **how, **PICTURE)
-        faces = [read_face(target), read_face(neutral), read_face(expressive)]
+        faces = read_faces([target, neutral, expressive])
         how = {name: chosen[name] for name in how}
         result = api.run(studio.express, *faces, **how)
         return api.answer(faces, result, [{"op": "express", **how}], chosen)
@@ -202,7 +199,7 @@ def build_edits_api(backstage: Backstage) -> None:
         first, second: FACE.npz. options: {"size": 512, "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        chosen, faces = read_options(options, **PICTURE), [read_face(first), read_face(second)]
+        chosen, faces = read_options(options, **PICTURE), read_faces([first, second])
         return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}], chosen)
 
     @friendly
@@ -255,10 +252,11 @@ def read_face(path: str | None) -> Face:
 
 
 def read_faces(paths: Sequence[str] | None) -> list[Face]:
-    """The faces of several uploaded files, at most 26."""
+    """The faces of several uploaded files, at most 26; one that is sent twice arrives once, and is read once."""
     if not 1 <= len(paths or ()) <= MAX_API_FACES:
         raise BadSetting(f"This takes between 1 and {MAX_API_FACES} FACE.npz files.")
-    return [read_face(path) for path in paths]
+    read = {path: read_face(path) for path in dict.fromkeys(paths)}
+    return [read[path] for path in paths]
 
 
 def own_directions(paths: Sequence[str] | None) -> dict[str, Direction]:
@@ -266,3 +264,14 @@ def own_directions(paths: Sequence[str] | None) -> dict[str, Direction]:
     if len(paths or ()) > MAX_API_FACES:
         raise BadSetting(f"This takes at most {MAX_API_FACES} directions.")
     return by_id(load_direction(io.BytesIO(take_upload(path))) for path in paths or ())
+
+
+def check_film(kind: str, frames: int, size: int) -> None:
+    """Raise BadSetting for a film, strip or sheet of an unknown kind, or of more pixels than the API draws."""
+    if kind not in KINDS:
+        raise BadSetting(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
+    if not 16 <= size <= MAX_SIZE or frames * size**2 > MAX_FILM_PIXELS:
+        raise BadSetting(
+            f"Pictures are 16 to {MAX_SIZE} pixels wide, and this would be too large for the API all together. Ask for "
+            "fewer of them or a smaller size."
+        )

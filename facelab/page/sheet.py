@@ -11,7 +11,7 @@ import numpy as np
 
 from facelab.errors import BadSetting
 from facelab.history import Result
-from facelab.media import Provenance, contact_sheet, encode_png
+from facelab.media import Provenance, contact_sheet, encode_png, framed_sheet
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
@@ -52,6 +52,13 @@ class Sheet:
             "sides": [{"picture": _small(face.picture), "label": face.name} for face in self.sides],
         }
 
+    def whole(self) -> np.ndarray:
+        """All of it as one picture."""
+        if not self.heads:
+            return contact_sheet(self.pictures, columns=self.columns)
+        frame = {"heads": [face.picture for face in self.heads], "sides": [face.picture for face in self.sides]}
+        return framed_sheet(self.pictures, **frame)
+
 
 def build_sheet(backstage: Backstage, tab: str, viewer: Viewer) -> gr.HTML:
     """Make a tab's sheet where it is called: what is taken from it goes to the tab's main picture."""
@@ -73,8 +80,7 @@ def build_sheet(backstage: Backstage, tab: str, viewer: Viewer) -> gr.HTML:
         session = backstage.visitor(request)
         sheet = sheet_of(session)
         said = Provenance.of(*(sheet.take(number).face for number in range(len(sheet.pictures))))
-        picture = encode_png(contact_sheet(sheet.pictures, columns=sheet.columns), said, mark=session.mark)
-        return gr.update(parcel=parcel(picture, sheet.title, "png"))
+        return gr.update(parcel=parcel(encode_png(sheet.whole(), said, mark=session.mark), sheet.title, "png"))
 
     @friendly
     def on_stop(request: gr.Request) -> None:
