@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from facelab.checkpoints.directions import load_directions
+from facelab.circle import CIRCLE
 from facelab.conditions import condition_directions
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS, MOST, Direction, move, walk
 from facelab.errors import BadSetting
@@ -52,12 +53,16 @@ class AttributeEditing:
         """A face with attributes changed; its delta and its photo stay.
 
         strengths: by the direction's id; 1 is the distance between people without and with it, negative the other
-        way. method: "linear", "mean" or "gradient". keep: ids of attributes to hold; by default none with
-        "linear", which leaves the others by itself, and with other methods those that each direction names; an
-        attribute that is edited in the same call is never held. rows: of w+, by default each direction's own. own:
-        directions beside the model's by their ids, such as `new_direction` makes.
+        way. method: "linear", "mean", "gradient", or "circle" for walks on the sphere of identities (see
+        `circle_edit`), where 1 is as far as two photos of one person lie apart. keep: ids of attributes to hold; by
+        default none with "linear", which leaves the others by itself, and with other methods those that each direction
+        names; an attribute that is edited in the same call is never held. rows: of w+, by default each direction's
+        own, on the circle all. own: directions beside the model's by their ids, such as `new_direction` makes.
         Raises BadSetting for an unknown attribute, method or strength, LatentMismatch for another model's direction.
         """
+        if method == CIRCLE:
+            moved = {name: float(strength) for name, strength in strengths.items() if strength}
+            return self.circle_edit(face, moved, keep=keep, rows=self._range(rows)) if moved else face
         known = {**self.directions(), **(own or {})}
         latent, steps = self._rows(face), []
         for name, strength in strengths.items():
@@ -65,7 +70,7 @@ class AttributeEditing:
             check_model(direction, self.card.name, self.card.sha256)
             _check_strength(name, strength)
             if method not in METHODS:
-                raise BadSetting(f"The method must be one of {', '.join(METHODS)}, not {method!r}.")
+                raise BadSetting(f"The method must be one of {', '.join((*METHODS, CIRCLE))}, not {method!r}.")
             if strength:
                 held = _held(direction, keep, known, strengths, method)
                 latent = move(latent, direction, float(strength), method=method, held=held, rows=self._range(rows))

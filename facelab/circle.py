@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from facelab.edits.sphere import Classifier
 from facelab.generators.base import Generator
 
+CIRCLE = "circle"  # the sphere's name as a method of edits, and as a space of morphs, averages and sums
 VECTOR_DIM = 128  # of dlib's identity vectors, and of FaceNet's
 HIDDEN = 256
 RANK = 96  # of the mapping's last layer, where the latent has more numbers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST = 3.0  # of an edit's strength
 MAX_FACES = 1000  # of one average or one request for neighbours
 MAX_STEPS = 5000
+EDIT_STEPS = 100  # of an edit that nobody watches; a walk that is watched takes ISTRC's 500
 WIDEST = 1.0  # radians from a face to its neighbours: beyond any two people
 
 
@@ -76,6 +77,8 @@ class Circling:
     device: torch.device
     render: Callable[[Face], np.ndarray]
     models: Callable[[], list[Card]]
+    of: Callable[[str], Any]
+    _first: str
     _keep: Callable[..., Any]
     _rows: Callable[[Face], Tensor]
     _recogniser: Recogniser
@@ -96,9 +99,16 @@ class Circling:
         return self._keep("circle", lambda: load_circle(self.generator))
 
     def decoders(self) -> list[Card]:
-        """The cards of all models that a circle leads to; this studio's own comes first, where it is one."""
+        """The cards of all models that a circle leads to; this studio's own comes first, where it is one, and then that
+        of the studio that this one is beside.
+        """
         having = [card for card in self.models() if "circle" in card.companions]
-        return sorted(having, key=lambda card: card.name != self.card.name)
+        return sorted(having, key=lambda card: (card.name != self.card.name, card.name != self._first))
+
+    @property
+    def decoder(self) -> Any:
+        """The studio that decodes what is made on the sphere of this model's faces: the first of `decoders`."""
+        return self.of(next((card.name for card in self.decoders()), self.card.name))
 
     def features(self) -> tuple[Feature, ...]:
         """What can be edited on the sphere; nothing for a model without a circle."""
@@ -163,20 +173,12 @@ class Circling:
         chosen = _find(feature)
         strength = _between("strength", strength, -MOST, MOST)
         _between("steps", steps, 1, MAX_STEPS)
-        held = [_find(id).id for id in (chosen.held if keep is None else keep) if id != chosen.id]
+        held = _held(chosen, keep)
         if carry and face.latent.model != self.card.name:
             raise LatentMismatch(
                 f"A change can be carried only to faces of {self.card.title}. Decode the vector alone instead."
             )
-        start = self.point(face)[None].to(self.device)
-        path = walk_on_sphere(
-            start,
-            self.circle.classifier(chosen.id),
-            strength * ARC,
-            steps=steps,
-            frames=frames,
-            held=[self.circle.classifier(id) for id in held],
-        )[:, 0]
+        path = self._walked(self.point(face).to(self.device), chosen, strength, held, steps=steps, frames=frames)
         said = [{"op": "circle", "id": chosen.id, "strength": strength * n / frames} for n in range(frames + 1)]
         if not carry:
             return [self._face(values, step, of=[face]) for values, step in zip(self._latents(path), said, strict=True)]
@@ -186,6 +188,33 @@ class Circling:
             face,
             *(self._face(rows, step, of=[face], keep=True) for rows, step in zip(carried[1:], said[1:], strict=True)),
         ]
+
+    def circle_edit(
+        self,
+        face: Face,
+        strengths: Mapping[str, float],
+        *,
+        steps: int = EDIT_STEPS,
+        keep: Sequence[str] | None = None,
+        rows: slice | None = None,
+    ) -> Face:
+        """Several features changed, one walk on the sphere after the other, and the change of the decoded latent given
+        to the face, as `circle_walk` carries it.
+
+        strengths: by feature, each as in `circle_walk`. keep: as there; a feature that is edited here is never held.
+        rows: of w+ that take the change, by default all. Raises what `circle_walk` raises.
+        """
+        place = start = self.point(face).to(self.device)
+        for id, strength in strengths.items():
+            chosen, strength = _find(id), _between("strength", strength, -MOST, MOST)
+            held = _held(chosen, keep, strengths)
+            place = self._walked(place, chosen, strength, held, steps=steps, frames=1)[-1]
+        before, after = self._latents(torch.stack([start, place]))
+        values = self._rows(face).clone()
+        chosen_rows = slice(None) if rows is None else rows
+        values[chosen_rows] += (after - before)[chosen_rows]
+        said = [{"op": "circle", "id": id, "strength": strength} for id, strength in strengths.items()]
+        return self._face(values, *said, of=[face], keep=True)
 
     def circle_between(self, first: Face, second: Face, places: Sequence[float]) -> list[Face]:
         """Faces on the great circle between two, at places from 0 to 1 (slerp, Shoemake 1985)."""
@@ -228,6 +257,14 @@ class Circling:
         angle = great_circle(self.point(first).double(), self.point(second).double())
         return Verification(identity_distance(self.vector(first), self.vector(second)), float(angle))
 
+    def _walked(
+        self, point: Tensor, feature: Feature, strength: float, held: Sequence[str], *, steps: int, frames: int
+    ) -> Tensor:
+        """A walk from a point [128] on: [frames + 1, 128]."""
+        classifiers = [self.circle.classifier(id) for id in (feature.id, *held)]
+        arc = strength * ARC
+        return walk_on_sphere(point[None], classifiers[0], arc, steps=steps, frames=frames, held=classifiers[1:])[:, 0]
+
     def _decoded(self, points: Tensor, step: Mapping[str, Any], *, of: Sequence[Face]) -> list[Face]:
         return [self._face(rows, step, of=of) for rows in self._latents(points)]
 
@@ -236,10 +273,10 @@ class Circling:
         """Points [N, 128] through the mapping: latents [N, L, D] on the CPU."""
         return self.circle(points.float().to(self.device)).cpu()
 
-    def _face(self, rows: Tensor, step: Mapping[str, Any], *, of: Sequence[Face], keep: bool = False) -> Face:
+    def _face(self, rows: Tensor, *steps: Mapping[str, Any], of: Sequence[Face], keep: bool = False) -> Face:
         latent = Latent(rows.clone().float().contiguous(), self.generator.edit_space, self.card.name)
         begun = replace(of[0], latent=latent) if keep else Face(latent)
-        return replace(begun, model_sha256=self.card.sha256).made_by(step, of=of)
+        return replace(begun, model_sha256=self.card.sha256).made_by(*steps, of=of)
 
 
 def _find(id: str) -> Feature:
@@ -249,6 +286,11 @@ def _find(id: str) -> Feature:
             f"There is no feature {id!r} on the sphere. Known ones: {', '.join(each.id for each in FEATURES)}."
         )
     return feature
+
+
+def _held(feature: Feature, keep: Sequence[str] | None, edited: Collection[str] = ()) -> list[str]:
+    names = feature.held if keep is None else keep
+    return [_find(id).id for id in names if id != feature.id and id not in edited]
 
 
 def _between(name: str, value: float, low: float, high: float) -> float:

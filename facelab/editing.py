@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facelab.circle import CIRCLE
 from facelab.edits import arithmetic, interpolation
 from facelab.edits.crossover import checked_rows, crossover, crossover_delta
 from facelab.edits.expression import THRESHOLD, transfer
@@ -43,6 +44,7 @@ class Editing:
     card: Card
     generator: Generator
     device: torch.device
+    decoder: Any
 
     @by_its_model
     @torch.inference_mode()
@@ -67,7 +69,9 @@ class Editing:
         path: "linear" or "spherical", by default spherical in a normal prior's z, which is a sphere, and linear
         elsewhere. space: by default the one that the model's faces are edited in. "w+" keeps each face's own style of
         every layer; "w" takes both to the nearest latent of one style first (the mean of their rows); "z" needs faces
-        that were embedded in z. Raises BadSetting and LatentMismatch.
+        that were embedded in z; "circle" goes round the sphere of identities, whatever models the faces are of, and
+        its ends are the faces as their vectors are decoded (see `circle_between`). Raises BadSetting and
+        LatentMismatch.
         """
         return next(self._between(first, second, [_number("t", t, 0, 1)], path, space))
 
@@ -158,8 +162,15 @@ class Editing:
         return self._made(values, target.delta, step, of=[target, neutral, expressive], keep_photo=True)
 
     @by_its_model
-    def average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> Face:
-        """The weighted mean of one or more faces, latents and deltas; weights of any positive sum."""
+    def average(
+        self, faces: Sequence[Face], weights: Sequence[float] | None = None, *, space: str | None = None
+    ) -> Face:
+        """The weighted mean of one or more faces, latents and deltas; weights of any positive sum.
+
+        space: "circle" for the mean on the sphere of identities (see `circle_average`).
+        """
+        if _on_circle(space):
+            return self.decoder.circle_average(faces, weights).face
         if not 1 <= len(faces) <= MAX_FACES:
             raise BadSetting(f"An average takes between 1 and {MAX_FACES} faces, not {len(faces)}.")
         shares = interpolation.shares(len(faces), weights).tolist()
@@ -182,11 +193,14 @@ class Editing:
         return self._made(values, delta, {"op": "combine"}, of=[first, second])
 
     @by_its_model
-    def mix(self, expression: str, faces: Mapping[str, Face]) -> Face:
+    def mix(self, expression: str, faces: Mapping[str, Face], *, space: str | None = None) -> Face:
         """A weighted sum of faces by an expression such as "A + B - C" (see arithmetic.parse).
 
         faces: the face of each letter. Summed are differences from the mean face, which is what no face at all gives.
+        space: "circle" for the sum on the sphere of identities, at length 1 again (see `circle_mix`).
         """
+        if _on_circle(space):
+            return self.decoder.circle_mix(expression, faces)
         weights = arithmetic.parse(expression)
         latents = {name: self._rows(face) for name, face in faces.items()}
         values = arithmetic.weighted_sum(latents, weights, origin=self.generator.mean_latent().cpu())
@@ -239,6 +253,13 @@ class Editing:
         self, first: Face, second: Face, places: Sequence[float], path: str | None, space: str | None
     ) -> Iterator[Face]:
         """The faces at several places of a morph."""
+        if space == CIRCLE:
+            if path == "linear":
+                raise BadSetting(
+                    "On the circle the way is the great circle's. Leave out the path, or take another space."
+                )
+            yield from self.decoder.circle_between(first, second, list(places))
+            return
         space, dims = space or self.generator.edit_space, self.generator.sphere_dims
         path = path or ("spherical" if space == "z" and dims else "linear")
         start, end = self._ends(first, second, path, space)
@@ -254,8 +275,8 @@ class Editing:
         """Both faces' latents in the space that a morph goes through."""
         if path not in ("linear", "spherical") or space not in self.generator.spaces:
             raise BadSetting(
-                f"A morph's path is linear or spherical and its space one of {', '.join(self.generator.spaces)}, "
-                f"not {path!r} and {space!r}."
+                "A morph's path is linear or spherical and its space one of "
+                f"{', '.join((*self.generator.spaces, CIRCLE))}, not {path!r} and {space!r}."
             )
         if path == "spherical" and not (space == "z" and self.generator.sphere_dims):
             raise BadSetting(
@@ -331,6 +352,13 @@ def to_pixels(pictures: Tensor, size: int | None) -> list[np.ndarray]:
         return list(pixels)
     lanczos = Image.Resampling.LANCZOS
     return [np.array(Image.fromarray(picture).resize((size, size), lanczos)) for picture in pixels]
+
+
+def _on_circle(space: str | None) -> bool:
+    """Whether faces are to meet on the sphere of identities, and not in their model's own space."""
+    if space not in (None, "", CIRCLE):
+        raise BadSetting(f"The space of an average or a sum is the model's own, or {CIRCLE!r}; not {space!r}.")
+    return space == CIRCLE
 
 
 def _number(name: str, value: float, low: float, high: float) -> float:

@@ -143,7 +143,8 @@ def _express(studio: Studio, face: Face, step: Mapping[str, Any], others: Others
 
 
 def _average(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
-    return studio.average([face, *(_other(name, others) for name in step["with"])], step.get("weights"))
+    faces = [face, *(_other(name, others) for name in step["with"])]
+    return studio.average(faces, **_chosen(step, "weights", "space"))
 
 
 def _combine(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
@@ -153,7 +154,8 @@ def _combine(studio: Studio, face: Face, step: Mapping[str, Any], others: Others
 def _mix(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     letters = step.get("faces", {name: name for name, other in others.items() if isinstance(other, Face)})
     named = {str(letter): _other(name, others) for letter, name in letters.items()}
-    return studio.mix(str(step["expression"]), {**named, str(step["face"]): face})
+    own = {str(step["face"]): face}  # first, whatever its letter: its model does the step
+    return studio.mix(str(step["expression"]), own | named | own, **_chosen(step, "space"))
 
 
 def _neighbour(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:

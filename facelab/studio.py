@@ -60,6 +60,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
     def __init__(self, model: str = "faces128", *, device: str = "auto", beside: Studio | None = None) -> None:
         keep_freed_memory()
         self.card = find_card(model)
+        self._first: str = model if beside is None else beside._first  # what this one was asked beside
         self._lock: threading.RLock = threading.RLock() if beside is None else beside._lock
         self._resident: dict[tuple[str, str], object] = {} if beside is None else beside._resident
         if beside is not None:

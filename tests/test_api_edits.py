@@ -124,6 +124,26 @@ def test_crossover_express_average_combine_and_mix(client, studio, files, faces)
     assert report["operations"][-1] == "mix"
 
 
+def test_faces_are_edited_and_meet_on_the_circle(client, studio, files, faces):
+    first, second, _ = sent(files)
+    npz, picture, report = client.predict(first, {"smile": 0.5}, {"method": "circle"}, api_name="/edit")
+    edited = studio.edit(faces[0], {"smile": 0.5}, method="circle")
+    assert torch.allclose(Face.load(npz).latent.values, edited.latent.values, atol=1e-4)
+    assert report["steps"][0]["method"] == "circle" and report["operations"] == ["embed", "circle smile 0.5"]
+    assert Face.load(npz).crop is not None and Image.open(picture).size == (512, 512)
+
+    options = {"space": "circle", "size": 64}
+    npz, _, report = client.predict(first, second, {"frames": 4, "t": 0.25, **options}, api_name="/morph")
+    meets = {"morph": (npz, report, studio.circle_between(faces[0], faces[1], [0.25])[0])}
+    npz, _, report = client.predict(sent(files), [2, 1, 1], options, api_name="/average")
+    meets["average"] = npz, report, studio.circle_average(faces, [2, 1, 1]).face
+    npz, _, report = client.predict("A + B - C", sent(files), options, api_name="/mix")
+    meets["mix"] = npz, report, studio.circle_mix("A + B - C", dict(zip("ABC", faces, strict=True)))
+    for npz, report, wanted in meets.values():
+        assert torch.allclose(Face.load(npz).latent.values, wanted.latent.values, atol=1e-4)
+        assert report["steps"][0]["space"] == "circle"
+
+
 def test_stylise_takes_any_picture(client, studio, files, faces, tmp_path):
     style = np.arange(96 * 80 * 3, dtype=np.uint8).reshape(96, 80, 3)
     Image.fromarray(style).save(tmp_path / "style.png")
@@ -196,6 +216,8 @@ def test_an_average_of_photos_says_so_in_its_next_picture(client, files):
         ("/crossover", ["a", "b", {"layers": "x"}], "Layers are a range"),
         ("/average", [["a", "b"], [1]], "a weight for each"),
         ("/average", [["a", "b"], {"a": 1}], "JSON list"),
+        ("/average", [["a", "b"], None, {"space": "z"}], "the model's own, or 'circle'"),
+        ("/edit", ["a", {"glasses": 1}, {"method": "circle"}], "no feature 'glasses' on the sphere"),
         ("/mix", ["A * B", ["a", "b"]], "multiplied"),
         ("/mix", ["A + Z", ["a", "b"]], "No face is given for Z"),
     ],

@@ -13,6 +13,7 @@ from facelab.edits.sphere import great_circle
 from facelab.errors import BadSetting, BadWeights, LatentMismatch, UnknownModel
 from facelab.face import Face, Recipe
 from facelab.page.examples import load_examples
+from facelab.recipes import attribute_steps
 from facelab.studio import Studio
 from tests.tiny_circle import put_circle
 
@@ -114,6 +115,57 @@ def test_two_faces_are_verified_by_both_distances(studio, faces):
     strangers = max(pairs, key=lambda pair: pair.distance)
     assert strangers.distance > 0.6 and not strangers.same_by_distance and not strangers.same_by_angle
     assert strangers.angle > ARC
+
+
+def test_the_circle_is_a_method_of_attributes(studio, own, faces):
+    """Several at once are walks one after the other, and only one change is carried."""
+    walked = studio.circle_walk(own, "smile", 1.0, frames=1, steps=100, carry=True)[-1]
+    assert torch.allclose(studio.edit(own, {"smile": 1.0}, method="circle").latent.values, walked.latent.values)
+    both = studio.edit(own, {"smile": 1.0, "gender": -0.5, "beard": 0}, method="circle")
+    assert both.operations[-2:] == ["circle smile 1", "circle gender -0.5"]
+    free = studio.circle_walk(own, "smile", 1.0, frames=1, steps=100, keep=[], carry=True)[-1]
+    onwards = studio.edit(own, {"smile": 1.0, "gender": 1e-9}, method="circle")
+    assert torch.allclose(onwards.latent.values, free.latent.values, atol=1e-5), "what is edited is not held"
+    steps = attribute_steps({"smile": 1.0, "gender": -0.5}, {}, method="circle")
+    again = studio.apply(own, Recipe("tinybegan", tuple(steps)))
+    assert torch.equal(again.latent.values, both.latent.values)
+    assert studio.edit(own, {"smile": 0}, method="circle") is own
+    shipped = Studio("faces128", device="cpu")
+    moved = shipped.edit(faces[0], {"smile": 1.0}, method="circle", rows=slice(0, 5)).latent.values
+    change = (moved - shipped._rows(faces[0])).abs().amax(dim=1)
+    assert (change[:5] > 0).all() and (change[5:] == 0).all()
+    with pytest.raises(BadSetting, match="no feature 'glasses'"):
+        studio.edit(own, {"glasses": 1.0}, method="circle")
+
+
+def test_faces_meet_on_the_circle_in_every_tab(studio, own, faces):
+    """A morph, an average and a sum are the circle's where their space is, whatever models the faces are of."""
+    named = {"A": own, "B": faces[1]}
+    morphed = studio.morph(own, faces[1], 0.25, space="circle")
+    assert same(morphed, studio.circle_between(own, faces[1], [0.25])[0]) and morphed.latent.model == "tinybegan"
+    assert same(studio.average([own, faces[1]], space="circle"), studio.circle_average([own, faces[1]]).face)
+    assert same(studio.mix("2 A - B", named, space="circle"), studio.circle_mix("2 A - B", named))
+    film = list(studio.morph_frames(own, faces[1], frames=3, size=16, space="circle"))
+    assert len(film) == 3 and (film[1] == studio.render(studio.circle_between(own, faces[1], [0.5])[0], 16)).all()
+    names = {"with": "B", "space": "circle"}
+    recipe = ({"op": "morph", "t": 0.25, **names}, {"op": "average", "with": ["B"], "space": "circle"})
+    again = studio.apply(own, Recipe("tinybegan", recipe), {"B": faces[1]})
+    assert same(again, studio.circle_average([morphed, faces[1]]).face)
+    step = {"op": "mix", "face": "A", "faces": {"B": "B"}, "expression": "2 A - B", "space": "circle"}
+    assert same(studio.apply(own, Recipe("tinybegan", (step,)), {"B": faces[1]}), studio.circle_mix("2 A - B", named))
+
+
+def test_a_model_without_a_circle_meets_on_that_of_the_page(studio):
+    other = studio.of("tinyvae")
+    drawn = [face for face, _ in other.sample(2, seed=1)]
+    assert other.decoder.card.name == "tinybegan" and Studio("tinyvae", device="cpu").decoder.card.name == "faces128"
+    assert studio.average(drawn, space="circle").latent.model == "tinybegan"
+    with pytest.raises(UnknownModel, match="No circle leads to"):
+        studio.edit(drawn[0], {"smile": 1.0}, method="circle")
+    with pytest.raises(BadSetting, match="the model's own, or 'circle'"):
+        studio.average(drawn, space="z")
+    with pytest.raises(BadSetting, match="great circle's"):
+        studio.morph(*drawn, 0.5, space="circle", path="linear")
 
 
 def test_a_photo_s_face_keeps_its_photo(studio, faces):

@@ -10,6 +10,7 @@ from PIL import Image
 from facelab.checkpoints import cards
 from facelab.face import Face
 from facelab.page.examples import load_examples
+from facelab.studio import Studio
 from tests.tiny_circle import put_circle
 
 
@@ -75,6 +76,32 @@ def test_faces_meet_on_the_sphere(circle, files, tmp_path):
     circle("mix", "A + B - C", *named, "--out", tmp_path / "sum.npz")
     circle("neighbours", files[0], "--count", 12, "--angle", 0.2, "--out", tmp_path / "near.png")
     assert Image.open(tmp_path / "near.png").size[0] > Image.open(tmp_path / "near.png").size[1]
+
+
+def test_the_edits_take_the_circle(facelab, files, tmp_path):
+    """--method circle and --space circle of the edits, by the circle of the faces' own model."""
+
+    def run(*arguments):
+        status, out, said = facelab(*arguments, "--json")
+        assert status == 0, said
+        return json.loads(out)
+
+    studio, faces = Studio("faces128", device="cpu"), [Face.load(path) for path in files]
+    done = run("edit", files[0], "--set", "smile=0.5", "--method", "circle", "--out", tmp_path / "edit.npz")
+    assert done["operations"][-1] == "attribute smile 0.5" and done["recipe"]["steps"][0]["method"] == "circle"
+    run("morph", *files[:2], "--space", "circle", "--t", 0.25, "--out", tmp_path / "morph.npz")
+    run("average", *files, "--space", "circle", "--out", tmp_path / "average.npz")
+    letters = [f"{letter}={path}" for letter, path in zip("AB", files, strict=False)]
+    run("mix", "2*A - B", *letters, "--space", "circle", "--out", tmp_path / "mix.npz")
+    wanted = {
+        "edit": studio.edit(faces[0], {"smile": 0.5}, method="circle"),
+        "morph": studio.circle_between(*faces[:2], [0.25])[0],
+        "average": studio.circle_average(faces).face,
+        "mix": studio.circle_mix("2*A - B", dict(zip("AB", faces, strict=False))),
+    }
+    for name, face in wanted.items():
+        made = Face.load(tmp_path / f"{name}.npz")
+        assert torch.allclose(made.latent.values, face.latent.values, atol=1e-4), name
 
 
 def test_two_faces_are_verified(facelab, files):

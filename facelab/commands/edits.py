@@ -14,7 +14,6 @@ from facelab.commands.console import (
     DirectionOption,
     JsonOption,
     MarkOption,
-    Space,
     answer,
     make_folder,
     names_of,
@@ -42,6 +41,7 @@ class Method(str, Enum):
     linear = "linear"
     mean = "mean"
     gradient = "gradient"
+    circle = "circle"
 
 
 class Features(str, Enum):
@@ -49,6 +49,21 @@ class Features(str, Enum):
 
     discriminator = "discriminator"
     vgg16 = "vgg16"
+
+
+class MorphSpace(str, Enum):
+    """The space that a morph goes through."""
+
+    z = "z"
+    w = "w"
+    w_plus = "w+"
+    circle = "circle"
+
+
+class MixSpace(str, Enum):
+    """Where faces are averaged and summed, if not in their model's own space."""
+
+    circle = "circle"
 
 
 class Easing(str, Enum):
@@ -70,6 +85,10 @@ LayersOption = Annotated[
     str | None, typer.Option(help="Rows of w+, such as 6-11, or coarse, middle, fine, half, all; by default half.")
 ]
 
+MixSpaceOption = Annotated[
+    MixSpace | None, typer.Option(help="circle: on the sphere of identities; by default in the model's own space.")
+]
+
 
 def edit(
     face: FaceArgument,
@@ -78,7 +97,10 @@ def edit(
         list[str], typer.Option("--set", help="An attribute and its strength, such as smile=2 or age=-1; repeatable.")
     ],
     method: Annotated[
-        Method, typer.Option(help="mean difference, linear plane, or classifier gradient.")
+        Method,
+        typer.Option(
+            help="mean difference, linear plane, classifier gradient, or circle: on the sphere of identities."
+        ),
     ] = Method.linear,
     keep: Annotated[
         list[str] | None,
@@ -147,7 +169,8 @@ def morph(
     strip: Annotated[bool, typer.Option("--strip", help="A .png of ten pictures of the way, side by side.")] = False,
     path: Annotated[Way | None, typer.Option(help="By default spherical in z and linear elsewhere.")] = None,
     space: Annotated[
-        Space | None, typer.Option(help="The space that the way goes through; by default the model's own.")
+        MorphSpace | None,
+        typer.Option(help="The space that the way goes through; by default the model's own. circle: of identities."),
     ] = None,
     size: SizeOption = None,
     frames: FramesOption = 60,
@@ -160,10 +183,11 @@ def morph(
 
     job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
     options = {"path": path and path.value, "space": space and space.value}
+    _meet(job, space)
     between = job.studio.morph(*job.faces, t, **options)
     moving = {"frames": frames, "size": size or FRAME_SIZE, "easing": easing.value, "there_and_back": there_and_back}
     film = job.studio.morph_frames(*job.faces, **moving, **options)
-    step = {"op": "morph", **({"t": t} if out.suffix in (".npz", ".png") and not strip else {})}
+    step = {"op": "morph", **_named(space), **({"t": t} if out.suffix in (".npz", ".png") and not strip else {})}
     if strip:
         if out.suffix != ".png":
             raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
@@ -272,6 +296,7 @@ def average(
     weights: Annotated[
         str | None, typer.Option(help="A weight for each face, such as 2,1,1; by default alike.")
     ] = None,
+    space: MixSpaceOption = None,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,
@@ -281,7 +306,9 @@ def average(
     """The average of many faces."""
     job = Job(Output(out, size, frames, fps, mark=mark), faces, as_json)
     numbers = None if weights is None else [number_of(text, "--weights") for text in weights.split(",")]
-    job.finish(job.studio.average(job.faces, numbers), [{"op": "average"}], count=len(faces))
+    _meet(job, space)
+    result = job.studio.average(job.faces, numbers, space=space and space.value)
+    job.finish(result, [{"op": "average", **_named(space)}], count=len(faces))
 
 
 def combine(
@@ -313,6 +340,7 @@ def mix(
     expression: Annotated[str, typer.Argument(help='Such as "A + B - C" or "0.5*A + 0.5*B".')],
     faces: Annotated[list[str], typer.Argument(help="The face of each letter, such as A=a.npz B=b.npz.")],
     out: OutOption,
+    space: MixSpaceOption = None,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,
@@ -325,11 +353,23 @@ def mix(
     weights = parse(expression)
     named = dict(assignment_of(text, "A=a.npz") for text in faces)
     job = Job(Output(out, size, frames, fps, mark=mark), [Path(path) for path in named.values()], as_json)
-    result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)))
-    job.finish(result, [{"op": "mix"}], weights=weights)
+    _meet(job, space)
+    result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)), space=space and space.value)
+    job.finish(result, [{"op": "mix", **_named(space)}], weights=weights)
 
 
 COMMANDS = (edit, direction, morph, crossover, stylise, express, average, combine, mix)
+
+
+def _meet(job: Job, space: Enum | None) -> None:
+    """On the circle faces of any models meet, and what they make is of the model that decodes it."""
+    if _named(space):
+        job.studio = job.studio.decoder
+
+
+def _named(space: Enum | None) -> dict[str, str]:
+    """The circle, as a step names it."""
+    return {"space": "circle"} if space is not None and space.value == "circle" else {}
 
 
 def assignment_of(text: str, example: str) -> tuple[str, str]:

@@ -74,9 +74,10 @@ def build_edits_api(backstage: Backstage) -> None:
         """Change attributes of a face.
 
         face: FACE.npz. strengths: by attribute, such as {"smile": 1.5, "age": -1}; 1 is the distance between people
-        without and with it. options: {"method": "linear" | "mean" | "gradient", "keep": ["gender"], "layers": "0-7",
-        "size": 512, "raw": false, "mark": false}; without "keep" each attribute holds what it asks for; mark writes
-        "made with AI" into the picture. directions: one's own, files of /direction, named in strengths by their ids.
+        without and with it. options: {"method": "linear" | "mean" | "gradient" | "circle", "keep": ["gender"],
+        "layers": "0-7", "size": 512, "raw": false, "mark": false}; circle walks on the sphere of identities; without
+        "keep" each attribute holds what it asks for; mark writes "made with AI" into the picture. directions: one's
+        own, files of /direction, named in strengths by their ids.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
         """
         chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", **PICTURE)
@@ -105,8 +106,9 @@ def build_edits_api(backstage: Backstage) -> None:
         """Go from one face to another.
 
         first, second: FACE.npz. options: {"t": 0.5, "kind": "gif" | "mp4" | "webp" | "png", "frames": 60, "size": 256,
-        "fps": 20, "easing": "linear" | "smooth", "there_and_back": false, "space": "w+" | "w" | "z", "mark": false}; a
-        PNG is a strip of ten pictures; by default the way goes through the model's own space, in z on its sphere.
+        "fps": 20, "easing": "linear" | "smooth", "there_and_back": false, "space": "w+" | "w" | "z" | "circle",
+        "mark": false}; a PNG is a strip of ten pictures; by default the way goes through the model's own space, in z on
+        its sphere; circle goes round the sphere of identities.
         Returns FACE.npz at t, the film and {"model", "operations", "steps"}.
         """
         film = {"kind": "gif", "frames": 60, "size": 256, "fps": 20.0, "mark": False}
@@ -121,7 +123,7 @@ def build_edits_api(backstage: Backstage) -> None:
         )
         folder = answer_folder()
         operations, from_photo = [*faces[0].operations, "morph"], any(face.from_photo for face in faces)
-        said = {"model": faces[0].latent.model, "operations": operations, "from_photo": from_photo}
+        said = {"model": between.latent.model, "operations": operations, "from_photo": from_photo}
         save_animation(pictures, folder / f"morph.{kind}", fps=chosen["fps"], mark=chosen["mark"], **said)
         between.save(folder / "FACE.npz")
         steps = [{"op": "morph", "t": chosen["t"], "space": chosen["space"]}]
@@ -183,14 +185,16 @@ def build_edits_api(backstage: Backstage) -> None:
     def average(faces: list[str], weights: list[float] | None, options: dict[str, Any] | None = None) -> Answer:
         """The average of several faces.
 
-        faces: FACE.npz files, at most 26. weights: a number for each, by default all alike. options: {"size": 512,
-        "raw": false, "mark": false}.
+        faces: FACE.npz files, at most 26. weights: a number for each, by default all alike. options: {"space":
+        "circle", "size": 512, "raw": false, "mark": false}; circle is the sphere of identities, by default faces meet
+        in their model's own space.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
         read = read_faces(faces)
         numbers = [as_number("weight", weight) for weight in as_list(weights or [])] or None
-        chosen = read_options(options, **PICTURE)
-        return api.answer(read, api.run(studio.average, read, numbers), [{"op": "average"}], chosen)
+        chosen = read_options(options, space="", **PICTURE)
+        result = api.run(studio.average, read, numbers, space=chosen["space"])
+        return api.answer(read, result, [{"op": "average", **_named(chosen["space"])}], chosen)
 
     @friendly
     def combine(first: str, second: str, options: dict[str, Any] | None = None) -> Answer:
@@ -207,13 +211,15 @@ def build_edits_api(backstage: Backstage) -> None:
         """A sum of faces.
 
         expression: such as "A + B - C" or "0.5*A + 0.5*B". faces: FACE.npz files; the first is A, the second B, ...
-        options: {"size": 512, "raw": false, "mark": false}.
+        options: {"space": "circle", "size": 512, "raw": false, "mark": false}; circle is the sphere of identities, by
+        default faces are summed in their model's own space.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        chosen, read = read_options(options, **PICTURE), read_faces(faces)
+        chosen, read = read_options(options, space="", **PICTURE), read_faces(faces)
         named = {chr(ord("A") + place): face for place, face in enumerate(read)}
-        result = api.run(studio.mix, str(expression), named)
-        return api.answer(read, result, [{"op": "mix", "expression": str(expression)}], chosen)
+        result = api.run(studio.mix, str(expression), named, space=chosen["space"])
+        step = {"op": "mix", "expression": str(expression), **_named(chosen["space"])}
+        return api.answer(read, result, [step], chosen)
 
     with gr.Column(visible=False):
         one, two, three = (gr.File(label=name) for name in ("first", "second", "third"))
@@ -242,6 +248,10 @@ def build_edits_api(backstage: Backstage) -> None:
             name = handler.__name__
             gives = [answer[0], answer[2]] if handler is direction else answer
             gr.Button(name).click(handler, inputs, gives, api_name=name, concurrency_limit=None)
+
+
+def _named(space: str) -> dict[str, str]:
+    return {"space": space} if space else {}
 
 
 def read_face(path: str | None) -> Face:
