@@ -294,14 +294,18 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         return known
 
     def sample(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[tuple[Face, np.ndarray]]:
-        """`count` random faces with their pictures, uint8 [R, R, 3]; the same for the same seed.
+        """`count` random faces with their pictures, uint8 [R, R, 3]: those of `draw`."""
+        faces = self.draw(count, seed=seed, truncation=truncation)
+        return [(face, self.render(face)) for face in faces]
+
+    def draw(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[Face]:
+        """`count` random faces without their pictures; the same for the same seed.
 
         truncation: 0 is the mean face, 1 the full variety.
         """
         latents = self.generator.sample(count, seed=seed, truncation=truncation)
         space, sha256 = self.generator.edit_space, self.card.sha256
-        faces = [Face(Latent(each.cpu(), space, self.card.name), model_sha256=sha256) for each in latents]
-        return [(face, self.render(face)) for face in faces]
+        return [Face(Latent(each.cpu(), space, self.card.name), model_sha256=sha256) for each in latents]
 
     @property
     def generator(self) -> Generator:

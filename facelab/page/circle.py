@@ -11,12 +11,14 @@ import gradio as gr
 import numpy as np
 
 from facelab.circle import FEATURES, SAME_ANGLE, feature_of
+from facelab.circling import EDIT_STEPS
 from facelab.edits.interpolation import positions
 from facelab.errors import BadSetting, FaceLabError
 from facelab.history import History, Result
 from facelab.page.backstage import Backstage, friendly, take_upload
 from facelab.page.film import build_film
 from facelab.page.library import Library
+from facelab.page.means import sheet_of_means
 from facelab.page.mix import LETTERS, readable_sum
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picked_faces, picker
@@ -45,7 +47,6 @@ HINTS = {
 }
 REACH = 2.0  # where the slider ends
 FRAMES, FRAME_SIDE, FPS = 10, 256, 8
-LIVE_STEPS = 100  # of an edit while a slider moves; the strip takes ISTRC's 500
 NEIGHBOURS, COLUMNS = 63, 9  # as many as ISTRC shows
 FULL = 0.25  # of a vector's numbers: as strong as a colour gets
 
@@ -187,12 +188,12 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
 
     def edited(circle: Studio, kept: LibraryFace, values: dict[Any, Any]) -> Result:
         found, amount = feature_of(str(values[feature])) or FEATURES[0], float(values[strength])
-        options = {"frames": 1, "steps": LIVE_STEPS, **edits(values)}
+        options = {"frames": 1, "steps": EDIT_STEPS, **edits(values)}
         face = worker.run(circle.circle_walk, kept.face, found.id, amount, **options)[-1]
         title = f"{found.title} {amount:+.2f} on the sphere".replace("-", "−")
         if not options["carry"]:
             return Result(f"{kept.name}, {found.title.lower()}", title, face)
-        step = {"op": "circle", "id": found.id, "strength": amount, "keep": options["keep"], "steps": LIVE_STEPS}
+        step = {"op": "circle", "id": found.id, "strength": amount, "keep": options["keep"], "steps": EDIT_STEPS}
         return Result(f"{kept.name}, {found.title.lower()}", title, face, kept.history, step)
 
     def told(session: Session, values: dict[Any, Any], made: Result | None) -> dict[str, Any]:
@@ -242,7 +243,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             yield {sheet: neighbours(session, circle, faces[0], float(values[angle])).view()}
             return
         if values[way] == "average":
-            yield {sheet: both_means(session, circle, faces).view()}
+            session.sheets["circle"] = sheet_of_means(worker, circle, [each.face for each in faces])
+            yield {sheet: session.sheets["circle"].view()}
             return
 
         def pictures() -> Iterator[np.ndarray]:
@@ -263,7 +265,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             operations=[*faces[0].history.operations, said],
             from_photo=any(each.history.from_photo for each in faces),
             model=circle.card.name,
-            strip=True,
+            film=False,
         )
         for update in updates:
             yield {film.view: update}
@@ -281,19 +283,6 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         made = Sheet(f"{centre.name}, {wide:g} rad around", COLUMNS, drawn, labels, take)
         session.sheets["circle"] = made
         return made
-
-    def both_means(session: Session, circle: Studio, faces: list[LibraryFace]) -> Sheet:
-        """The mean on the sphere and the plain mean of the vectors, decoded as short as it is."""
-        mean = worker.run(circle.circle_average, [each.face for each in faces])
-        titles = ["Mean on the sphere", f"Plain mean, {mean.norm:.3f} long"]
-        made = [mean.face, mean.plain]
-
-        def take(index: int) -> Result:
-            return Result(f"Average of {len(faces)}", f"{titles[index]}, of {len(faces)} faces", made[index])
-
-        drawn = worker.run(circle.render_many, made)
-        session.sheets["circle"] = Sheet("On the sphere, and the plain mean", COLUMNS, drawn, titles, take)
-        return session.sheets["circle"]
 
     inputs = {way, one, first, second, many, feature, strength, hold, carry, position, expression, angle, home}
     picks = [event(each, "pick") for each in (one, first, second, many)]

@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
+from facelab.circle import CIRCLE
 from facelab.edits.arithmetic import written_out
 from facelab.errors import BadSetting
 from facelab.face import Face
 from facelab.history import Result
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
+from facelab.page.means import sheet_of_means
 from facelab.page.picker import picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
 from facelab.page.viewer import QUIET, build_viewer
@@ -32,6 +34,7 @@ COLUMNS = 9
 NEIGHBOURS = 63  # as many as ISTRC shows
 RECOVERIES = RecoverySettings(steps=500, restarts=9)
 TOLD_SECONDS = 0.2  # at most so often goes progress to the browser
+MOST_DRAWN = 200  # random faces that are averaged along
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -43,6 +46,7 @@ def readable_sum(text: Any) -> str:
 def build_mix_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
+    circle = bool(studio.decoders())
     with gr.Tab("Mix", id="mix"):
         with gr.Row(elem_classes="fl-split"):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
@@ -57,6 +61,24 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                 )
                 with gr.Column(min_width=0) as for_several:  # hidden by itself, a picker comes back without its props
                     several = picker("Faces", "mix-several", several=True, letters=True)
+                with gr.Column(min_width=0) as for_average:
+                    along = gr.Slider(
+                        0,
+                        MOST_DRAWN,
+                        0,
+                        step=1,
+                        label="Random faces besides",
+                        info="Drawn and averaged along; plain means of more than about 60 faces are all much alike.",
+                    )
+                with gr.Column(visible=circle, min_width=0) as for_space:
+                    space = gr.Radio(
+                        [("The model's own", "own"), ("Circle", CIRCLE)],
+                        value="own",
+                        label="Space",
+                        info="The model's own mixes all that a picture shows; the circle who somebody is, on the "
+                        "sphere of identities, whatever models the faces are of.",
+                        elem_classes="fl-segmented",
+                    )
                 with gr.Column(visible=False, min_width=0) as for_combining:
                     several_times = gr.Checkbox(
                         False,
@@ -95,7 +117,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                     act = gr.Button(WAYS["average"][1], variant="primary", size="lg")
         sheet = build_sheet(backstage, "mix", viewer)
 
-    def on_way(name: str) -> list[Any]:
+    def on_way(name: str, drawn: float) -> list[Any]:
         sheets, words = name in ("neighbours", "random"), WAYS[name]
         return [
             gr.Column(visible=name == "combine"),
@@ -104,7 +126,9 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             gr.Column(visible=name == "arithmetic"),
             gr.Column(visible=name == "neighbours"),
             gr.Column(visible=name == "random"),
-            gr.Column(visible=sheets),
+            gr.Column(visible=sheets or (name == "average" and drawn > 0)),
+            gr.Column(visible=name == "average"),
+            gr.Column(visible=circle and name in ("average", "arithmetic")),
             gr.Button(words[1]),
         ]
 
@@ -119,25 +143,54 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         if name == "combine":
             faces = two(session, values)
             return made(faces, studio.combine(faces[0].face, faces[1].face), {"op": "combine", "with": faces[1].name})
-        if name == "arithmetic":
-            if not 1 <= len(faces) <= len(LETTERS):
-                raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
-            named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
-            text = readable_sum(values[expression])
-            names = {letter: each.name for letter, each in zip(LETTERS[1:], faces[1:], strict=False)}
-            step = {"op": "mix", "face": "A", "faces": names, "expression": text}
-            return made(faces, studio.mix(text, named), step, title=text)
+        if not 1 <= len(faces) <= len(LETTERS):
+            raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
+        named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
+        text, where = readable_sum(values[expression]), meeting(values)
+        names = {letter: each.name for letter, each in zip(LETTERS[1:], faces[1:], strict=False)}
+        step = {"op": "mix", "face": "A", "faces": names, "expression": text, **where}
+        return made(faces, worker.run(studio.mix, text, named, **where), step, title=text)
+
+    def meeting(values: dict[Any, Any]) -> dict[str, str]:
+        """Where faces meet, as `Studio.average` and recipes say it: nothing for the model's own space."""
+        return {"space": CIRCLE} if circle and values[space] == CIRCLE else {}
+
+    def averaged(session: Session, values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        """The average, and on the circle the means beside it; one of random faces is a face that begins here."""
+        chosen, count, where = picked_faces(session, values[several]), int(values[along]), meeting(values)
+        model = chosen[0].face.latent.model if chosen else backstage.studio_of(session).card.name
+        drawn = worker.run(studio.of(model).draw, count, seed=int(values[seed] or 0)) if count else []
+        faces = [*(each.face for each in chosen), *drawn]
         if len(faces) < 2:
-            raise BadSetting("Choose two or more faces to average.")
-        step = {"op": "average", "with": [each.name for each in faces[1:]]}
-        return made(faces, studio.average([each.face for each in faces]), step)
+            raise BadSetting("Choose two or more faces to average, or add random ones.")
+        title, stopping = f"Average of {len(faces)}", session.begin_job("mix")
+        for number, face in enumerate(faces if where else ()):  # seen one by one, so that others have their turn
+            if stopping.is_set():
+                yield {sheet: {"title": title, "text": "Stopped."}}
+                return
+            if not number % COLUMNS:
+                yield {sheet: {"title": title, "running": True, "text": f"Reading {number} of {len(faces)}"}}
+            worker.run(studio.vector, face)
+        mean = worker.run(studio.average, faces, **where)
+        if drawn:
+            result = Result(title, f"{title} faces" + " on the sphere" * bool(where), mean)
+        else:
+            result = made(chosen, mean, {"op": "average", "with": [each.name for each in chosen[1:]], **where})
+        yield {viewer.view: viewer.show(session, result)}
+        if where:
+            alike = len({face.latent.model for face in faces}) == 1
+            latents = worker.run(studio.average, faces) if alike else None
+            session.sheets["mix"] = sheet_of_means(worker, studio.of(mean.latent.model), faces, latents=latents)
+            yield {sheet: session.sheets["mix"].view()}
 
     def made(faces: list[LibraryFace], face: Face, step: dict[str, Any], *, title: str = "") -> Result:
         names = [each.name for each in faces]
         short = f"{names[0]} and {names[1]}" if len(names) == 2 else f"{len(names)} faces"
         said = {"average": f"Average of {short}", "combine": f"{short}, combined"}.get(step["op"], title)
+        said += " on the sphere" * ("space" in step)
         others = {each.name: each.face for each in faces[1:]}
-        return Result(short if len(names) > 1 else names[0], said, face, faces[0].history, step, others)
+        source = faces[0].history if face.latent.model == faces[0].face.latent.model else None
+        return Result(short if len(names) > 1 else names[0], said, face, source, step, others)
 
     def draw(session: Session, values: dict[Any, Any]) -> Iterator[dict[str, Any]]:
         stopping = session.begin_job("mix")
@@ -212,11 +265,15 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         elif values[way] == "combine" and values[several_times]:
             for update in combinations(session, values):
                 yield {sheet: update}
+        elif values[way] == "average":
+            yield from averaged(session, values)
         else:
             yield {viewer.view: viewer.show(session, mixed(session, values))}
 
-    inputs = {way, several, several_times, expression, centre, radius, truncation, count, seed}
-    shown = [for_combining, way, for_several, for_arithmetic, for_neighbours, for_random, for_seed, act]
-    way.input(on_way, way, shown, **QUIET)
+    inputs = {way, several, several_times, expression, centre, radius, truncation, count, seed, along, space}
+    columns = [for_several, for_arithmetic, for_neighbours, for_random, for_seed, for_average, for_space]
+    shown = [for_combining, way, *columns, act]
+    way.input(on_way, [way, along], shown, **QUIET)
+    along.input(lambda drawn: gr.Column(visible=drawn > 0), along, for_seed, **QUIET)
     act.click(on_act, inputs, [viewer.view, sheet], **QUIET)
     expression.submit(on_act, inputs, [viewer.view, sheet], **QUIET)

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from facelab.circle import CIRCLE
 from facelab.history import Result
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.film import build_film
@@ -20,12 +21,19 @@ PATHS = {  # path and space; None is what the model does best
     "own": (None, None),
     "w": ("linear", "w"),
     "z": ("spherical", "z"),
+    "circle": (None, CIRCLE),
 }
+WAYS = [("The model's own", "own"), ("One style (w)", "w"), ("On the sphere (z)", "z")]
+ON_THE_CIRCLE = (
+    " Circle goes round the sphere of identities, whatever models the faces are of; its ends are the faces as their "
+    "vectors are decoded: who somebody is, not pose, light or hair."
+)
 
 
 def build_morph_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
-    studio = backstage.studio
+    studio, worker = backstage.studio, backstage.worker
+    circle = bool(studio.decoders())
     with gr.Tab("Morph", id="morph"), gr.Row(elem_classes="fl-split"):
         with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
             viewer = build_viewer(backstage, library, "morph", hint="Two faces, and every face between them")
@@ -52,12 +60,14 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
                 back = gr.Checkbox(True, label="There and back", info="Returns to the first face, so that it can loop.")
             with gr.Accordion("Advanced", open=False):
                 path = gr.Radio(
-                    [("The model's own", "own"), ("One style (w)", "w"), ("On the sphere (z)", "z")],
+                    [*WAYS, ("Circle", "circle")] if circle else WAYS,
                     value="own",
                     label="Way",
                     info="The model's own starts and ends at the faces themselves: straight for each layer in w+, "
                     "round the sphere where faces are drawn from the normal distribution. w goes between the nearest "
-                    "plain styles; z always goes round the sphere, and needs faces that were embedded in z.",
+                    "plain styles; z always goes round the sphere, and needs faces that were embedded in z."
+                    + ON_THE_CIRCLE
+                    * circle,
                 )
 
     def between(session: Session, values: dict[Any, Any]) -> Result | None:
@@ -65,13 +75,14 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
             return None
         one, other = both(session, values)
         t, (way, space) = float(values[position]), PATHS[values[path]]
-        step = {"op": "morph", "with": other.name, "t": t, **({"path": way, "space": space} if way else {})}
+        chosen = {name: value for name, value in (("path", way), ("space", space)) if value}
+        face = worker.run(studio.morph, one.face, other.face, t, **chosen)
         return Result(
             name=f"{one.name} and {other.name}",
-            title=f"Morph, {100 * t:.0f}% {other.name}",
-            face=studio.morph(one.face, other.face, t, path=way, space=space),
-            source=one.history,
-            step=step,
+            title=f"Morph, {100 * t:.0f}% {other.name}" + " on the sphere" * (space == CIRCLE),
+            face=face,
+            source=one.history if face.latent.model == one.face.latent.model else None,
+            step={"op": "morph", "with": other.name, "t": t, **chosen},
             others={other.name: other.face},
         )
 
@@ -84,7 +95,7 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
         one, other = both(session, values)
         way, space = PATHS[values[path]]
         options = {"easing": values[easing], "there_and_back": bool(values[back]), "path": way, "space": space}
-        total = int(values[frames])
+        total, own = int(values[frames]), one.face.latent.model
         updates = film.make(
             session,
             lambda: studio.morph_frames(one.face, other.face, frames=total, **options),
@@ -92,7 +103,7 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
             fps=float(values[fps]),
             name=f"{one.name} to {other.name}",
             operations=[*one.history.operations, "morph"],
-            model=one.face.latent.model,
+            model=(studio.of(own).decoder.card.name if space == CIRCLE else own),
             from_photo=one.history.from_photo or other.history.from_photo,
         )
         for update in updates:

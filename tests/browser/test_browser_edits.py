@@ -263,6 +263,41 @@ def test_mixes_of_every_kind(visit, portrait: Path, tmp_path: Path):
     expect(page.locator("#fl-picker-attributes-face [aria-checked=true]")).to_have_attribute("title", "Random face 1.4")
 
 
+def test_faces_meet_on_the_circle(visit, tmp_path: Path):
+    """Morph and Mix on the sphere of identities, and an average of many beside its plain means."""
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Morph")
+    choose(page, "morph-first", "Mara")
+    choose(page, "morph-second", "Otto")
+    before = picture(page, "morph")
+    page.get_by_role("button", name="Advanced").locator("visible=true").click()
+    page.get_by_label("Circle", exact=True).locator("visible=true").check()
+    another_picture(page, "morph", before)
+    expect(page.locator("#fl-viewer-morph .fl-view-caption")).to_have_text("Morph, 50% Otto on the sphere")
+    check_png(save_picture(page, "morph", tmp_path), said="slerp 0.5")
+    open_tab(page, "Mix")
+    caption, cells = page.locator("#fl-viewer-mix .fl-view-caption"), page.locator("#fl-sheet-mix .fl-sheet-cell")
+    choose(page, "mix-several", "Mara", "Otto", "Nina")
+    page.get_by_label("Circle", exact=True).locator("visible=true").check()
+    page.get_by_role("button", name="Average them").click()
+    expect(caption).to_have_text("Average of 3 faces on the sphere")
+    expect(cells).to_have_count(3)
+    cells.nth(2).click()
+    expect(caption).to_have_text("Plain mean of latents, of 3 faces")
+    set_slider(page, "Random faces besides", 9)
+    expect(page.get_by_label("Seed").locator("visible=true")).to_be_visible()
+    page.get_by_role("button", name="Average them").click()
+    expect(caption).to_have_text("Average of 12 faces on the sphere")
+    page.get_by_label("The model's own", exact=True).locator("visible=true").check()
+    page.get_by_role("button", name="Average them").click()
+    expect(caption).to_have_text("Average of 12 faces")
+    page.get_by_label("Arithmetic").locator("visible=true").check()
+    page.get_by_label("Circle", exact=True).locator("visible=true").check()
+    page.get_by_role("button", name="Calculate").click()
+    expect(caption).to_have_text("A + B - C on the sphere")
+
+
 def test_the_edited_face_goes_back_into_the_photo(visit, portrait: Path, shared_photos: Path, tmp_path: Path):
     page = visit()
     upload(page, shared_photos / "astronaut.png")
