@@ -67,10 +67,16 @@ def encode_animation(
     return sign(_encode(frames, kind, provenance, fps), KINDS[kind], provenance)
 
 
+def some_frames(frames: Sequence[np.ndarray], count: int = STRIP_PICTURES) -> list[np.ndarray]:
+    """At most `count` of the frames, as far apart as can be, the first and the last among them."""
+    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[index] for index in chosen]
+
+
 def filmstrip(frames: Sequence[np.ndarray], count: int = STRIP_PICTURES) -> np.ndarray:
     """At most `count` of the frames, the first and the last among them, side by side: uint8 [H, W', 3]."""
-    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return contact_sheet([frames[index] for index in chosen], columns=len(chosen))
+    chosen = some_frames(frames, count)
+    return contact_sheet(chosen, columns=len(chosen))
 
 
 def _encode(frames: list[np.ndarray], kind: str, provenance: Provenance, fps: float) -> bytes:

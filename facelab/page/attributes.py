@@ -38,46 +38,50 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     shipped = shipped_directions(backstage)
     names = [(each.title, each.id) for each in shipped.values()]
     layers = 2 * studio.card.resolution.bit_length() - 4
-    with gr.Tab("Attributes", id="attributes"), gr.Row(elem_classes=["fl-split", "fl-live"]):
-        with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
-            viewer = build_viewer(backstage, library, "attributes", hint=HINT, keep="Keep as a new face")
-        with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
-            face = picker("Face", "attributes-face")
-            sliders = part(
-                "sliders", {"face": "", "strengths": {}}, groups=groups_of(shipped), presets=presets_of(shipped)
-            )
-            with gr.Accordion("Walk", open=False):
-                walked = gr.Dropdown(
-                    names, value=names[0][1] if names else None, label="Attribute", info="What changes along the way."
+    with gr.Tab("Attributes", id="attributes"):
+        with gr.Row(elem_classes=["fl-split", "fl-live"]):
+            with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
+                viewer = build_viewer(backstage, library, "attributes", hint=HINT, keep="Keep as a new face")
+            with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
+                face = picker("Face", "attributes-face")
+                sliders = part(
+                    "sliders", {"face": "", "strengths": {}}, groups=groups_of(shipped), presets=presets_of(shipped)
                 )
-                reach = gr.Slider(-LIMIT, LIMIT, 2, step=0.1, label="Reach", info="How far the walk goes.")
-                frames = gr.Slider(4, 24, 10, step=1, label="Frames", info="Pictures on the way.")
-                walk = gr.Button("Draw the walk", variant="primary", interactive=bool(names))
-                film = build_film(backstage, "attributes")
-            own = build_own_directions(backstage, library)
-            with gr.Accordion("Advanced", open=False):
-                method = gr.Radio(
-                    [(title, name) for name, title in METHODS.items()],
-                    value=DEFAULT_METHOD,
-                    label="Method",
-                    info="Linear changes one attribute and leaves the others; the difference of the means takes "
-                    "along what comes with it; the gradient of a classifier bends with the face.",
-                )
-                keeping = gr.Radio(
-                    [("Recommended", "default"), ("Nothing", "nothing"), ("These", "these")],
-                    value="default",
-                    label="Keep",
-                    info="What stays as it is while something else changes. Recommended trusts Linear to do so, and "
-                    "with the other methods keeps, for instance, gender while a beard grows.",
-                )
-                kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
-                rows = gr.Textbox(
-                    "",
-                    label="Layers",
-                    placeholder="each attribute's own",
-                    max_lines=1,
-                    info=f"Rows of the latent that move, 0 to {layers - 1}, such as 0-7; empty for each one's own.",
-                )
+                with gr.Accordion("Walk", open=False):
+                    walked = gr.Dropdown(
+                        names,
+                        value=names[0][1] if names else None,
+                        label="Attribute",
+                        info="What changes along the way.",
+                    )
+                    reach = gr.Slider(-LIMIT, LIMIT, 2, step=0.1, label="Reach", info="How far the walk goes.")
+                    frames = gr.Slider(4, 24, 10, step=1, label="Frames", info="Pictures on the way.")
+                    walk = gr.Button("Draw the walk", variant="primary", interactive=bool(names))
+                own = build_own_directions(backstage, library)
+                with gr.Accordion("Advanced", open=False):
+                    method = gr.Radio(
+                        [(title, name) for name, title in METHODS.items()],
+                        value=DEFAULT_METHOD,
+                        label="Method",
+                        info="Linear changes one attribute and leaves the others; the difference of the means takes "
+                        "along what comes with it; the gradient of a classifier bends with the face.",
+                    )
+                    keeping = gr.Radio(
+                        [("Recommended", "default"), ("Nothing", "nothing"), ("These", "these")],
+                        value="default",
+                        label="Keep",
+                        info="What stays as it is while something else changes. Recommended trusts Linear to do so, "
+                        "and with the other methods keeps, for instance, gender while a beard grows.",
+                    )
+                    kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
+                    rows = gr.Textbox(
+                        "",
+                        label="Layers",
+                        placeholder="each attribute's own",
+                        max_lines=1,
+                        info=f"Rows of the latent that move, 0 to {layers - 1}, such as 0-7; empty for each one's own.",
+                    )
+        film = build_film(backstage, "attributes", wide=True)
 
     def shipped_of(model: str) -> dict[str, Direction]:
         """The directions of a model other than the page's own, too."""
@@ -196,7 +200,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             operations=[*kept.face.operations, f"walk {attribute} {far:g}"],
             from_photo=kept.face.from_photo,
             model=kept.face.latent.model,
-            strip=True,
+            film=False,
         )
         for update in updates:
             yield {film.view: update}

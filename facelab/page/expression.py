@@ -37,40 +37,43 @@ FILM_FRAMES, FILM_FPS, FILM_SIDE, BATCH = 48, 24, 256, 12
 def build_expression_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio = backstage.studio
-    with gr.Tab("Expression", id="expression"), gr.Row(elem_classes="fl-split"):
-        with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
-            viewer = build_viewer(backstage, library, "expression", hint=MISSING)
-        with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
-            target = picker("Target", "expression-target", info="The face that gets the expression.")
-            neutral = picker("Neutral", "expression-neutral", info="Somebody without it …", place=-1)
-            expressive = picker("Expressive", "expression-expressive", info="… and the same person with it.", place=-1)
-            strength = gr.Slider(
-                -STRONGEST,
-                STRONGEST,
-                1,
-                step=0.05,
-                label="Strength",
-                info="How much of the difference; minus turns it around.",
-            )
-            with gr.Row(elem_classes="fl-actions"):
-                make = gr.Button("Make a film", variant="primary", size="lg")
-            film = build_film(backstage, "expression")
-            with gr.Accordion("From a video clip", open=False):
-                clip = part("clip", {})
-            with gr.Accordion("Advanced", open=False):
-                threshold = gr.Slider(
-                    0,
+    with gr.Tab("Expression", id="expression"):
+        with gr.Row(elem_classes="fl-split"):
+            with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
+                viewer = build_viewer(backstage, library, "expression", hint=MISSING)
+            with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
+                target = picker("Target", "expression-target", info="The face that gets the expression.")
+                neutral = picker("Neutral", "expression-neutral", info="Somebody without it …", place=-1)
+                expressive = picker(
+                    "Expressive", "expression-expressive", info="… and the same person with it.", place=-1
+                )
+                strength = gr.Slider(
+                    -STRONGEST,
+                    STRONGEST,
                     1,
-                    round(THRESHOLD, 3),
-                    step=0.005,
-                    label="Threshold",
-                    info="Layers that differ by less than this part of a usual distance are left out as noise.",
+                    step=0.05,
+                    label="Strength",
+                    info="How much of the difference; minus turns it around.",
                 )
-                normalise = gr.Checkbox(
-                    True,
-                    label="Normalise",
-                    info="The same strength is the same intensity, whatever the two pictures.",
-                )
+                with gr.Row(elem_classes="fl-actions"):
+                    make = gr.Button("Make a film", variant="primary", size="lg")
+                with gr.Accordion("From a video clip", open=False):
+                    clip = part("clip", {})
+                with gr.Accordion("Advanced", open=False):
+                    threshold = gr.Slider(
+                        0,
+                        1,
+                        round(THRESHOLD, 3),
+                        step=0.005,
+                        label="Threshold",
+                        info="Layers that differ by less than this part of a usual distance are left out as noise.",
+                    )
+                    normalise = gr.Checkbox(
+                        True,
+                        label="Normalise",
+                        info="The same strength is the same intensity, whatever the two pictures.",
+                    )
+        film = build_film(backstage, "expression", wide=True)
 
     def faces_of(session: Session, values: dict[Any, Any]) -> tuple[LibraryFace, LibraryFace, LibraryFace]:
         return (
@@ -117,6 +120,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             frames,
             total=FILM_FRAMES,
             fps=FILM_FPS,
+            strip=slice(FILM_FRAMES // 2 + 1),  # the way there; back it looks the same
             name=f"{face.name} expression",
             operations=[*face.history.operations, f"express {amount:g}"],
             from_photo=face.history.from_photo,
@@ -146,6 +150,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             frames,
             total=None,
             fps=filmed.fps,
+            strip=slice(None),
             name=f"{face.name} follows",
             operations=[*face.history.operations, f"express {values[strength]:g} from a clip"],
             from_photo=True,

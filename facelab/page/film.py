@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 
 from facelab.errors import BadSetting
-from facelab.media import Provenance, encode_animation, encode_png, filmstrip
+from facelab.media import Provenance, encode_animation, encode_png, filmstrip, some_frames
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
@@ -21,20 +21,21 @@ from facelab.page.viewer import QUIET
 from facelab.sessions import Session
 
 KINDS = [("gif", "GIF"), ("mp4", "MP4"), ("webp", "WebP"), ("png", "PNG strip")]
+STRIP_SIDE, STRIP_QUALITY = 192, 86  # of the pictures that are seen side by side
 TOLD_SECONDS = 0.15  # at most so often goes progress to the browser
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A film that a tab has made: frames uint8 [S, S, 3], frames a second, what its files are called and say, and how
-    many frames its strip shows.
+    """A film that a tab has made: frames uint8 [S, S, 3], frames a second, what its files are called and say, and the
+    frames that its strip shows.
     """
 
     frames: list[np.ndarray]
     fps: float
     name: str
     provenance: Provenance
-    in_strip: int
+    strip: list[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,13 @@ class Film:
         operations: list[str],
         from_photo: bool,
         model: str,
-        strip: bool = False,
+        film: bool = True,
+        strip: slice | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Make the frames on the device, one slice each, and tell how far it is: updates of the view.
 
-        total: how many frames there will be, None where nobody knows. model: whose faces they are. strip: show the
-        frames side by side instead of a film.
+        total: how many frames there will be, None where nobody knows. model: whose faces they are. film: show it; or
+        else only the strip of all its frames. strip: of which frames ten are shown side by side beside the film.
         """
         stopping, made, told = session.begin_job(self.tab), [], time.monotonic()
         yield self._running("Waiting for the device …", 0)
@@ -94,19 +96,24 @@ class Film:
         total = len(made)
         yield self._running("Putting the frames together …", 0.95)
         said = Provenance(model, operations, from_photo)
-        clip = Clip(made, fps, name, said, total if strip else 10)
+        clip = Clip(made, fps, name, said, some_frames(made[strip or slice(None)]) if film else made)
         session.clips[self.tab] = clip
-        picture = jpeg_uri(filmstrip(made, clip.in_strip)) if strip else gif_file_uri(encode(clip, "gif"))
-        text = f"{total} frames" + ("" if strip else f", {total / fps:.1f} s")
-        yield {"state": "done", "text": text, "picture": picture, "kinds": KINDS, "wide": strip}
+        seen = [] if film and strip is None else clip.strip
+        yield {
+            "state": "done",
+            "text": f"{total} frames" + (f", {total / fps:.1f} s" if film else ""),
+            "picture": gif_file_uri(encode(clip, "gif")) if film else "",
+            "frames": [jpeg_uri(frame, side=STRIP_SIDE, quality=STRIP_QUALITY) for frame in seen],
+            "kinds": KINDS,
+        }
 
     def _running(self, text: str, fraction: float) -> dict[str, Any]:
         return {"state": "running", "text": text, "fraction": fraction}
 
 
-def build_film(backstage: Backstage, tab: str) -> Film:
-    """Make a tab's film where it is called, and wire its buttons."""
-    view = part("film", {"state": "idle"}, tag=tab, parcel=None)
+def build_film(backstage: Backstage, tab: str, *, wide: bool = False) -> Film:
+    """Make a tab's film where it is called, and wire its buttons. wide: a card of its own, across the whole tab."""
+    view = part("film", {"state": "idle"}, tag=tab, parcel=None, wide=wide)
 
     @friendly
     def on_save(event: gr.EventData, request: gr.Request) -> Any:
@@ -128,5 +135,5 @@ def build_film(backstage: Backstage, tab: str) -> Film:
 def encode(clip: Clip, kind: str, *, mark: bool = False) -> bytes:
     """The film as a file of a kind: "gif", "mp4", "webp", or its strip as a "png"."""
     if kind == "png":
-        return encode_png(filmstrip(clip.frames, clip.in_strip), clip.provenance, mark=mark)
+        return encode_png(filmstrip(clip.strip, len(clip.strip)), clip.provenance, mark=mark)
     return encode_animation(clip.frames, kind, clip.provenance, fps=clip.fps, mark=mark)

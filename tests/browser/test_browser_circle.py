@@ -34,7 +34,7 @@ def test_a_face_goes_round_the_circle(visit, photo: Path, tmp_path: Path):
     before = another_picture(page, "circle", before)
     page.get_by_role("button", name="Draw the way").click()
     film = page.locator("#fl-film-circle")
-    expect(film.locator("img")).to_be_visible()
+    expect(film.locator(".fl-film-frames img")).to_have_count(11)
     saved = download(page, film.get_by_role("button", name="GIF"), tmp_path)
     assert Image.open(saved).n_frames == 11
     page.set_input_files("#fl-circle input[type=file]", str(photo))

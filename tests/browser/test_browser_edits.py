@@ -115,7 +115,12 @@ def test_a_walk_is_drawn_as_a_strip(visit, tmp_path: Path):
     page.get_by_role("button", name="Walk").click()
     page.get_by_role("button", name="Draw the walk").click()
     film = page.locator("#fl-film-attributes")
-    expect(film.locator("img")).to_be_visible()
+    frames = film.locator(".fl-film-frames img")
+    expect(frames).to_have_count(11)
+    width = page.evaluate("document.querySelector('#fl-work').clientWidth")
+    boxes = [frame.bounding_box() for frame in frames.all()]
+    assert {box["y"] for box in boxes} == {boxes[0]["y"]}, "all of the way is seen, in one row"
+    assert boxes[0]["width"] > 70 and boxes[-1]["x"] + boxes[-1]["width"] - boxes[0]["x"] > 0.9 * width
     check_film(download(page, film.get_by_role("button", name="GIF"), tmp_path), frames=11)
     assert Image.open(download(page, film.get_by_role("button", name="PNG strip"), tmp_path)).size[0] >= 11 * 256
 
@@ -217,7 +222,9 @@ def test_expression_goes_from_face_to_face(visit, portrait: Path, tmp_path: Path
     check_png(save_picture(page, "expression", tmp_path), said="express -1")
     page.get_by_role("button", name="Make a film").click()
     film = page.locator("#fl-film-expression")
-    expect(film.locator("img")).to_be_visible()
+    expect(film.locator(".fl-film-picture")).to_be_visible()
+    expect(film.locator(".fl-film-frames img")).to_have_count(10)
+    check_png(download(page, film.get_by_role("button", name="PNG strip"), tmp_path), side=None, said="express -1")
     check_film(download(page, film.get_by_role("button", name="GIF"), tmp_path), frames=48)
 
 

@@ -78,7 +78,8 @@ def test_a_face_follows_a_clip(visit, clip: Path, tmp_path: Path):
     page.get_by_role("button", name="From a video clip").click()
     page.set_input_files("#fl-clip input[type=file]", str(clip))
     film = page.locator("#fl-film-expression")
-    expect(film.locator("img")).to_be_visible()
+    expect(film.locator(".fl-film-picture")).to_be_visible()
+    expect(film.locator(".fl-film-frames img")).to_have_count(6)
     expect(film.get_by_text("6 frames, 0.6 s")).to_be_visible()
     assert "h264" in streams(download(page, film.get_by_role("button", name="MP4"), tmp_path))
 
@@ -97,5 +98,5 @@ def test_a_face_follows_the_camera(site, launch, clip: Path, tmp_path: Path):
     page.get_by_role("button", name="From a video clip").click()
     page.get_by_role("button", name="Film 5 seconds").click()
     page.get_by_role("button", name="That is enough").click()
-    expect(page.locator("#fl-film-expression img")).to_be_visible()
+    expect(page.locator("#fl-film-expression .fl-film-picture")).to_be_visible()
     chromium.close()

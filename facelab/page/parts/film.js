@@ -1,5 +1,5 @@
-// A film or a strip that a tab makes. value: {state: idle|running|done, text, fraction, picture, kinds: [[ending, words]]};
-// props hint, parcel.
+// A film that a tab makes, and the strip of its frames. value: {state: idle|running|done, text, fraction, picture, frames,
+// kinds: [[ending, words]]}; props wide, parcel.
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-film");
 
@@ -10,10 +10,13 @@ const text = el("span", { class: "fl-progress-text", role: "status" });
 const stop = button("Stop", { class: "fl-mini", onclick: () => trigger("stop", {}) }, "Stop");
 const progress = el("div", { class: "fl-progress" }, track, el("div", { class: "fl-progress-line" }, text, stop));
 const saves = el("div", { class: "fl-row fl-film-saves", role: "group", "aria-label": "Save the film" });
-const box = el("div", { class: "fl-film-box" }, picture);  // a strip scrolls sideways, also by keyboard
-root.append(progress, box, saves);
+const frames = el("div", { class: "fl-film-frames", role: "group", "aria-label": "Frames" });
+root.append(progress, el("div", { class: "fl-film-box" }, picture, frames), saves);
+root.classList.toggle("wide", Boolean(props.wide));
 
-let parcel = null;
+// As few rows as can be of at most so many pictures, all about as long.
+const columns = (count, most) => Math.ceil(count / Math.ceil(count / most));
+let parcel = null, shown = "";
 const draw = () => {
   const value = props.value || {}, state = value.state || "idle";
   root.dataset.state = state;
@@ -25,10 +28,15 @@ const draw = () => {
   text.textContent = value.text || "";
   picture.hidden = state !== "done" || !value.picture;
   if (value.picture && picture.src !== value.picture) picture.src = value.picture;
-  box.classList.toggle("wide", Boolean(value.wide));
-  if (value.wide) { box.tabIndex = 0; box.setAttribute("role", "region"); box.setAttribute("aria-label", "Frames"); }
+  const strip = (state === "done" && value.frames) || [];
+  frames.hidden = !strip.length;
+  frames.style.setProperty("--columns", String(columns(strip.length, picture.hidden ? 12 : 5)));
+  frames.style.setProperty("--columns-narrow", String(columns(strip.length, 4)));
+  frames.replaceChildren(...strip.map((src, index) => el("img", { src, alt: `Frame ${index + 1} of ${strip.length}` })));
   saves.replaceChildren(...(state === "done" ? value.kinds || [] : []).map(([kind, words]) =>
     el("button", { type: "button", class: "fl-button small", onclick: () => trigger("save", { kind }) }, icon("save"), words)));
+  if (props.wide && state !== shown && state !== "idle") root.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  shown = state;
 };
 
 draw();
