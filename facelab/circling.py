@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from facelab.edits.sphere import (
     plain_mean,
     sum_on_sphere,
     walk_on_sphere,
+    walk_until_sure,
 )
 from facelab.errors import BadSetting, LatentMismatch, UnknownModel
 from facelab.face import AlignedFace, Face, Latent
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 MOST = 3.0  # of an edit's strength
 MAX_FACES = 1000  # of one average or one request for neighbours
 MAX_STEPS = 5000
+SURE, MOST_SURE = 0.95, 0.9999  # a probability: when a classifier has said yes; few are ever surer than 0.98
+MOST_STEPS = 500  # of a walk until the classifier is sure
 EDIT_STEPS = 100  # of an edit that nobody watches; a walk that is watched takes ISTRC's 500
 WIDEST = 1.0  # radians from a face to its neighbours: beyond any two people
 
@@ -47,6 +51,18 @@ class CircleMean:
     face: Face
     plain: Face
     norm: float
+
+
+@dataclass(frozen=True, eq=False)
+class CircleWalk:
+    """A walk until the classifier is sure. faces: on the way, the first one first. steps: how many it took. strength:
+    how far it went, as a strength of `circle_walk`. arrived: False where the steps ran out before.
+    """
+
+    faces: list[Face]
+    steps: int
+    strength: float
+    arrived: bool
 
 
 @dataclass(frozen=True)
@@ -174,20 +190,49 @@ class Circling:
         strength = _between("strength", strength, -MOST, MOST)
         _between("steps", steps, 1, MAX_STEPS)
         held = _held(chosen, keep)
-        if carry and face.latent.model != self.card.name:
-            raise LatentMismatch(
-                f"A change can be carried only to faces of {self.card.title}. Decode the vector alone instead."
-            )
+        self._check_carry(face, carry)
         path = self._walked(self.point(face).to(self.device), chosen, strength, held, steps=steps, frames=frames)
         said = [{"op": "circle", "id": chosen.id, "strength": strength * n / frames} for n in range(frames + 1)]
-        if not carry:
-            return [self._face(values, step, of=[face]) for values, step in zip(self._latents(path), said, strict=True)]
-        own, latents = self._rows(face), self._latents(path)
-        carried = own + latents - latents[0]
-        return [
-            face,
-            *(self._face(rows, step, of=[face], keep=True) for rows, step in zip(carried[1:], said[1:], strict=True)),
+        return self._drawn_on(face, path, said, carry=carry)
+
+    def circle_until(
+        self,
+        face: Face,
+        feature: str,
+        sign: int = 1,
+        *,
+        sure: float = SURE,
+        most: int = MOST_STEPS,
+        frames: int = 10,
+        keep: Sequence[str] | None = None,
+        carry: bool = False,
+    ) -> CircleWalk:
+        """The paper's own way to edit: equal steps until the feature's classifier says yes, however far that is
+        (ISTRC, section 5.4). frames: at most so many faces after the first, evenly along the steps.
+
+        sign: 1 towards `high`, -1 towards `low`. sure: the probability at which the classifier has said it. most:
+        steps, a hundred of which go as far as strength 1. keep, carry: as in `circle_walk`, whose errors it raises.
+        """
+        chosen = _find(feature)
+        sure = _between("sure", sure, 0.5, MOST_SURE)
+        _between("steps", most, 1, MAX_STEPS)
+        held = _held(chosen, keep)
+        self._check_carry(face, carry)
+        side = 1 if sign >= 0 else -1
+        start, classifier = self.point(face)[None].to(self.device), self.circle.classifier(chosen.id)
+        holding = [self.circle.classifier(id) for id in held]
+        limit = math.log(sure / (1 - sure))
+        path, taken = walk_until_sure(start, classifier, side * ARC / EDIT_STEPS, sure=limit, most=most, held=holding)
+        steps = int(taken[0])
+        with torch.inference_mode():
+            arrived = bool(side * classifier(path[-1])[0] >= limit)
+        places = sorted({round(number * steps / frames) for number in range(frames + 1)})
+        said = [
+            {"op": "circle", "id": chosen.id, "strength": round(side * place / EDIT_STEPS, 2), "sure": sure}
+            for place in places
         ]
+        faces = self._drawn_on(face, path[places, 0], said, carry=carry)
+        return CircleWalk(faces, steps, side * steps / EDIT_STEPS, arrived)
 
     def circle_edit(
         self,
@@ -256,6 +301,23 @@ class Circling:
         """Whether two faces are one person, by dlib's distance and by the great circle's."""
         angle = great_circle(self.point(first).double(), self.point(second).double())
         return Verification(identity_distance(self.vector(first), self.vector(second)), float(angle))
+
+    def _check_carry(self, face: Face, carry: bool) -> None:
+        if carry and face.latent.model != self.card.name:
+            raise LatentMismatch(
+                f"A change can be carried only to faces of {self.card.title}. Decode the vector alone instead."
+            )
+
+    def _drawn_on(self, face: Face, path: Tensor, said: Sequence[Mapping[str, Any]], *, carry: bool) -> list[Face]:
+        """The faces along a path [N, 128] that begins at a face, decoded alone or carried to it."""
+        latents = self._latents(path)
+        if not carry:
+            return [self._face(values, step, of=[face]) for values, step in zip(latents, said, strict=True)]
+        carried = self._rows(face) + latents - latents[0]
+        return [
+            face,
+            *(self._face(rows, step, of=[face], keep=True) for rows, step in zip(carried[1:], said[1:], strict=True)),
+        ]
 
     def _walked(
         self, point: Tensor, feature: Feature, strength: float, held: Sequence[str], *, steps: int, frames: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +166,11 @@ def _neighbour(studio: Studio, face: Face, step: Mapping[str, Any], others: Othe
 
 def _circle(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     """An edit on the sphere whose change was carried to the face; what is decoded alone begins a face of its own."""
-    options = {"frames": 1, "carry": True, **_chosen(step, "keep", "steps")}
+    options = {"frames": 1, "carry": True, **_chosen(step, "keep")}
+    if step.get("sure") is not None:
+        sign, sure = math.copysign(1, float(step["strength"])), float(step["sure"])
+        return studio.circle_until(face, str(step["id"]), sign, sure=sure, **options).faces[-1]
+    options |= _chosen(step, "steps")
     return studio.circle_walk(face, str(step["id"]), float(step["strength"]), **options)[-1]
 
 

@@ -58,6 +58,9 @@ def test_a_face_is_edited_on_the_sphere(client: Client, files: list[Path]):
     face = Face.load(npz)
     assert face.latent.model == "tinybegan" and face.operations[-1] == "circle beard -0.5"
     assert report["steps"] == [{"op": "circle", "id": "beard", "strength": -0.5}]
+    options = {"feature": "beard", "strength": -0.5, "sure": 0.9999, "steps": 5, "size": 64}
+    _, _, report = ask(client, files[:1], op="edit", **options)
+    assert report["steps"] == [{"op": "circle", "id": "beard", "strength": -0.05, "sure": 0.9999, "arrived": False}]
     npz, _, _ = ask(client, files[:1], op="decode", size=64)
     assert not (Face.load(npz).latent.values == face.latent.values).all()
 

@@ -117,6 +117,27 @@ def test_two_faces_are_verified_by_both_distances(studio, faces):
     assert strangers.angle > ARC
 
 
+def test_an_edit_goes_on_until_the_classifier_is_sure(studio, own, faces, monkeypatch):
+    """However far that is: an untrained classifier says little and climbs little, and is asked for little."""
+    monkeypatch.setattr("facelab.edits.sphere.SUMMIT_GAIN", 0.0)
+    now = studio.answers(own)["smile"]
+    sure = max(1 - now, 0.5) + 1e-4
+    walked = studio.circle_until(own, "smile", -1, sure=sure, frames=3, keep=[], carry=True)
+    assert walked.arrived and 0 < walked.steps <= 500 and walked.strength == pytest.approx(-walked.steps / 100)
+    assert walked.faces[0] is own and 2 <= len(walked.faces) <= 4
+    fixed = studio.circle_walk(own, "smile", walked.strength, steps=walked.steps, frames=1, keep=[], carry=True)[-1]
+    assert torch.allclose(walked.faces[-1].latent.values, fixed.latent.values, atol=1e-5)
+    step = {"op": "circle", "id": "smile", "strength": -1.0, "sure": sure, "keep": []}
+    again = studio.apply(own, Recipe("tinybegan", (step,)))
+    assert torch.allclose(again.latent.values, walked.faces[-1].latent.values, atol=1e-4)
+    far = studio.circle_until(faces[0], "smile", 1, sure=0.9999, most=7, frames=10)
+    assert not far.arrived and far.steps == 7 and len(far.faces) == 8, "as many frames as there are steps"
+    done = studio.circle_until(own, "smile", 1 if now > 0.5 else -1, sure=0.5)
+    assert done.arrived and done.steps == 0 and len(done.faces) == 1
+    with pytest.raises(BadSetting, match=r"sure must lie between 0\.5"):
+        studio.circle_until(own, "smile", 1, sure=1.0)
+
+
 def test_the_circle_is_a_method_of_attributes(studio, own, faces):
     """Several at once are walks one after the other, and only one change is carried."""
     walked = studio.circle_walk(own, "smile", 1.0, frames=1, steps=100, carry=True)[-1]

@@ -84,4 +84,7 @@ def test_edits_are_counted_on_those_who_lack_what_they_give(tiny, monkeypatch):
     lacking = int((real["gender"] <= 0).sum())
     assert figures.get("gender +", {"faces": 0})["faces"] == lacking
     for name in set(figures) - {"decoded"}:
-        assert {"flipped", "gender_held", "gender_plain", "kept", "person"} <= figures[name].keys()
+        found = figures[name]
+        assert {"flipped", "gender_held", "gender_plain", "kept", "moved", "person"} <= found.keys()
+        assert {"flipped", "gender_held", "kept", "moved", "person", "steps", "arrived"} == found["until"].keys()
+        assert 0 < found["until"]["steps"] <= 500 and found["until"] != {**found["until"], "moved": found["moved"]}

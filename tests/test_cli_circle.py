@@ -60,6 +60,9 @@ def test_a_face_is_decoded_and_edited_in_frames(circle, files, tmp_path):
     assert Image.open(tmp_path / "way.gif").n_frames == 5
     circle("edit", files[0], *options, "--strip", "--size", 32, "--out", tmp_path / "way.png")
     assert Image.open(tmp_path / "way.png").size[0] >= 5 * 32
+    walked = circle("edit", files[0], "--set", "smile=1", "--sure", 0.9999, "--steps", 6, "--out", tmp_path / "far.gif")
+    assert walked["steps"] == 6 and walked["strength"] == 0.06 and walked["arrived"] is False
+    assert Image.open(tmp_path / "far.gif").n_frames == 7
     own = tmp_path / "seen.npz"
     figures = circle("edit", own, "--set", "smile=1", "--steps", 9, "--carry", "--out", tmp_path / "carried.png")
     assert Image.open(tmp_path / "carried.png").size == (512, 512)

@@ -175,7 +175,9 @@ def test_the_circles_goals_and_the_papers_claims_are_decided(shelf, tmp_path):
     )
     assert claim("great circle", tmp_path).holds is False, "no better"
     text = read_page(tmp_path)[0]
-    assert "| Smile: smiling | 100 | 80 % | 5 % | 40 % | 70 % |" in text
+    assert "| Smile: smiling | 100 | 80 % | 5 % | 40 % | 70 % | – | – | – |" in text, "measured before that way was"
+    keep_circle(**{"edits__smile +__until": {"flipped": 0.9, "steps": 120.0, "kept": 0.6}})
+    assert "| Smile: smiling | 100 | 80 % | 5 % | 40 % | 70 % | 90 % | 120 | 60 % |" in read_page(tmp_path)[0]
     assert "| faces a second from vectors, 16 px, tinybegan | 100 (GTX 1080, section 6.1) | 700 |" in text
 
 

@@ -13,6 +13,7 @@ from facelab.edits.sphere import (
     plain_mean,
     sum_on_sphere,
     walk_on_sphere,
+    walk_until_sure,
 )
 from facelab.errors import BadSetting
 
@@ -66,6 +67,25 @@ def test_frames_are_taken_from_the_same_walk():
     for frames in (0, 501):
         with pytest.raises(BadSetting, match="frame"):
             walk_on_sphere(start, first_axis, 0.5, frames=frames)
+
+
+def test_a_walk_goes_on_until_the_classifier_is_sure_and_no_further():
+    start = points()
+    path, steps = walk_until_sure(start, first_axis, 0.02, sure=1.5, most=200)
+    assert len(path) == steps.max() + 1 and len(set(steps.tolist())) > 1, "each as far as it takes"
+    assert torch.equal(path[0], start) and torch.allclose(path[-1].norm(dim=-1), torch.ones(5, dtype=torch.float64))
+    assert (first_axis(path[-1]) >= 1.5).all()
+    for number, taken in enumerate(steps.tolist()):
+        assert first_axis(path[taken, number][None]) >= 1.5 and torch.equal(path[taken, number], path[-1, number])
+        assert taken == 0 or first_axis(path[taken - 1, number][None]) < 1.5, "a step earlier it was not"
+    again = walk_on_sphere(start[:1], first_axis, 0.02 * int(steps[0]), steps=int(steps[0]), frames=1)[-1]
+    assert torch.allclose(again, path[-1, :1]), "the same equal steps"
+    path, steps = walk_until_sure(start, first_axis, -0.02, sure=9, most=10)
+    assert steps.tolist() == [10] * 5 and (first_axis(path[-1]) < first_axis(start)).all(), "never more than the most"
+    path, steps = walk_until_sure(start, first_axis, 0.02, sure=99, most=1000)
+    assert steps.max() < 400, "a summit ends it: nothing on the sphere is as sure as that"
+    path, steps = walk_until_sure(path[-1], first_axis, 0.02, sure=1.5, most=9)
+    assert len(path) == 1 and not steps.any(), "what is so already stays"
 
 
 def test_a_walk_works_where_no_gradients_are_kept():

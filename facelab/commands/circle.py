@@ -57,6 +57,15 @@ def edit(
     setting: Annotated[str, typer.Option("--set", help="A feature and how far, such as smile=1 or beard=-1.")],
     out: OutOption,
     steps: Annotated[int, typer.Option(min=1, max=5000, help="Equal steps along the classifier's gradient.")] = 500,
+    sure: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=0.9999,
+            help="Go on until the classifier is this sure, such as 0.95, however far within --steps; of --set only the "
+            "sign counts.",
+        ),
+    ] = None,
     keep: Annotated[
         list[str] | None, typer.Option(help="A feature to hold, repeatable, or none; by default gender.")
     ] = None,
@@ -83,14 +92,19 @@ def edit(
         raise BadSetting(f"--set {setting[:40]}: {value[:20]!r} is not a number.") from cause
     job = _Job(Output(out, size, frames, fps, mark=mark), [face], as_json, model)
     filmed = frames if strip or out.suffix in ANIMATIONS else 1
-    options = {"frames": filmed, "steps": max(steps, filmed), "keep": names_of(keep), "carry": carry}
-    way = job.studio.circle_walk(job.faces[0], name.strip(), strength, **options)
+    options, figures = {"frames": filmed, "keep": names_of(keep), "carry": carry}, {}
+    if sure is None:
+        way = job.studio.circle_walk(job.faces[0], name.strip(), strength, steps=max(steps, filmed), **options)
+    else:
+        walked = job.studio.circle_until(job.faces[0], name.strip(), strength, sure=sure, most=steps, **options)
+        way, strength = walked.faces, walked.strength
+        figures = {"steps": walked.steps, "strength": round(strength, 2), "arrived": walked.arrived}
     step = {"op": "circle", "id": name.strip(), "strength": strength}
     if strip:
         save_animation(_drawn(job, way), out, **job.said([step]), mark=mark)
-        job.report([step], frames=len(way))
+        job.report([step], **{"frames": len(way), **figures})
     else:
-        job.finish(way[-1], [step], frames=_drawn(job, way))
+        job.finish(way[-1], [step], frames=_drawn(job, way), **figures)
 
 
 @circle_app.command()

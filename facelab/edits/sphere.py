@@ -17,6 +17,7 @@ from facelab.errors import BadSetting
 
 Classifier = Callable[[Tensor], Tensor]  # points [N, D] -> logits [N]
 
+SUMMIT_STEPS, SUMMIT_GAIN = 25, 0.02  # steps in which the logit has gained no more: they only go round the summit
 SMALLEST = 1e-4  # of a sum's length: shorter ones point nowhere
 
 
@@ -45,15 +46,48 @@ def walk_on_sphere(
     """
     if not 1 <= frames <= steps:
         raise BadSetting(f"A walk needs at least one frame and no more frames than its {steps} steps, not {frames}.")
-    length = torch.tan(torch.as_tensor(arc, dtype=points.dtype, device=points.device) / steps).reshape(-1, 1)
+    length = torch.as_tensor(arc, dtype=points.dtype, device=points.device) / steps
     shown = {round((number + 1) * steps / frames) for number in range(frames)}
     path, place = [points], points
     for step in range(1, steps + 1):
-        way = _without(_slope(classifier, place), [place, *(_slope(other, place) for other in held)])
-        place = on_sphere(place + length * F.normalize(way, dim=-1))
+        place = _step(place, classifier, length, held)
         if step in shown:
             path.append(place)
     return torch.stack(path)
+
+
+def walk_until_sure(
+    points: Tensor,
+    classifier: Classifier,
+    stride: float,
+    *,
+    sure: float,
+    most: int,
+    held: Sequence[Classifier] = (),
+) -> tuple[Tensor, Tensor]:
+    """The same walks, however far, until the classifier says it: the paths [S + 1, N, D], from the points themselves
+    on, and the steps that each point took [N], after which it stays where it is.
+
+    points: [N, D]. stride: of each step, in radians; negative is towards 0. sure: where a point has arrived, its
+    logit towards 1 or 0. most: steps, S at most. held: as in `walk_on_sphere`. A walk that climbs no more has found the
+    surest place that there is, and ends there without having arrived.
+    """
+    path, steps = [points], torch.zeros(len(points), dtype=torch.long, device=points.device)
+    side, place = (1.0 if stride > 0 else -1.0), points
+    best, best_at = torch.full_like(points[:, 0], -torch.inf), steps.clone()
+    while len(path) <= most:
+        with torch.no_grad():
+            says = side * classifier(place)
+        climbs = says > best + SUMMIT_GAIN
+        best, best_at = torch.where(climbs, says, best), torch.where(climbs, steps, best_at)
+        going = (says < sure) & (steps - best_at < SUMMIT_STEPS)
+        if not going.any():
+            break
+        place = place.clone()
+        place[going] = _step(place[going], classifier, torch.tensor(stride, dtype=points.dtype), held)
+        steps += going
+        path.append(place)
+    return torch.stack(path), steps
 
 
 def plain_mean(points: Tensor) -> Tensor:
@@ -94,6 +128,12 @@ def neighbours_on_sphere(point: Tensor, count: int, *, angle: float, seed: int) 
 def great_circle(first: Tensor, second: Tensor) -> Tensor:
     """The angle between points [..., D], in [0, pi]: the distance along the sphere. Exact also for near ones."""
     return 2 * torch.atan2((first - second).norm(dim=-1), (first + second).norm(dim=-1))
+
+
+def _step(place: Tensor, classifier: Classifier, length: Tensor, held: Sequence[Classifier]) -> Tensor:
+    """Points [N, D] one step further up the classifier's gradient, down where the length, in radians, is negative."""
+    way = _without(_slope(classifier, place), [place, *(_slope(other, place) for other in held)])
+    return on_sphere(place + torch.tan(length).reshape(-1, 1) * F.normalize(way, dim=-1))
 
 
 def _slope(classifier: Classifier, points: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ and who it is by dlib's raw vectors.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor
 
 from facelab.circle import ARC, FEATURES, Circle, feature_of
+from facelab.circling import EDIT_STEPS, MOST_STEPS, SURE
 from facelab.edits.interpolation import karcher_mean
-from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere
+from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere, walk_until_sure
 from facelab.evaluation.edits import UPPER
 from facelab.evaluation.geometry import measured
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
@@ -102,7 +104,9 @@ def measure_edits(
 
     flipped: of the faces that lack it after decoding, the share in which the eyes then see it. gender_held,
     gender_plain: the share whose gender the judge sees change. kept: the share that dlib takes for the person that the
-    vector without the edit decodes to. person: the same, of the portrait itself.
+    vector without the edit decodes to, and moved: the median distance from there. person: the same as kept, of the
+    portrait itself. until: the same figures of the paper's way, the walk until the classifier is sure, with the
+    median of its steps and the share that got there.
     """
     points = on_sphere(torch.from_numpy(seen.vectors))
     pictures = decode(circle, generator, points)
@@ -119,6 +123,21 @@ def measure_edits(
         }
     }
     gender = before["gender"] > 0
+
+    def seen_at(place: Tensor, id: str, sign: int, chosen: np.ndarray) -> dict[str, float]:
+        shown = decode(circle, generator, place)
+        end = describe(shown)
+        after = scores_of(eyes.network, shown, end.landmarks)
+        changed = np.linalg.norm(end.vectors - start.vectors[chosen], axis=1)
+        person = np.linalg.norm(end.vectors - seen.vectors[chosen], axis=1)
+        return {
+            "flipped": _share(sign * after[id] > eyes.limits(id, sign)[1]),
+            "gender_held": _share((after["gender"] > 0) != gender[chosen]),
+            "kept": _share((changed < SAME_PERSON) & end.found),
+            "moved": round(float(np.median(changed)), 3),
+            "person": _share((person < SAME_PERSON) & end.found),
+        }
+
     for id, sign in EDITS:
         low, high = eyes.limits(id, sign)
         lacks = sign * before[id] < low if low != high else sign * before[id] <= low
@@ -136,22 +155,31 @@ def measure_edits(
                 frames=1,
                 held=[circle.classifier(each) for each in held],
             )[-1]
-        shown = decode(circle, generator, ends["held"])
-        end = describe(shown)
-        after = scores_of(eyes.network, shown, end.landmarks)
-        plain = scores_of(eyes.network, decode(circle, generator, ends["plain"]), end.landmarks)
-        changed = np.linalg.norm(end.vectors - start.vectors[chosen], axis=1)
-        person = np.linalg.norm(end.vectors - seen.vectors[chosen], axis=1)
+        ends["until"], walked = _until_sure(circle, points[chosen], id, sign)
+        plain = scores_of(eyes.network, decode(circle, generator, ends["plain"]), start.landmarks[chosen])
         figures[f"{id} {'+' if sign > 0 else '-'}"] = {
             "faces": len(chosen),
-            "flipped": _share(sign * after[id] > high),
-            "gender_held": _share((after["gender"] > 0) != gender[chosen]),
+            **seen_at(ends["held"], id, sign, chosen),
             "gender_plain": _share((plain["gender"] > 0) != gender[chosen]),
-            "kept": _share((changed < SAME_PERSON) & end.found),
-            "person": _share((person < SAME_PERSON) & end.found),
+            "until": {**seen_at(ends["until"], id, sign, chosen), **walked},
         }
         progress(1)
     return figures
+
+
+def _until_sure(circle: Circle, points: Tensor, id: str, sign: int) -> tuple[Tensor, dict[str, float]]:
+    """Where the walks from points [N, 128] end that go on until the classifier is sure, and what they took."""
+    classifier, held = circle.classifier(id), [circle.classifier(each) for each in feature_of(id).held]
+    limit, ends, steps = math.log(SURE / (1 - SURE)), [], []
+    for part in points.split(BATCH):
+        path, taken = walk_until_sure(part, classifier, sign * ARC / EDIT_STEPS, sure=limit, most=MOST_STEPS, held=held)
+        ends.append(path[-1])
+        steps.append(taken)
+    end = torch.cat(ends)
+    with torch.no_grad():
+        arrived = sign * classifier(end) >= limit
+    median = float(torch.cat(steps).float().median())
+    return end, {"steps": median, "arrived": _share(arrived.numpy())}
 
 
 def measure_classifiers(circle: Circle, points: Tensor, classes: Tensor) -> dict[str, dict[str, float]]:

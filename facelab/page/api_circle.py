@@ -26,13 +26,14 @@ def build_circle_api(backstage: Backstage) -> None:
 
         faces: FACE.npz files of any models; one to decode or edit, two to slerp, several to average or mix. options:
         {"op": "decode" | "edit" | "slerp" | "average" | "mix", "feature": "smile", "strength": 1, "steps": 500,
-        "keep": ["gender"], "carry": false, "t": 0.5, "expression": "A + B - C", "model": "faces128", "size": 512,
-        "raw": false, "mark": false}; strength 1 is as far as two photos of one person lie apart; carry gives only the
-        change to the face's own latent; model is whose generator decodes.
+        "sure": 0.95, "keep": ["gender"], "carry": false, "t": 0.5, "expression": "A + B - C", "model": "faces128",
+        "size": 512, "raw": false, "mark": false}; strength 1 is as far as two photos of one person lie apart; with sure
+        an edit goes on until the classifier is this sure, however far within steps, and only the sign of strength
+        counts; carry gives only the change to the face's own latent; model is whose generator decodes.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        how = {"op": "decode", "feature": "smile", "strength": 1.0, "steps": 500, "keep": [], "carry": False, "t": 0.5}
-        chosen = read_options(options, **how, expression="A + B - C", model=default, **PICTURE)
+        how = {"op": "decode", "feature": "smile", "strength": 1.0, "steps": 500, "sure": 0.0, "keep": []}
+        chosen = read_options(options, **how, carry=False, t=0.5, expression="A + B - C", model=default, **PICTURE)
         read, op, other = read_faces(faces), chosen["op"], studio.of(chosen["model"])
         counts = {"decode": 1, "edit": 1, "slerp": 2}
         if op not in OPERATIONS:
@@ -44,9 +45,15 @@ def build_circle_api(backstage: Backstage) -> None:
         step: dict[str, Any] = {"op": op}
         if op == "edit":
             keep = chosen["keep"] if "keep" in (options or {}) else None
-            settings = {"steps": chosen["steps"], "frames": 1, "keep": keep, "carry": chosen["carry"]}
-            result = api.run(other.circle_walk, read[0], chosen["feature"], chosen["strength"], **settings)[-1]
+            asked, settings = (read[0], chosen["feature"], chosen["strength"]), {"keep": keep, "carry": chosen["carry"]}
             step = {"op": "circle", "id": chosen["feature"], "strength": chosen["strength"]}
+            if chosen["sure"]:
+                far = {"sure": chosen["sure"], "most": chosen["steps"], "frames": 1}
+                walked = api.run(other.circle_until, *asked, **far, **settings)
+                result = walked.faces[-1]
+                step |= {"strength": walked.strength, "sure": chosen["sure"], "arrived": walked.arrived}
+            else:
+                result = api.run(other.circle_walk, *asked, steps=chosen["steps"], frames=1, **settings)[-1]
         elif op == "slerp":
             result = api.run(other.circle_between, *read, [chosen["t"]])[0]
             step["t"] = chosen["t"]

@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 
 from facelab.circle import FEATURES, SAME_ANGLE, feature_of
-from facelab.circling import EDIT_STEPS
+from facelab.circling import EDIT_STEPS, SURE
 from facelab.edits.interpolation import positions
 from facelab.errors import BadSetting, FaceLabError
 from facelab.history import History, Result
@@ -91,6 +91,12 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                         step=0.05,
                         label="How far",
                         info="1 is as far as two photos of one person lie apart; minus goes the other way.",
+                    )
+                    sure = gr.Checkbox(
+                        False,
+                        label="Until it is sure",
+                        info=f"Goes on until the classifier is sure by {SURE:.0%}, however far; of the slider only the "
+                        "side counts.",
                     )
                     hold = gr.Checkbox(
                         True,
@@ -188,12 +194,18 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
 
     def edited(circle: Studio, kept: LibraryFace, values: dict[Any, Any]) -> Result:
         found, amount = feature_of(str(values[feature])) or FEATURES[0], float(values[strength])
-        options = {"frames": 1, "steps": EDIT_STEPS, **edits(values)}
-        face = worker.run(circle.circle_walk, kept.face, found.id, amount, **options)[-1]
-        title = f"{found.title} {amount:+.2f} on the sphere".replace("-", "−")
-        if not options["carry"]:
+        options, how = {"frames": 1, **edits(values)}, {"steps": EDIT_STEPS}
+        if values[sure]:
+            walked = worker.run(circle.circle_until, kept.face, found.id, amount, **options)
+            face, amount, how = walked.faces[-1], walked.strength, {"sure": SURE}
+            end = f", {'sure' if walked.arrived else 'not sure'} after {walked.steps} steps"
+        else:
+            face = worker.run(circle.circle_walk, kept.face, found.id, amount, **how, **options)[-1]
+            end = ""
+        title = f"{found.title} {amount:+.2f} on the sphere{end}".replace("-", "−")
+        if not options["carry"] or face is kept.face:
             return Result(f"{kept.name}, {found.title.lower()}", title, face)
-        step = {"op": "circle", "id": found.id, "strength": amount, "keep": options["keep"], "steps": EDIT_STEPS}
+        step = {"op": "circle", "id": found.id, "strength": amount, "keep": options["keep"], **how}
         return Result(f"{kept.name}, {found.title.lower()}", title, face, kept.history, step)
 
     def told(session: Session, values: dict[Any, Any], made: Result | None) -> dict[str, Any]:
@@ -250,7 +262,11 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         def pictures() -> Iterator[np.ndarray]:
             if values[way] == "edit":
                 options = {"frames": FRAMES, **edits(values)}
-                made = circle.circle_walk(faces[0].face, str(values[feature]), float(values[strength]), **options)
+                asked = faces[0].face, str(values[feature]), float(values[strength])
+                if values[sure]:
+                    made = circle.circle_until(*asked, **options).faces
+                else:
+                    made = circle.circle_walk(*asked, **options)
             else:
                 made = circle.circle_between(faces[0].face, faces[1].face, positions(FRAMES + 1))
             yield from circle.render_many(made, FRAME_SIDE)
@@ -284,9 +300,9 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         session.sheets["circle"] = made
         return made
 
-    inputs = {way, one, first, second, many, feature, strength, hold, carry, position, expression, angle, home}
+    inputs = {way, one, first, second, many, feature, strength, sure, hold, carry, position, expression, angle, home}
     picks = [event(each, "pick") for each in (one, first, second, many)]
-    moved = [strength.input, position.input, feature.input, hold.input, carry.input, home.input]
+    moved = [strength.input, position.input, feature.input, sure.input, hold.input, carry.input, home.input]
     triggers = [*picks, *moved, expression.submit, expression.blur, way.input]
     viewer.follow(triggers, inputs, result, hint=HINTS["edit"], beside=(numbers, told))
     columns = [for_one, for_two, for_many, for_edit, for_between, for_sum, for_near]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from facelab.checkpoints.cards import Card
 from facelab.circle import FEATURES, feature_of
+from facelab.circling import EDIT_STEPS, MOST_STEPS
 from facelab.evaluation.circle import EDITS, FAULTY
 from facelab.evaluation.papers import pictures
 from facelab.evaluation.papers.claims import ordered, within
@@ -51,7 +52,9 @@ def section(evidence: Evidence) -> Section:
         "A face's identity vector (dlib's, 128 numbers) on the sphere, edited there by the gradient of a classifier, "
         "mapped to a generator's latent and drawn. The paper draws by BEGAN's auto-encoder at 64 px. The times below "
         "are all it measures; of edits and averages it shows pictures. Flipped: of the val faces that lack the "
-        "feature once they are drawn, the share in which the judge, or dlib's landmarks, then see it.",
+        "feature once they are drawn, the share in which the judge, or dlib's landmarks, then see it, after an edit of "
+        "strength 1; and walked until sure, as the paper edits: until the classifier is sure of it, however far within "
+        f"{MOST_STEPS} steps, of which {EDIT_STEPS} go as far as strength 1.",
         [*_times(evidence), *lines],
         [claim for card in circles for claim in _claims(card, evidence)],
         notes=notes if any(card.family == "began" for card in circles) else [*notes, Note(WITHOUT_BEGAN)],
@@ -89,12 +92,15 @@ def _speeds(card: Card, evidence: Evidence) -> list[Entry]:
 
 def _edits(card: Card, evidence: Evidence) -> list[Note]:
     """A table of the paper's edits, which it shows and does not measure."""
-    rows = [("edit", "faces", "flipped", "gender flipped, held", "gender flipped, plain", "still the same by dlib")]
+    until = ("flipped, walked until sure", "steps then, median", "still the same then")
+    rows = [
+        ("edit", "faces", "flipped", "gender flipped, held", "gender flipped, plain", "still the same by dlib", *until)
+    ]
     findings = []
     for id, sign in EDITS:
         found = evidence.kept("circle", card, "edits", _key(id, sign))
         findings.append(found)
-        rows.append((_title(id, sign), *(_told_edit(id, found.value) if found.value else (NOT_MEASURED, *["–"] * 4))))
+        rows.append((_title(id, sign), *(_told_edit(id, found.value) if found.value else (NOT_MEASURED, *["–"] * 7))))
     commands = tuple(dict.fromkeys(found.command for found in findings))
     stated = card.companions["circle"].get("sha256", "")[:8]
     earlier = " Of earlier weights." if any(found.earlier for found in findings) else ""
@@ -105,7 +111,9 @@ def _told_edit(id: str, value: dict) -> tuple[str, ...]:
     shares = [percent(value[key]) for key in ("flipped", "gender_held", "gender_plain", "kept")]
     if id == "gender":  # there it is what the edit is for
         shares[1:3] = "–", "–"
-    return str(value["faces"]), *shares
+    until = value.get("until")
+    walked = (percent(until["flipped"]), f"{until['steps']:.0f}", percent(until["kept"])) if until else ["–"] * 3
+    return str(value["faces"]), *shares, *walked
 
 
 def _rest(card: Card, evidence: Evidence) -> list[Entry]:
