@@ -59,13 +59,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                     walk = gr.Button("Draw the walk", variant="primary", interactive=bool(names))
                 own = build_own_directions(backstage, library)
                 with gr.Accordion("Advanced", open=False):
-                    method = gr.Radio(
-                        [(title, name) for name, title in METHODS.items()],
-                        value=DEFAULT_METHOD,
-                        label="Method",
-                        info="Linear changes one attribute and leaves the others; the difference of the means takes "
-                        "along what comes with it; the gradient of a classifier bends with the face.",
-                    )
+                    method = method_radio()
                     keeping = gr.Radio(
                         [("Recommended", "default"), ("Nothing", "nothing"), ("These", "these")],
                         value="default",
@@ -214,6 +208,17 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
     # Both at once: of a tab that was never open, what an update leaves out is lost.
     own.wire(lambda session: gr.update(groups=groups_of(known(session)), presets=presets_of(known(session))), sliders)
+
+
+def method_radio() -> gr.Radio:
+    """The choice of how attributes are changed."""
+    return gr.Radio(
+        [(title, name) for name, title in METHODS.items()],
+        value=DEFAULT_METHOD,
+        label="Method",
+        info="Linear changes one attribute and leaves the others; the difference of the means takes along what comes "
+        "with it; the gradient of a classifier bends with the face.",
+    )
 
 
 def groups_of(directions: Mapping[str, Direction]) -> list[dict[str, Any]]:

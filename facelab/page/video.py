@@ -13,10 +13,11 @@ from typing import Any
 import gradio as gr
 
 from facelab.clips import MAX_SECONDS, Clip, read_clip
+from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting
 from facelab.face import AlignedFace, Face
 from facelab.media import Provenance, encode_png
-from facelab.page.attributes import groups_of, presets_of, read_strengths, shipped_directions
+from facelab.page.attributes import groups_of, method_radio, presets_of, read_strengths, shipped_directions
 from facelab.page.backstage import Backstage, explain, friendly, take_upload
 from facelab.page.parcels import file_name, parcel
 from facelab.page.parts import event as event_of
@@ -32,6 +33,11 @@ from facelab.video import ClipStep, film_clip
 TAB = "video"
 HINT = "Choose a clip; then this shows the edit on its face"
 NOTHING = "Move a slider or choose an edited face first: nothing would change in the video yet."
+GONE = (
+    "The edit uses a direction of your own that is not here any more. Open its file in Attributes, under New "
+    "direction, or choose Reset all."
+)
+DRAWN = "video-directions"  # in what a session was last asked for: whose sliders are drawn
 TOLD_SECONDS, SHOWN_SECONDS = 0.25, 1.0  # at most so often go progress and pictures to the browser
 SHOWN_SIDE = 480
 WORDS = {
@@ -58,7 +64,7 @@ class Footage:
 def build_video_tab(backstage: Backstage) -> None:
     """Build the tab."""
     studio, worker, shipped = backstage.studio, backstage.worker, shipped_directions(backstage)
-    with gr.Tab("Video", id=TAB), gr.Row(elem_classes="fl-split"):
+    with gr.Tab("Video", id=TAB) as tab, gr.Row(elem_classes="fl-split"):
         with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
             clip = part("clip", {}, tag=TAB, seconds=8, sound=True, hint=f"Up to {MAX_SECONDS:g} seconds and 100 MB.")
             footage = part("footage", {"state": "idle"}, tag=TAB, faces=[], chosen=0, film=None)
@@ -73,6 +79,8 @@ def build_video_tab(backstage: Backstage) -> None:
             with gr.Column(min_width=0) as by_sliders:
                 empty = {"face": "", "strengths": {}}
                 sliders = part("sliders", empty, tag=TAB, groups=groups_of(shipped), presets=presets_of(shipped))
+                with gr.Accordion("Advanced", open=False):
+                    method = method_radio()
             with gr.Column(min_width=0, visible=False) as by_face:
                 edited = picker(
                     "Edited face",
@@ -90,6 +98,10 @@ def build_video_tab(backstage: Backstage) -> None:
                 apply_default_css=False,
             )
 
+    def own_of(session: Session) -> dict[str, Direction]:
+        """The visitor's directions for the model that clips are embedded with."""
+        return {id: each for id, each in session.directions.items() if each.model == studio.card.name}
+
     def edit_of(session: Session, values: Mapping[Any, Any]) -> Callable[[Face], Face] | None:
         if values[source] == "face":
             if not all_picked(values[edited]):
@@ -98,8 +110,11 @@ def build_video_tab(backstage: Backstage) -> None:
             recipe, others = history.recipe, history.now.others
             return (lambda face: studio.apply(face, recipe, others)) if recipe.steps else None
         said = values[sliders] if isinstance(values[sliders], dict) else {}
-        strengths = read_strengths(said.get("strengths") or {}, shipped)
-        return (lambda face: studio.edit(face, strengths)) if strengths else None
+        own, asked = own_of(session), said.get("strengths") or {}
+        strengths = read_strengths(asked, {**shipped, **own})
+        if any(id not in shipped and id not in own for id in asked):
+            raise BadSetting(GONE)
+        return (lambda face: studio.edit(face, strengths, method=values[method], own=own)) if strengths else None
 
     def preview(session: Session, values: Mapping[Any, Any]) -> Any:
         """The chosen face of the clip with the edit, as an encoder sees it at once."""
@@ -197,17 +212,29 @@ def build_video_tab(backstage: Backstage) -> None:
         }
 
     @friendly
+    def on_open(request: gr.Request) -> Any:
+        """The tab is opened: directions may have been made or deleted meanwhile."""
+        session = backstage.visitor(request)
+        known = {**shipped, **own_of(session)}
+        drawn, session.asked[DRAWN] = session.asked.get(DRAWN, repr(list(shipped))), repr(list(known))
+        if session.asked[DRAWN] == drawn:
+            return gr.skip()
+        return gr.update(groups=groups_of(known), presets=presets_of(known))
+
+    @friendly
     def on_stop(request: gr.Request) -> None:
         backstage.visitor(request).stop_job(TAB)
 
     def on_source(chosen: str) -> tuple[Any, Any]:
         return gr.Column(visible=chosen == "sliders"), gr.Column(visible=chosen == "face")
 
-    inputs = {source, sliders, edited}
+    inputs = {source, sliders, edited, method}
+    tab.select(on_open, None, sliders, **QUIET)
     clip.clip(on_clip, inputs, [clip, footage, view, make], **QUIET)
     footage.choose(on_choose, inputs, [footage, view], **QUIET)
     footage.stop(on_stop, None, None, queue=False, **QUIET)
-    gr.on([source.input, event_of(sliders, "slide"), event_of(edited, "pick")], on_edit, inputs, [view], **IN_TURN)
+    changes = [source.input, method.input, event_of(sliders, "slide"), event_of(edited, "pick")]
+    gr.on(changes, on_edit, inputs, [view], **IN_TURN)
     source.input(on_source, source, [by_sliders, by_face], **QUIET)
     make.click(on_make, inputs, [footage, make], **QUIET)
 

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from visitor import add_examples, another_picture, bring, choose, download, open_tab, picture, upload
+from visitor import (
+    add_examples,
+    another_picture,
+    bring,
+    choose,
+    download,
+    make_own_direction,
+    open_tab,
+    picture,
+    upload,
+)
 
 from facelab.embedding_settings import PRESETS
 from facelab.face import Face
@@ -54,16 +64,6 @@ def check_film(path: Path, *, frames: int) -> None:
 def save_picture(page, tab: str, folder: Path) -> Path:
     viewer = page.locator(f"#fl-viewer-{tab}")
     return download(page, viewer.get_by_role("button", name="Download the picture"), folder)
-
-
-def make_own_direction(page, title: str) -> None:
-    page.get_by_role("button", name="New direction").click()
-    choose(page, "own-with", "Mara", "Ivy")
-    choose(page, "own-without", "Otto", "Leo")
-    page.get_by_placeholder("Freckles").fill(title)
-    page.get_by_role("button", name="Make the direction").click()
-    expect(page.locator(".fl-shelf-items li")).to_have_count(1)
-    page.get_by_role("tab", name="Own").click()
 
 
 def test_attributes_live_with_history_presets_and_a_file(visit, portrait: Path, tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from footage import ffmpeg, streams, with_face, write_clip
 from playwright.sync_api import expect
-from visitor import PATIENCE, add_examples, another_picture, choose, download, open_tab, picture
+from visitor import PATIENCE, add_examples, another_picture, choose, download, make_own_direction, open_tab, picture
 
 from facelab.embedding_settings import EmbedSettings
 from facelab.page.examples import load_examples
@@ -54,6 +54,43 @@ def test_a_clip_is_edited_seen_and_downloaded(visit, clip: Path, tmp_path: Path)
     path = download(page, panel.get_by_role("button", name="Download the video"), tmp_path)
     assert path.name == "holiday-edited.mp4" and "Audio: aac" in streams(path)
     assert "Made with AI by FaceLab" in streams(path)
+
+
+def test_a_preset_with_a_direction_of_ones_own_is_done_whole_or_says_what_is_left_out(visit, clip: Path):
+    page = visit()
+    add_examples(page)
+    panel = open_tab(page, "Video")
+    page.set_input_files("#fl-clip-video input[type=file]", str(clip))
+    before = picture(page, "video")
+    open_tab(page, "Attributes")
+    make_own_direction(page, "Lightness")
+    attributes = page.get_by_role("tabpanel", name="Attributes")
+    attributes.get_by_label("Lightness: without to with").fill("2")
+    attributes.get_by_role("button", name="Save as preset").click()
+    page.get_by_label("Name of the preset").locator("visible=true").fill("Brighter")
+    page.keyboard.press("Enter")
+    open_tab(page, "Video")
+    preset, own = panel.get_by_label("Apply a preset"), panel.get_by_role("tab", name="Own")
+    expect(own).to_have_count(1)
+    preset.select_option("Brighter")
+    another_picture(page, "video", before)
+    expect(panel.locator(".fl-sliders").get_by_text("is left out")).to_be_hidden()
+    own.click()
+    expect(panel.get_by_label("Lightness: without to with")).to_have_value("2")
+    panel.get_by_role("button", name="Advanced").click()
+    panel.get_by_label("Gradient").check()
+    expect(page.get_by_text("Lightness has no classifier")).to_be_visible()
+    panel.get_by_label("Linear", exact=True).check()
+    open_tab(page, "Attributes")
+    page.get_by_role("button", name="Delete Lightness").click()
+    expect(page.locator(".fl-shelf-items li")).to_have_count(0)
+    open_tab(page, "Video")
+    expect(own).to_have_count(0)
+    page.get_by_role("button", name="Make the video").click()
+    expect(page.get_by_text("direction of your own that is not here any more")).to_be_visible()
+    preset.select_option("")
+    preset.select_option("Brighter")
+    expect(panel.get_by_text("Part of “Brighter” is left out")).to_be_visible()
 
 
 def test_making_a_video_can_be_stopped(visit, clip: Path, monkeypatch):

@@ -122,3 +122,14 @@ def download(page: object, button: object, folder: object) -> object:
     path = folder / started.value.suggested_filename
     started.value.save_as(path)
     return path
+
+
+def make_own_direction(page: object, title: str) -> None:
+    """Make a direction from four of the examples, and open its group of sliders in Attributes."""
+    page.get_by_role("button", name="New direction").click()
+    choose(page, "own-with", "Mara", "Ivy")
+    choose(page, "own-without", "Otto", "Leo")
+    page.get_by_placeholder("Freckles").fill(title)
+    page.get_by_role("button", name="Make the direction").click()
+    page.wait_for_selector(".fl-shelf-items li")
+    page.get_by_role("tabpanel", name="Attributes").get_by_role("tab", name="Own").click()

@@ -23,8 +23,9 @@ const name = el("input", { class: "fl-preset-name", "aria-label": "Name of the p
 const saveIt = el("button", { type: "button", class: "fl-button small", onclick: () => (name.hidden ? naming(true) : keep()) }, "Save as preset");
 const forget = button("Forget this preset", { class: "fl-icon-button", hidden: true, onclick: () => remove() }, icon("trash"));
 const resetAll = el("button", { type: "button", class: "fl-link", onclick: () => { strengths = {}; update(); move(); rest(); } }, "Reset all");
+const missing = el("p", { class: "fl-small fl-muted", role: "status", hidden: true });
 const empty = el("p", { class: "fl-small fl-muted", hidden: true }, "This model has no directions yet. Make your own below.");
-root.append(el("div", { class: "fl-groups-row" }, tabs), list, empty, el("div", { class: "fl-presets" }, presets, name, saveIt, forget, resetAll));
+root.append(el("div", { class: "fl-groups-row" }, tabs), list, empty, el("div", { class: "fl-presets" }, presets, name, saveIt, forget, resetAll), missing);
 
 // ---- presets live in this browser ----
 const { stored, store } = facelab.presets;
@@ -36,11 +37,13 @@ const fillPresets = () => {
   forget.hidden = !stored().some((each) => each.name === presets.value);
 };
 const apply = (which) => {
-  const preset = all().find((each) => each.name === which);
+  const preset = all().find((each) => each.name === which), ids = known();
   chosen = which;
   fillPresets();
+  missing.hidden = !preset || Object.keys(preset.strengths).every((id) => ids.includes(id));
   if (!preset) return;
-  strengths = Object.fromEntries(Object.entries(preset.strengths).filter(([id]) => rows[id] || known().includes(id)));
+  missing.textContent = `Part of “${which}” is left out: a direction of your own that is not here, or one of another model. Open its file in Attributes, under New direction.`;
+  strengths = Object.fromEntries(Object.entries(preset.strengths).filter(([id]) => ids.includes(id)));
   update();
   rest(preset.name);
 };
