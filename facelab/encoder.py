@@ -18,6 +18,7 @@ from facelab.trunk import Trunk
 
 Encode = Callable[[Tensor], Tensor]  # pictures [N, 3, R, R] in [-1, 1] -> latents [N, L, D]
 
+LOOKS = 4  # at a photo and at the faces found; more add nothing
 HIDDEN = 160
 INVERTER_CHANNELS = 24  # of the finest level
 POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
@@ -76,15 +77,17 @@ class Inverter(nn.Module):
 
 
 @torch.no_grad()
-def look_twice(encoder: Encoder, generator: Generator, images: Tensor) -> Tensor:
-    """w+ [N, L, D] of pictures x [N, 3, R, R] in [-1, 1]: 2 E(x) - E(G(E(x))), without gradients.
+def look_closely(encoder: Encoder, generator: Generator, images: Tensor) -> Tensor:
+    """w+ [N, L, D] of pictures x [N, 3, R, R] in [-1, 1], without gradients: w <- w + E(x) - E(G(w)), from E(x) on.
 
-    The second look is at the face that the first has found, and what it makes of that face too little is added: one
-    round of iterated inversion (Alaluf et al. 2021, ReStyle), with one network that was trained through both looks.
+    Each further look is at the face found so far, and what the encoder sees too little of in it is added: iterated
+    inversion (Alaluf et al. 2021, ReStyle), with one network that was trained through the first two looks.
     """
-    first = encoder(images)
-    seen = generator.synthesize(first, dtype=fast_dtype(images.device)).clamp(-1, 1)
-    return 2 * first - encoder(seen)
+    ws = first = encoder(images)
+    for _ in range(LOOKS - 1):
+        seen = generator.synthesize(ws, dtype=fast_dtype(images.device)).clamp(-1, 1)
+        ws = ws + first - encoder(seen)
+    return ws
 
 
 def make_encoder(generator: Generator) -> Encoder | Inverter:
@@ -114,4 +117,4 @@ def load_encode(generator: Generator) -> Encode:
     if "encoder" not in find_card(generator.name).companions and hasattr(generator, "encode"):
         return generator.encode
     encoder = load_encoder(generator)
-    return encoder.encode if isinstance(encoder, Inverter) else partial(look_twice, encoder, generator)
+    return encoder.encode if isinstance(encoder, Inverter) else partial(look_closely, encoder, generator)

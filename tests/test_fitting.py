@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.encoder import Encoder, look_twice
+from facelab.encoder import LOOKS, Encoder, look_closely
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import WIDTHS, FaceReader
@@ -130,7 +130,7 @@ def test_an_encoder_begins_at_one_latent_for_every_row_and_can_be_run_alone():
     assert torch.allclose(rows, rows[:, :1].expand_as(rows), atol=1e-6)
 
 
-def test_a_second_look_finds_what_the_first_one_found_too_little_of():
+def test_further_looks_find_what_the_first_one_found_too_little_of():
     class Mirror:
         """A generator whose pictures say their latents."""
 
@@ -143,7 +143,7 @@ def test_a_second_look_finds_what_the_first_one_found_too_little_of():
     ws = 0.5 * torch.randn(4, 1, 8, generator=torch.Generator().manual_seed(1)).clamp(-1, 1).expand(-1, 6, -1)
     pictures = Mirror().synthesize(ws)
     torch.testing.assert_close(timid(pictures), 0.8 * ws)
-    torch.testing.assert_close(look_twice(timid, Mirror(), pictures), 0.96 * ws)
+    torch.testing.assert_close(look_closely(timid, Mirror(), pictures), (1 - 0.2**LOOKS) * ws)
 
 
 def test_drawn_latents_are_the_same_for_the_same_seed_and_some_are_mixed():

@@ -32,7 +32,7 @@ MEAN_WEIGHT = 0.002  # of the rows around the mean latent
 
 
 class EncoderTrainer(Fitting):
-    """Inverts a frozen generator in two looks (see encoder.look_twice); discriminator and reader only look.
+    """Inverts a frozen generator in two looks (see encoder.look_closely); discriminator and reader only look.
 
     The face that the second look is at is the moving average's, and no gradient goes through it.
     """
