@@ -50,8 +50,8 @@ def circle(facelab):
 
 
 def test_a_face_is_decoded_and_edited_in_frames(circle, files, tmp_path):
-    figures = circle("decode", files[0], "--out", tmp_path / "seen.npz")
-    assert figures["operations"] == ["sample", "circle"] and 0 < figures["answers"]["gender"] < 1
+    seen = circle("decode", files[0], "--out", tmp_path / "seen.npz")
+    assert seen["operations"] == ["sample", "circle"] and 0 < seen["answers"]["gender"] < 1
     assert Face.load(tmp_path / "seen.npz").latent.model == "tinybegan"
     figures = circle("edit", files[0], "--set", "smile=1", "--steps", 20, "--out", tmp_path / "smile.npz")
     assert figures["operations"][-1] == "circle smile 1"
@@ -60,9 +60,12 @@ def test_a_face_is_decoded_and_edited_in_frames(circle, files, tmp_path):
     assert Image.open(tmp_path / "way.gif").n_frames == 5
     circle("edit", files[0], *options, "--strip", "--size", 32, "--out", tmp_path / "way.png")
     assert Image.open(tmp_path / "way.png").size[0] >= 5 * 32
-    walked = circle("edit", files[0], "--set", "smile=1", "--sure", 0.9999, "--steps", 6, "--out", tmp_path / "far.gif")
-    assert walked["steps"] == 6 and walked["strength"] == 0.06 and walked["arrived"] is False
-    assert Image.open(tmp_path / "far.gif").n_frames == 7
+    far, gender = tmp_path / "far.gif", seen["answers"]["gender"]
+    walked = circle("edit", files[0], "--set", "smile=1", "--sure", 0.9999, "--steps", 6, "--out", far)
+    assert walked["walked"] == 6 and walked["strength"] == 0.06 and walked["arrived"] is False
+    assert Image.open(far).n_frames == 7
+    done = circle("edit", files[0], "--set", f"gender={gender - 0.5}", "--sure", 0.5, "--out", far)
+    assert done["walked"] == 0 and done["arrived"] is True, "said already"
     own = tmp_path / "seen.npz"
     figures = circle("edit", own, "--set", "smile=1", "--steps", 9, "--carry", "--out", tmp_path / "carried.png")
     assert Image.open(tmp_path / "carried.png").size == (512, 512)

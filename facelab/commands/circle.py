@@ -98,7 +98,7 @@ def edit(
     else:
         walked = job.studio.circle_until(job.faces[0], name.strip(), strength, sure=sure, most=steps, **options)
         way, strength = walked.faces, walked.strength
-        figures = {"steps": walked.steps, "strength": round(strength, 2), "arrived": walked.arrived}
+        figures = {"walked": walked.steps, "strength": round(strength, 2), "arrived": walked.arrived}
     step = {"op": "circle", "id": name.strip(), "strength": strength}
     if strip:
         save_animation(_drawn(job, way), out, **job.said([step]), mark=mark)
