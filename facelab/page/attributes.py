@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from facelab.circle import CIRCLE, feature_of
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.edits.crossover import parse_rows
 from facelab.errors import BadSetting, FaceLabError
@@ -29,7 +30,9 @@ HINT = "Choose a face, then move a slider"
 MODEL_SHOWN = "attributes-model"  # in what a session was last asked for: whose sliders are drawn
 LIMIT = 3.0  # where the sliders end
 WALK_SIDE, WALK_FPS = 256, 8
-METHODS = {"linear": "Linear", "mean": "Mean difference", "gradient": "Gradient"}
+METHODS = {"linear": "Linear", "mean": "Mean difference", "gradient": "Gradient", CIRCLE: "Circle"}
+OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method."
+CIRCLE_SHOWN = "attributes-circle"  # in what a session was last asked for: whether the sliders are the circle's
 
 
 def build_attributes_tab(backstage: Backstage, library: Library) -> None:
@@ -59,7 +62,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                     walk = gr.Button("Draw the walk", variant="primary", interactive=bool(names))
                 own = build_own_directions(backstage, library)
                 with gr.Accordion("Advanced", open=False):
-                    method = method_radio()
+                    method = method_radio(circle=studio.has_circle)
                     keeping = gr.Radio(
                         [("Recommended", "default"), ("Nothing", "nothing"), ("These", "these")],
                         value="default",
@@ -96,10 +99,14 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         """Method, keep and rows as `Studio.edit` takes them."""
         text = str(values[rows] or "").replace(" ", "")[:12]
         keep = {"default": None, "nothing": []}.get(values[keeping], list(values[kept_ones] or []))
+        if values[method] == CIRCLE and keep:
+            keep = [id for id in keep if feature_of(id)]
         return {"method": values[method], "keep": keep, "rows": parse_rows(text, layers) if text else None}
 
-    def show(session: Session, kept: LibraryFace, stamp: Any = None) -> dict[Any, Any]:
-        """The face as its history has it now. stamp: which of the sliders' states this answers."""
+    def show(session: Session, kept: LibraryFace, stamp: Any = None, *, circle: bool | None = None) -> dict[Any, Any]:
+        """The face as its history has it now. stamp: which of the sliders' states this answers. circle: whether that is
+        the chosen method, or None where it has not changed.
+        """
         history = kept.history
         result = Result(kept.name, history.now.title, history.now.face, history)
         titles = {"titles": [each.title for each in history.versions], "at": history.at}
@@ -107,11 +114,24 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         value = {"face": kept.id, "strengths": strengths, "stamp": stamp if isinstance(stamp, int) else None}
         model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN, studio.card.name)
         session.asked[MODEL_SHOWN] = model
-        groups = {} if model == before else {"groups": groups_of(known(session)), "presets": presets_of(known(session))}
+        was = session.asked.get(CIRCLE_SHOWN, False)
+        session.asked[CIRCLE_SHOWN] = was if circle is None else circle
+        redraw, more = model != before or was != session.asked[CIRCLE_SHOWN], {}
+        if model != before:
+            having = studio.of(model).has_circle
+            fallen_back = {"value": DEFAULT_METHOD} if was and not having else {}
+            more = {method: gr.update(choices=methods(having), **fallen_back)}
         return {
             viewer.view: viewer.show(session, result, history=titles),
-            sliders: gr.update(value=value, **groups) if groups else value,
+            sliders: gr.update(value=value, **drawn(session)) if redraw else value,
+            **more,
         }
+
+    def drawn(session: Session) -> dict[str, Any]:
+        """The sliders and presets of the face that is shown; those that the circle does not know are off on it."""
+        everything, on = known(session), session.asked.get(CIRCLE_SHOWN, False)
+        usable = {id: each for id, each in everything.items() if feature_of(id) or not on}
+        return {"groups": groups_of(everything, usable), "presets": presets_of(usable)}
 
     def start_of(kept: LibraryFace) -> tuple[Version | None, Face]:
         version, _ = attribute_block(kept.history)
@@ -128,15 +148,20 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         if not all_picked(values[face]):
             return {viewer.view: viewer.empty(HINT)}
         kept, said = picked(session, values[face], "Face"), values[sliders]
+        if values[method] == CIRCLE and not studio.of(kept.face.latent.model).has_circle:
+            values = {**values, method: DEFAULT_METHOD}  # the radio of another model's face
+        circle = values[method] == CIRCLE
         said = said if isinstance(said, dict) else {}
         if said.get("face") != kept.id:
-            return show(session, kept)
+            return show(session, kept, circle=circle)
         own = own_of(session, kept)
         strengths = read_strengths(said.get("strengths"), {**shipped_of(kept.face.latent.model), **own})
+        if circle:
+            strengths = {id: each for id, each in strengths.items() if feature_of(id)}
         if not said.get("moving"):
             return settle(session, kept, values, strengths, said)
         _, start = start_of(kept)
-        moved = studio.edit(start, strengths, own=own, **settings(values)) if strengths else start
+        moved = worker.run(studio.edit, start, strengths, own=own, **settings(values)) if strengths else start
         _, before = attribute_block(kept.history)
         titles = {**shipped_of(kept.face.latent.model), **own}
         result = Result(kept.name, title_of(strengths, before, titles), moved, kept.history)
@@ -155,10 +180,11 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             history = kept.history
             _, before = attribute_block(history)
             steps = (*_without_block(history.now.steps), *attribute_steps(strengths, own, **chosen))
+            circle = values[method] == CIRCLE
             if steps == history.now.steps:
-                return show(session, kept, stamp)
+                return show(session, kept, stamp, circle=circle)
             _, start = start_of(kept)
-            result = studio.edit(start, strengths, own=own, **chosen) if strengths else start
+            result = worker.run(studio.edit, start, strengths, own=own, **chosen) if strengths else start
             picture = worker.run(studio.render, result)
             titles = {**shipped_of(kept.face.latent.model), **own}
             title = str(said.get("preset") or "")[:30]
@@ -166,7 +192,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             others = {**history.now.others, **{id: own[id] for id in strengths if id in own}}
             history.record(Version(title, steps, result, picture, others))
             kept.saved = False
-        return {**show(session, kept, stamp), library.rail: library.show(session)}
+        return {**show(session, kept, stamp, circle=circle), library.rail: library.show(session)}
 
     @friendly
     def on_go(value: Any, chosen: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -200,33 +226,46 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             yield {film.view: update}
 
     inputs = {face, sliders, method, keeping, kept_ones, rows}
-    shown = [viewer.view, sliders, library.rail]
+    shown = [viewer.view, sliders, library.rail, method]
     changes = [event(face, "pick"), event(sliders, "slide"), method.input, keeping.input, kept_ones.input]
     gr.on([*changes, rows.submit, rows.blur], on_change, inputs, shown, **IN_TURN)
     viewer.view.go(on_go, face, shown, **QUIET)
     walk.click(on_walk, {*inputs, walked, reach, frames}, [film.view], **QUIET)
     keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
     # Both at once: of a tab that was never open, what an update leaves out is lost.
-    own.wire(lambda session: gr.update(groups=groups_of(known(session)), presets=presets_of(known(session))), sliders)
+    own.wire(lambda session: gr.update(**drawn(session)), sliders)
 
 
-def method_radio() -> gr.Radio:
-    """The choice of how attributes are changed."""
+def methods(circle: bool) -> list[tuple[str, str]]:
+    """Titles and names of the methods. circle: whether the circle is one of them."""
+    return [(title, name) for name, title in METHODS.items() if circle or name != CIRCLE]
+
+
+def method_radio(*, circle: bool = False) -> gr.Radio:
+    """The choice of how attributes are changed. circle: whether the circle is one of the ways."""
     return gr.Radio(
-        [(title, name) for name, title in METHODS.items()],
+        methods(circle),
         value=DEFAULT_METHOD,
         label="Method",
         info="Linear changes one attribute and leaves the others; the difference of the means takes along what comes "
-        "with it; the gradient of a classifier bends with the face.",
+        "with it; the gradient of a classifier bends with the face."
+        + " The circle takes equal steps on the sphere of identities, for what has a classifier there."
+        * circle,
     )
 
 
-def groups_of(directions: Mapping[str, Direction]) -> list[dict[str, Any]]:
-    """The sliders in their groups, as parts/sliders.js draws them."""
+def groups_of(
+    directions: Mapping[str, Direction], usable: Mapping[str, Direction] | None = None
+) -> list[dict[str, Any]]:
+    """The sliders in their groups, as parts/sliders.js draws them. usable: those that the circle knows, where it is the
+    method; the others are off and say why.
+    """
     groups = {title: [] for title in [*GROUPS.values(), "Own"]}
     for each in directions.values():
         help = HELP.get(each.id) or f"From {each.low} to {each.high}."
-        slider = {"id": each.id, "title": each.title, "low": each.low, "high": each.high, "help": help}
+        off = usable is not None and each.id not in usable
+        slider = {"id": each.id, "title": each.title, "low": each.low, "high": each.high, "off": off}
+        slider["help"] = OFF_THE_CIRCLE if off else help
         groups[GROUPS.get(each.group, "Own")].append(slider)
     return [{"title": title, "sliders": sliders} for title, sliders in groups.items() if sliders]
 

@@ -270,6 +270,28 @@ def test_mixes_of_every_kind(visit, portrait: Path, tmp_path: Path):
     expect(page.locator("#fl-picker-attributes-face [aria-checked=true]")).to_have_attribute("title", "Random face 1.4")
 
 
+def test_attributes_are_edited_on_the_circle(visit):
+    """What the circle knows moves on it; what it does not know is off and says why, and what was set of it is left."""
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Attributes")
+    before = picture(page, "attributes")
+    page.get_by_role("button", name="Advanced").locator("visible=true").click()
+    page.get_by_label("Circle", exact=True).locator("visible=true").check()
+    turn = page.locator(".fl-slider[data-id=yaw]").locator("visible=true")
+    expect(turn.locator("input")).to_be_disabled()
+    expect(turn).to_contain_text("No classifier on the circle")
+    smile = page.locator(".fl-slider[data-id=smile] input").locator("visible=true")
+    smile.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    another_picture(page, "attributes", before)
+    expect(page.locator("#fl-viewer-attributes .fl-step").last).to_have_text("Smile +0.40")
+    page.get_by_label("Linear", exact=True).locator("visible=true").check()
+    expect(turn.locator("input")).to_be_enabled()
+    expect(page.locator("#fl-viewer-attributes .fl-step").last).to_have_text("Linear")
+
+
 def test_faces_meet_on_the_circle(visit, tmp_path: Path):
     """Morph and Mix on the sphere of identities, and an average of many beside its plain means."""
     page = visit()

@@ -1,4 +1,4 @@
-// Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props groups: [{title, sliders: [{id, title, low, high, help}]}], presets.
+// Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props groups: [{title, sliders: [{id, title, low, high, help, off}]}], presets.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-sliders");
 const LIMIT = 3, STEP = 0.05;
@@ -61,14 +61,14 @@ document.addEventListener("facelab:presets", () => fillPresets());
 
 // ---- sliders ----
 const signed = (value) => (value ? (value > 0 ? "+" : "−") + Math.abs(value).toFixed(2) : "0");
-const row = ({ id, title, low, high, help }) => {
-  const slider = el("input", { type: "range", min: String(-LIMIT), max: String(LIMIT), step: String(STEP), class: "fl-range", "aria-label": `${title}: ${low} to ${high}`, title: help });
+const row = ({ id, title, low, high, help, off }) => {
+  const slider = el("input", { type: "range", min: String(-LIMIT), max: String(LIMIT), step: String(STEP), class: "fl-range", "aria-label": `${title}: ${low} to ${high}`, title: help, disabled: Boolean(off) });
   const amount = el("output", { class: "fl-amount" });
   const reset = button(`Reset ${title}`, { class: "fl-icon-button tiny", onclick: () => { strengths[id] = 0; update(); move(); rest(); slider.focus(); } }, icon("reset"));
   slider.addEventListener("input", () => { strengths[id] = Number(slider.value); show(id); update(); move(); rest(); });
   slider.addEventListener("dblclick", () => { strengths[id] = 0; update(); move(); rest(); });
   rows[id] = { slider, amount, reset };
-  return el("div", { class: "fl-slider", "data-id": id },
+  return el("div", { class: off ? "fl-slider off" : "fl-slider", "data-id": id },
     el("div", { class: "fl-slider-head" }, el("b", {}, title), el("span", { class: "fl-slider-help" }, help), amount, reset),
     el("div", { class: "fl-slider-line" }, el("span", {}, low), slider, el("span", {}, high)));
 };
