@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -17,6 +18,7 @@ from facelab.face import Face
 from facelab.page.attributes import title_of, title_of_settings
 from facelab.page.examples import SEEDS, load_examples
 from facelab.page.page import build_page, launch_options
+from facelab.page.uploads import take_upload
 from facelab.sessions import Sessions
 from facelab.studio import Studio
 from facelab.worker import Worker
@@ -90,6 +92,15 @@ def test_a_file_that_is_no_photo_is_refused_with_a_reason(client: Client, tmp_pa
         client.predict(handle_file(tmp_path / "notes.jpg"), 1, "dlib", api_name="/align")
 
 
+def test_the_same_file_sent_twice_has_two_places(client: Client, portrait: Path):
+    send = {"files": (portrait.name, portrait.read_bytes())}
+    places = {httpx.post(f"{client.src}gradio_api/upload", files=send).json()[0] for _ in range(2)}
+    assert len(places) == 2, "or who is answered first would take the file from the other"
+    assert all(Path(place).name == portrait.name for place in places)
+    for place in places:
+        assert take_upload(place) == portrait.read_bytes() and not Path(place).exists()
+
+
 def test_a_face_that_is_not_there_is_refused(client: Client, portrait: Path):
     with pytest.raises(AppError, match="face 7 is not one of"):
         client.predict(handle_file(portrait), 7, "dlib", api_name="/align")
@@ -97,9 +108,10 @@ def test_a_face_that_is_not_there_is_refused(client: Client, portrait: Path):
 
 def test_only_the_stateless_endpoints_are_public(client: Client):
     edits = {"/edit", "/direction", "/morph", "/crossover", "/stylise", "/express", "/average", "/combine", "/mix"}
+    sheets = {"/walk", "/crossover_grid", "/neighbours", "/sample"}
     circle = {"/circle", "/verify"}
     photo = {"/align", "/embed", "/paste", "/video", "/compare"}
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {*photo, *edits, *circle}
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {*photo, *edits, *sheets, *circle}
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "checkpoints/faces128.json", "pyproject.toml"])

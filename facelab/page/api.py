@@ -18,7 +18,8 @@ from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.api_sheets import build_sheets_api
 from facelab.page.api_video import build_video_api
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 
 MAX_API_STEPS = 1000

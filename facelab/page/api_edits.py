@@ -19,7 +19,8 @@ from facelab.face import Face
 from facelab.media import KINDS, Provenance, save_animation, save_png
 from facelab.own_directions import by_id, load_direction, save_direction
 from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 from facelab.recipes import attribute_steps
 from facelab.stylising import StyliseSettings

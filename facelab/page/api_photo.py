@@ -14,7 +14,8 @@ from facelab.face import Face
 from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, read_options
 from facelab.page.api_edits import own_directions
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 from facelab.recipes import read_recipe
 

@@ -12,7 +12,8 @@ from facelab.clips import read_clip
 from facelab.edits.attributes import DEFAULT_METHOD
 from facelab.errors import BadSetting
 from facelab.page.answers import answer_folder, as_mapping, as_number, read_options
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
+from facelab.page.uploads import take_upload
 from facelab.recipes import read_recipe
 from facelab.video import film_clip
 

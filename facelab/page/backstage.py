@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import isgeneratorfunction
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
-from facelab.errors import FaceLabError, UnreadablePhoto
+from facelab.errors import FaceLabError
 from facelab.sessions import Session, Sessions
 from facelab.studio import Studio
 from facelab.worker import Worker
@@ -58,20 +56,6 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
                 raise _message(error) from None
 
     return guarded
-
-
-def take_upload(path: str) -> bytes:
-    """The bytes of a file that this page's visitor has just uploaded; the file itself is deleted.
-
-    Raises UnreadablePhoto for a path outside the upload folder: what a browser sends is never opened blindly.
-    """
-    file, folder = Path(str(path)).resolve(), Path(get_upload_folder()).resolve()
-    if not file.is_relative_to(folder) or not file.is_file():
-        raise UnreadablePhoto("The upload did not arrive. Choose the file again.")
-    try:
-        return file.read_bytes()
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def explain(error: Exception) -> str:

@@ -15,7 +15,7 @@ from facelab.circling import EDIT_STEPS, SURE
 from facelab.edits.interpolation import positions
 from facelab.errors import BadSetting, FaceLabError
 from facelab.history import History, Result
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
 from facelab.page.film import build_film
 from facelab.page.library import Library
 from facelab.page.means import sheet_of_means
@@ -23,6 +23,7 @@ from facelab.page.mix import LETTERS, readable_sum
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
+from facelab.page.uploads import take_upload
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.photo import read_photo
 from facelab.recognition import SAME_PERSON

@@ -12,12 +12,13 @@ import numpy as np
 from facelab.clips import read_clip
 from facelab.edits.expression import THRESHOLD
 from facelab.history import Result
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
 from facelab.page.film import Progress, build_film
 from facelab.page.library import Library
 from facelab.page.parts import event as event_of
 from facelab.page.parts import part
 from facelab.page.picker import all_picked, picked, picker
+from facelab.page.uploads import take_upload
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
 

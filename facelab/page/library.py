@@ -16,11 +16,12 @@ from facelab.face import Face
 from facelab.history import History
 from facelab.importing import import_latents
 from facelab.media import Provenance, encode_png
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
 from facelab.page.examples import load_examples
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import THUMB_SIDE, jpeg_uri
+from facelab.page.uploads import take_upload
 from facelab.project import Preset, Project, ProjectFace
 from facelab.project_file import open_project, save_project
 from facelab.sessions import LibraryFace, Session

@@ -12,11 +12,12 @@ import gradio as gr
 from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting
 from facelab.own_directions import TITLE_LENGTH, check_model, load_direction, save_direction
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.picker import picked_faces, picker
+from facelab.page.uploads import take_upload
 from facelab.page.viewer import QUIET
 from facelab.sessions import Session
 

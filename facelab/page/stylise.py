@@ -12,10 +12,11 @@ import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.history import Result
-from facelab.page.backstage import Backstage, friendly, take_upload
+from facelab.page.backstage import Backstage, friendly
 from facelab.page.parts import part
 from facelab.page.picker import picked
 from facelab.page.pictures import jpeg_uri
+from facelab.page.uploads import take_upload
 from facelab.page.viewer import QUIET, Viewer
 from facelab.photo import read_photo
 from facelab.sessions import Session

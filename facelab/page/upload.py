@@ -12,10 +12,11 @@ import numpy as np
 
 from facelab.alignment import adjust_quad, quad_from_eyes
 from facelab.errors import BadSetting, NoFaceFound
-from facelab.page.backstage import Backstage, explain, friendly, take_upload
+from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.examples import load_examples
 from facelab.page.parts import part
 from facelab.page.pictures import PHOTO_SIDE, jpeg_uri, thumb_uri
+from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 from facelab.sessions import Photo, Session
 

@@ -18,12 +18,13 @@ from facelab.errors import BadSetting
 from facelab.face import AlignedFace, Face
 from facelab.media import Provenance, encode_png
 from facelab.page.attributes import groups_of, method_radio, presets_of, read_strengths, shipped_directions
-from facelab.page.backstage import Backstage, explain, friendly, take_upload
+from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.parcels import file_name, parcel
 from facelab.page.parts import event as event_of
 from facelab.page.parts import part
 from facelab.page.picker import all_picked, picked, picker
 from facelab.page.pictures import jpeg_uri, png_file_uri, thumb_uri
+from facelab.page.uploads import take_upload
 from facelab.page.viewer import IN_TURN, MOVING_QUALITY, QUIET
 from facelab.pasting import QUAD_OF_CROP
 from facelab.sessions import Session

@@ -1,0 +1,41 @@
+"""Uploads: each has a place of its own, and leaves it as soon as it is read."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from gradio import route_utils
+from gradio.utils import get_upload_folder
+
+from facelab.errors import UnreadablePhoto
+
+
+class UploadFile(route_utils.GradioUploadFile):
+    """Gradio names an upload's folder after the file's content, so that two visitors who send the same file meet in one
+    place, and the first to be answered takes it from the other. A drawn beginning of the hash keeps them apart.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sha.update(secrets.token_bytes(16))
+
+
+def part_uploads() -> None:
+    """Give every upload of this process a place of its own, whatever is in it."""
+    route_utils.GradioUploadFile = UploadFile
+
+
+def take_upload(path: str) -> bytes:
+    """The bytes of a file that this page's visitor has just uploaded; the file itself is deleted.
+
+    Raises UnreadablePhoto for a path outside the upload folder: what a browser sends is never opened blindly.
+    """
+    file, folder = Path(str(path)).resolve(), Path(get_upload_folder()).resolve()
+    if not file.is_relative_to(folder) or not file.is_file():
+        raise UnreadablePhoto("The upload did not arrive. Choose the file again.")
+    try:
+        return file.read_bytes()
+    finally:
+        file.unlink(missing_ok=True)
