@@ -18,7 +18,7 @@ from facelab.trunk import Trunk
 
 Encode = Callable[[Tensor], Tensor]  # pictures [N, 3, R, R] in [-1, 1] -> latents [N, L, D]
 
-LOOKS = 4  # at a photo and at the faces found; more add nothing
+LOOKS = 2  # more bring the person nearer still, but blurred and farther from where edits work
 HIDDEN = 160
 INVERTER_CHANNELS = 24  # of the finest level
 POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
@@ -81,7 +81,7 @@ def look_closely(encoder: Encoder, generator: Generator, images: Tensor) -> Tens
     """w+ [N, L, D] of pictures x [N, 3, R, R] in [-1, 1], without gradients: w <- w + E(x) - E(G(w)), from E(x) on.
 
     Each further look is at the face found so far, and what the encoder sees too little of in it is added: iterated
-    inversion (Alaluf et al. 2021, ReStyle), with one network that was trained through the first two looks.
+    inversion (Alaluf et al. 2021, ReStyle), with one network that was trained through these looks.
     """
     ws = first = encoder(images)
     for _ in range(LOOKS - 1):
