@@ -294,11 +294,11 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         return known
 
     def sample(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[tuple[Face, np.ndarray]]:
-        """`count` random faces with their pictures, uint8 [R, R, 3]: those of `draw`."""
-        faces = self.draw(count, seed=seed, truncation=truncation)
+        """`count` random faces with their pictures, uint8 [R, R, 3]: those of `random_faces`."""
+        faces = self.random_faces(count, seed=seed, truncation=truncation)
         return [(face, self.render(face)) for face in faces]
 
-    def draw(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[Face]:
+    def random_faces(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[Face]:
         """`count` random faces without their pictures; the same for the same seed.
 
         truncation: 0 is the mean face, 1 the full variety.

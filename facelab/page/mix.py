@@ -159,7 +159,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         """The average, and on the circle the means beside it; one of random faces is a face that begins here."""
         chosen, count, where = picked_faces(session, values[several]), int(values[along]), meeting(values)
         model = chosen[0].face.latent.model if chosen else backstage.studio_of(session).card.name
-        drawn = worker.run(studio.of(model).draw, count, seed=int(values[seed] or 0)) if count else []
+        drawn = worker.run(studio.of(model).random_faces, count, seed=int(values[seed] or 0)) if count else []
         faces = [*(each.face for each in chosen), *drawn]
         if len(faces) < 2:
             raise BadSetting("Choose two or more faces to average, or add random ones.")
