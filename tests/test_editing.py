@@ -308,7 +308,7 @@ def test_an_attribute_in_a_recipe_is_the_edit_of_that_name(studio, faces, monkey
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ({"op": "paint"}, "Known steps: attribute, morph"),
+        ({"op": "paint"}, "Known steps: attribute, walk, morph"),
         ({}, "Known steps"),
         ({"op": "morph", "with": "Z", "t": 0.5}, "needs the face 'Z'"),
         ({"op": "morph", "with": "B"}, "lacks a setting"),
