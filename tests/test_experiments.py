@@ -271,9 +271,12 @@ def test_experiments_are_chosen_by_name():
 
 def test_every_experiment_gives_tables_and_figures_without_photos(lab, monkeypatch):
     seen = set()
-    monkeypatch.setattr(
-        figures, "_fitted", lambda image: seen.add(image.tobytes()) or np.zeros((128, 128, 3), np.uint8)
-    )
+
+    def watched(rows, **_):
+        seen.update(image.tobytes() for _, images in rows for image in images)
+        return np.zeros((128, 128, 3), np.uint8)
+
+    monkeypatch.setattr(figures, "labelled_sheet", watched)
     photos = [Picture(f"photo {number}", "photo", draw(16, 10 + number)) for number in (1, 2)]
     pictures = [*pictures_of(lab), *photos]
     results = {result.name: result for result in run(lab, pictures, list(EXPERIMENTS))}
