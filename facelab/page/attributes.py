@@ -103,15 +103,18 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             keep = [id for id in keep if feature_of(id)]
         return {"method": values[method], "keep": keep, "rows": parse_rows(text, layers) if text else None}
 
-    def show(session: Session, kept: LibraryFace, stamp: Any = None, *, circle: bool | None = None) -> dict[Any, Any]:
-        """The face as its history has it now. stamp: which of the sliders' states this answers. circle: whether that is
-        the chosen method, or None where it has not changed.
+    def show(
+        session: Session, kept: LibraryFace, stamp: int | None = None, *, circle: bool | None = None
+    ) -> dict[Any, Any]:
+        """The face as its history has it now. stamp: which of the sliders' states this answers, 0 before their first; a
+        later one stays. None where they are to follow whatever they are at. circle: whether that is the chosen method,
+        or None where it has not changed.
         """
         history = kept.history
         result = Result(kept.name, history.now.title, history.now.face, history)
         titles = {"titles": [each.title for each in history.versions], "at": history.at}
         _, strengths = attribute_block(history)
-        value = {"face": kept.id, "strengths": strengths, "stamp": stamp if isinstance(stamp, int) else None}
+        value = {"face": kept.id, "strengths": strengths, "stamp": stamp}
         model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN, studio.card.name)
         session.asked[MODEL_SHOWN] = model
         was = session.asked.get(CIRCLE_SHOWN, False)
@@ -153,7 +156,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         circle = values[method] == CIRCLE
         said = said if isinstance(said, dict) else {}
         if said.get("face") != kept.id:
-            return show(session, kept, circle=circle)
+            return show(session, kept, 0, circle=circle)
         own = own_of(session, kept)
         strengths = read_strengths(said.get("strengths"), {**shipped_of(kept.face.latent.model), **own})
         if circle:
@@ -176,6 +179,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     ) -> dict[Any, Any]:
         """Put what the sliders say into the face's history."""
         chosen, stamp, own = settings(values), said.get("stamp"), own_of(session, kept)
+        stamp = stamp if isinstance(stamp, int) else 0
         with session.lock:
             history = kept.history
             _, before = attribute_block(history)

@@ -18,6 +18,7 @@ from visitor import (
     choose,
     download,
     make_own_direction,
+    open_settings,
     open_tab,
     picture,
     upload,
@@ -168,7 +169,7 @@ def test_morph_scrubs_and_becomes_a_film(visit, portrait: Path, tmp_path: Path):
     another_picture(page, "morph", before)
     expect(page.locator("#fl-viewer-morph .fl-view-caption")).to_have_text("Morph, 80% Sami")
     check_png(save_picture(page, "morph", tmp_path), said="morph 0.8")
-    page.get_by_role("button", name="Film settings").click()
+    open_settings(page, "Film settings")
     set_slider(page, "Frames", 20)
     page.get_by_role("button", name="Make the film").click()
     film = page.locator("#fl-film-morph")
@@ -367,6 +368,7 @@ def test_the_library_is_saved_as_a_project_and_opened_again(visit, portrait: Pat
     smile = page.get_by_label("Smile: serious to smiling")
     smile.fill("1.5")
     edited = another_picture(page, "attributes", before)
+    expect(page.locator("#fl-viewer-attributes .fl-step")).to_have_text(["Original", "Smile +1.50"])
     path = download(page, page.get_by_role("button", name="Save all as a project"), tmp_path)
     assert path.name == "faces.facelab"
     again = visit()

@@ -90,6 +90,12 @@ def open_tab(page: object, name: str) -> object:
     return page.get_by_role("tabpanel", name=name)
 
 
+def open_settings(page: object, name: str) -> None:
+    """Open a folded group of settings, and wait until Gradio has built and registered what is in it."""
+    page.get_by_role("button", name=name).click()
+    page.wait_for_timeout(300)
+
+
 def choose(page: object, picker: str, *names: str) -> None:
     """Choose faces in a picker by their names."""
     for name in names:

@@ -12,8 +12,10 @@ const tell = (moving, preset = "") => {
   props.value = { face, strengths: clean(), moving, preset, stamp };
   trigger("slide", {});
 };
-const move = () => { clearTimeout(resting); tell(true); };
-const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => tell(false, preset), preset ? 0 : 350); };
+const move = () => { clearTimeout(resting); resting = null; tell(true); };
+const settle = (preset = "") => { clearTimeout(resting); resting = null; tell(false, preset); };
+const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => settle(preset), preset ? 0 : 350); };
+root.addEventListener("focusout", () => { if (resting) settle(); });  // who goes on to another button has finished: no edit is lost
 
 const tabs = el("div", { class: "fl-groups", role: "tablist", "aria-label": "Groups of attributes" });
 const list = el("div", { class: "fl-slider-list", role: "tabpanel", id: `${element.id || "fl-sliders"}-list` });
@@ -118,7 +120,7 @@ draw();
 watch("groups", draw);
 watch("value", () => {
   const value = props.value || {};
-  if (value.face === face && value.stamp && value.stamp < stamp) return;
+  if (value.face === face && value.stamp != null && value.stamp < stamp) return;
   if (value.face !== face) { face = value.face; chosen = ""; fillPresets(); }
   strengths = { ...(value.strengths || {}) };
   update();
