@@ -192,7 +192,11 @@ def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
     assert stages["refine"]["psnr_median"] > stages["latent"]["psnr_median"] > 5
     assert first[0].face.crop.shape == (512, 512, 3) and first[0].face.delta is not None
     again = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
-    assert again[0].stages == first[0].stages
+    assert again[0].stages == first[0].stages, "seconds and all: it was not done again"
+    fewer = replace(settings, steps=3)
+    for images, how in ([portrait[:, ::-1]], settings), ([portrait], fewer):
+        other = embed_portraits(images, model="faces128", settings=how, folder=tmp_path)
+        assert other[0].stages != first[0].stages
 
 
 def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):

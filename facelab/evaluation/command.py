@@ -338,16 +338,9 @@ def _embedded(
 
     pictures = open_pictures(data, resolution=studio.card.resolution, cache=cache, split="val").images
     chosen = [pictures[index] for index in spread(len(pictures), count)]
-    folder = cache / f"embedded-{studio.card.sha256[:8]}-{_key(settings)}-{count}"
     with _bar("embedding", len(chosen), "face") as bar:
-        done = embed_portraits(chosen, model=studio.card.name, settings=settings, folder=folder, progress=bar.update)
+        done = embed_portraits(chosen, model=studio.card.name, settings=settings, folder=cache, progress=bar.update)
     return chosen, done
-
-
-def _key(settings: Any) -> str:
-    import hashlib
-
-    return hashlib.sha256(str(settings).encode()).hexdigest()[:8]
 
 
 def _generator(model: str, weights: Path | None) -> Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import multiprocessing
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from facelab.checkpoints.cards import find_card
 from facelab.embedding_settings import EmbedSettings
 from facelab.face import CROP_SIZE, AlignedFace, Face
 from facelab.recognition import SAME_PERSON, Recogniser, identity_distance
@@ -57,7 +59,10 @@ def embed_portraits(
     folder: Path,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[Embedded]:
-    """Embed portraits, uint8 [R, R, 3] each, one process a core; what is in `folder` already is not done again."""
+    """Embed portraits, uint8 [R, R, 3] each, one process a core; what the same weights and settings have made of the
+    same portraits in `folder` already is not done again.
+    """
+    folder = folder / f"embedded-{_made_of(images, model, settings)}"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [index for index in range(len(images)) if not (folder / f"{index:05d}.json").exists()]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -83,6 +88,16 @@ def summarise(embedded: Sequence[Embedded]) -> dict[str, dict[str, float]]:
             "seconds_median": round(float(np.median([phase.seconds for phase in phases])), 2),
         }
     return figures
+
+
+def _made_of(images: Sequence[np.ndarray], model: str, settings: EmbedSettings) -> str:
+    """What embeddings depend on, in short: the portraits, the generator, its encoder and the settings."""
+    card = find_card(model)
+    encoder = card.companions.get("encoder", {}).get("sha256", "")
+    digest = hashlib.sha256(f"{card.sha256} {encoder} {settings}".encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image))
+    return digest.hexdigest()[:16]
 
 
 @cache

@@ -142,14 +142,12 @@ def _refined(portraits: list[np.ndarray], model: str, cache: Path) -> tuple[list
     """Portraits as faces, embedded and refined, and how far pictures are from them by dlib."""
     import numpy as np
 
-    from facelab.checkpoints.cards import find_card
     from facelab.embedding_settings import PRESETS
     from facelab.evaluation.embedding import FAILED, embed_portraits
     from facelab.evaluation.portraits import as_pictures, describe
 
-    folder = cache / f"refined-{find_card(model).sha256[:8]}"
     with _bar("embedding", len(portraits), "face") as bar:
-        embedded = embed_portraits(portraits, model=model, settings=PRESETS["fast"], folder=folder, progress=bar.update)
+        embedded = embed_portraits(portraits, model=model, settings=PRESETS["fast"], folder=cache, progress=bar.update)
     vectors = describe(portraits).vectors
 
     def likeness(pictures: Tensor, whose: Tensor) -> np.ndarray:
