@@ -39,7 +39,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
     shipped = shipped_directions(backstage)
-    names = [(each.title, each.id) for each in shipped.values()]
+    names, walks = names_of(shipped), names_of(shipped, walked=True)
     layers = 2 * studio.card.resolution.bit_length() - 4
     with gr.Tab("Attributes", id="attributes"):
         with gr.Row(elem_classes=["fl-split", "fl-live"]):
@@ -52,14 +52,14 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                 )
                 with gr.Accordion("Walk", open=False):
                     walked = gr.Dropdown(
-                        names,
-                        value=names[0][1] if names else None,
+                        walks,
+                        value=walks[0][1] if walks else None,
                         label="Attribute",
                         info="What changes along the way.",
                     )
                     reach = gr.Slider(-LIMIT, LIMIT, 2, step=0.1, label="Reach", info="How far the walk goes.")
                     frames = gr.Slider(4, 24, 10, step=1, label="Frames", info="Pictures on the way.")
-                    walk = gr.Button("Draw the walk", variant="primary", interactive=bool(names))
+                    walk = gr.Button("Draw the walk", variant="primary", interactive=bool(walks))
                 own = build_own_directions(backstage, library)
                 with gr.Accordion("Advanced", open=False):
                     method = method_radio(circle=studio.has_circle)
@@ -95,10 +95,11 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         used = {id: each for id, each in kept.history.now.others.items() if isinstance(each, Direction)}
         return {**used, **session.directions}
 
-    def settings(values: dict[Any, Any]) -> dict[str, Any]:
-        """Method, keep and rows as `Studio.edit` takes them."""
+    def settings(kept: LibraryFace, values: dict[Any, Any]) -> dict[str, Any]:
+        """Method, keep and rows as `Studio.edit` takes them; of what to keep, what the face's model knows."""
         text = str(values[rows] or "").replace(" ", "")[:12]
-        keep = {"default": None, "nothing": []}.get(values[keeping], list(values[kept_ones] or []))
+        these = [id for id in values[kept_ones] or [] if id in shipped_of(kept.face.latent.model)]
+        keep = {"default": None, "nothing": []}.get(values[keeping], these)
         if values[method] == CIRCLE and keep:
             keep = [id for id in keep if feature_of(id)]
         return {"method": values[method], "keep": keep, "rows": parse_rows(text, layers) if text else None}
@@ -123,7 +124,13 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         if model != before:
             having = studio.of(model).has_circle
             fallen_back = {"value": DEFAULT_METHOD} if was and not having else {}
-            more = {method: gr.update(choices=methods(having), **fallen_back)}
+            names, walks = names_of(shipped_of(model)), names_of(shipped_of(model), walked=True)
+            more = {
+                method: gr.update(choices=methods(having), **fallen_back),
+                kept_ones: gr.update(choices=names, value=[]),
+                walked: gr.update(choices=walks, value=walks[0][1] if walks else None),
+                walk: gr.update(interactive=bool(walks)),
+            }
         return {
             viewer.view: viewer.show(session, result, history=titles),
             sliders: gr.update(value=value, **drawn(session)) if redraw else value,
@@ -164,7 +171,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         if not said.get("moving"):
             return settle(session, kept, values, strengths, said)
         _, start = start_of(kept)
-        moved = worker.run(studio.edit, start, strengths, own=own, **settings(values)) if strengths else start
+        moved = worker.run(studio.edit, start, strengths, own=own, **settings(kept, values)) if strengths else start
         _, before = attribute_block(kept.history)
         titles = {**shipped_of(kept.face.latent.model), **own}
         result = Result(kept.name, title_of(strengths, before, titles), moved, kept.history)
@@ -178,7 +185,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         said: Mapping[str, Any],
     ) -> dict[Any, Any]:
         """Put what the sliders say into the face's history."""
-        chosen, stamp, own = settings(values), said.get("stamp"), own_of(session, kept)
+        chosen, stamp, own = settings(kept, values), said.get("stamp"), own_of(session, kept)
         stamp = stamp if isinstance(stamp, int) else 0
         with session.lock:
             history = kept.history
@@ -208,7 +215,8 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     @friendly
     def on_walk(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        kept, chosen = picked(session, values[face], "Face"), settings(values)
+        kept = picked(session, values[face], "Face")
+        chosen = settings(kept, values)
         count, far, attribute = int(values[frames]), float(values[reach]), str(values[walked])
 
         def pictures() -> Iterator[np.ndarray]:
@@ -230,7 +238,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             yield {film.view: update}
 
     inputs = {face, sliders, method, keeping, kept_ones, rows}
-    shown = [viewer.view, sliders, library.rail, method]
+    shown = [viewer.view, sliders, library.rail, method, kept_ones, walked, walk]
     changes = [event(face, "pick"), event(sliders, "slide"), method.input, keeping.input, kept_ones.input]
     gr.on([*changes, rows.submit, rows.blur], on_change, inputs, shown, **IN_TURN)
     viewer.view.go(on_go, face, shown, **QUIET)
@@ -238,6 +246,11 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
     # Both at once: of a tab that was never open, what an update leaves out is lost.
     own.wire(lambda session: gr.update(**drawn(session)), sliders)
+
+
+def names_of(directions: Mapping[str, Direction], *, walked: bool = False) -> list[tuple[str, str]]:
+    """Titles and ids of directions. walked: only those with a classifier, whose gradient can be walked along."""
+    return [(each.title, each.id) for each in directions.values() if each.classifier or not walked]
 
 
 def methods(circle: bool) -> list[tuple[str, str]]:

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from visitor import DESKTOP, PHONE, another_picture, choose, open_tab, picture, use_example, wait_for_state
+from visitor import (
+    DESKTOP,
+    PHONE,
+    add_examples,
+    another_picture,
+    choose,
+    open_settings,
+    open_tab,
+    picture,
+    use_example,
+    wait_for_state,
+)
 
 from facelab.checkpoints import cards
 from tests.tiny_models import put_models
@@ -139,10 +150,22 @@ def test_faces_of_one_latent_are_morphed_combined_and_not_crossed(visit):
 def test_the_sliders_are_those_of_the_faces_model(visit):
     page = visit()
     (name,) = draw_and_keep(page, "tinycvae", 2)
-    open_tab(page, "Attributes")
+    add_examples(page)
+    panel = open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Mara")
+    picture(page, "attributes")
+    open_settings(page, "Walk")
+    walk = panel.get_by_role("button", name="Draw the walk")
+    expect(walk).to_be_enabled()
+    panel.get_by_role("button", name="Advanced").click()
+    panel.get_by_label("These").check()
+    panel.get_by_role("checkbox", name="Gender").check()
     choose(page, "attributes-face", name)
     sliders = page.locator(".fl-sliders input[type=range]")
     expect(sliders).to_have_count(1)
+    expect(walk).to_be_disabled()  # no classifier to walk by
+    expect(panel.get_by_role("checkbox", name="Smile")).to_be_visible()
+    expect(panel.get_by_role("checkbox", name="Gender")).to_have_count(0)
     before = picture(page, "attributes")
     slider = page.get_by_label("Smile: serious to smiling")
     slider.focus()
