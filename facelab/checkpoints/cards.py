@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -104,6 +105,13 @@ def find_card(name: str) -> Card:
     if name not in cards:
         raise UnknownModel(f"There is no model {name!r}. Known models: {', '.join(cards) or 'none'}.")
     return cards[name]
+
+
+def fingerprint(model: str) -> str:
+    """What a model's latents of portraits depend on, in short: its weights and its encoder's. Raises UnknownModel."""
+    card = find_card(model)
+    encoder = card.companions.get("encoder", {}).get("sha256", "")
+    return hashlib.sha256(f"{card.sha256} {encoder}".encode()).hexdigest()[:16]
 
 
 def find_companion(name: str) -> tuple[Path, str]:

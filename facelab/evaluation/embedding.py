@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from facelab.checkpoints.cards import find_card
+from facelab.checkpoints.cards import fingerprint
 from facelab.embedding_settings import EmbedSettings
 from facelab.face import CROP_SIZE, AlignedFace, Face
 from facelab.recognition import SAME_PERSON, Recogniser, identity_distance
@@ -92,9 +92,7 @@ def summarise(embedded: Sequence[Embedded]) -> dict[str, dict[str, float]]:
 
 def _made_of(images: Sequence[np.ndarray], model: str, settings: EmbedSettings) -> str:
     """What embeddings depend on, in short: the portraits, the generator, its encoder and the settings."""
-    card = find_card(model)
-    encoder = card.companions.get("encoder", {}).get("sha256", "")
-    digest = hashlib.sha256(f"{card.sha256} {encoder} {settings}".encode())
+    digest = hashlib.sha256(f"{fingerprint(model)} {settings}".encode())
     for image in images:
         digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()[:16]

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import load_model
 from facelab.circle import ARC, FEATURES, Circle, make_circle
 from facelab.edits.sphere import great_circle, on_sphere, walk_on_sphere
@@ -265,7 +266,7 @@ def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> 
         images = pictures.tensor(chosen)
         return _columns(reader, images, standard(encode(images)))
 
-    return _in_parts(look, len(pictures), cache / f"circle-{generator.sha256[:8]}-portraits", "portraits")
+    return _in_parts(look, len(pictures), cache / f"circle-{fingerprint(generator.name)}-portraits", "portraits")
 
 
 def read_generated(generator: Generator, count: int, *, cache: Path) -> Columns:
@@ -278,7 +279,7 @@ def read_generated(generator: Generator, count: int, *, cache: Path) -> Columns:
         pictures = generator.synthesize(latents[chosen], dtype=fast_dtype(latents.device)).clamp(-1, 1)
         return _columns(reader, pictures, standard(latents[chosen]))
 
-    return _in_parts(look, count, cache / f"circle-{generator.sha256[:8]}-generated", "generated")
+    return _in_parts(look, count, cache / f"circle-{fingerprint(generator.name)}-generated", "generated")
 
 
 def _columns(reader: FaceReader, images: Tensor, deviations: Tensor) -> Columns:
