@@ -1,7 +1,5 @@
 """The map of a latent space: near is near, one picture holds all thumbnails, and nothing is drawn over another."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -51,12 +49,6 @@ def test_a_map_is_computed_once_a_method_and_knows_its_faces():
     assert face.latent.model == "tinyvae" and torch.equal(face.latent.values, faces.latents[3])
     with pytest.raises(BadSetting, match="pca or tsne"):
         faces.places("umap")
-
-
-def test_without_scikit_learn_it_is_said_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
-    with pytest.raises(BadSetting, match="pip install scikit-learn"):
-        a_map().places("tsne")
 
 
 def test_t_sne_keeps_groups_together():

@@ -23,7 +23,7 @@ def report(
     mapped: Annotated[
         int, typer.Option(min=0, max=1000, help="Faces on each map of a latent space; 0 for none.")
     ] = 1000,
-    method: Annotated[str, typer.Option(help="Of the maps: pca, or tsne, which needs scikit-learn.")] = "pca",
+    method: Annotated[str, typer.Option(help="Of the maps: pca or tsne.")] = "pca",
     attribute: Annotated[str, typer.Option(help="CelebA's name of what colours the maps.")] = "Smiling",
     seed: Annotated[int, typer.Option(min=0, help="Of the sample sheets.")] = 1,
     truncation: Annotated[float, typer.Option(min=0, max=1, help="Of the sample sheets.")] = 0.7,

@@ -47,7 +47,7 @@ class LatentMap:
     def places(self, method: str) -> tuple[np.ndarray, float | None]:
         """Where the faces lie, float32 [N, 2] in [0, 1], and the share of all variance that is seen (None for t-SNE).
 
-        method: of METHODS; computed once. Raises BadSetting for another, and for t-SNE without scikit-learn.
+        method: of METHODS; computed once. Raises BadSetting for another.
         """
         if method not in METHODS:
             raise BadSetting(f"A map is made by {' or '.join(METHODS)}, not {str(method)[:20]!r}.")
@@ -73,17 +73,9 @@ def principal_components(values: Tensor) -> tuple[np.ndarray, float]:
 
 
 def neighbour_embedding(values: Tensor) -> np.ndarray:
-    """t-SNE (van der Maaten and Hinton 2008) of float [N, D] by scikit-learn, from the principal components: [N, 2].
+    """t-SNE (van der Maaten and Hinton 2008) of float [N, D] by scikit-learn, from the principal components: [N, 2]."""
+    from sklearn.manifold import TSNE
 
-    Raises BadSetting where scikit-learn is not installed.
-    """
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError as cause:
-        raise BadSetting(
-            "t-SNE needs scikit-learn, which is not installed here: pip install scikit-learn. "
-            "The principal components need nothing more."
-        ) from cause
     perplexity = min(PERPLEXITY, max(2, (len(values) - 1) // 3))
     return TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(values.numpy())
 
