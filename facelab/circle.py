@@ -18,16 +18,30 @@ from facelab.edits.sphere import Classifier
 from facelab.generators.base import Generator
 
 CIRCLE = "circle"  # the sphere's name as a method of edits, and as a space of morphs, averages and sums
-VECTOR_DIM = 128  # of dlib's identity vectors, and of FaceNet's
 HIDDEN = 256
 RANK = 96  # of the mapping's last layer, where the latent has more numbers
 CLASSIFIER_HIDDEN = 48
 
-# What strength 1 of an edit is, in radians: as far apart as two photos of one person lie on dlib's sphere (median of
-# 11,987 pairs of the val split), so that the edited vector is still the person's. Strangers are 0.58 apart.
-ARC = 0.3
-# Verification: dlib's 0.6 between raw vectors lets 0.5 percent of strangers through; so does this angle.
-SAME_ANGLE = 0.4
+
+@dataclass(frozen=True)
+class Sphere:
+    """Whose vectors a circle begins with. size: their numbers. same_angle: in radians, below it two are one person.
+    arc: what strength 1 of an edit is, in radians: about as far apart as two photos of one person lie, so that the
+    edited vector is still the person's.
+    """
+
+    name: str
+    size: int
+    same_angle: float
+    arc: float
+
+
+# dlib: 0.6 between raw vectors lets 0.5 percent of strangers through, and so does 0.4; the arc is the median of 11,987
+# pairs of the val split. Strangers are 0.58 apart.
+DLIB = Sphere("dlib", 128, same_angle=0.4, arc=0.3)
+# FaceNet: 1.1 between vectors, squared (Schroff et al. 2015, figure 1), is 1.1 as an angle, too; the arc in proportion.
+FACENET = Sphere("facenet", 512, same_angle=1.1, arc=0.83)
+SPHERES = {each.name: each for each in (DLIB, FACENET)}
 
 
 @dataclass(frozen=True)
@@ -62,14 +76,14 @@ FEATURES = (
 
 
 class Mapping(nn.Module):
-    """Standardised vectors [N, 128] -> deviations [N, L, D] from the mean latent: five fully connected layers with
+    """Standardised vectors [N, V] -> deviations [N, L, D] from the mean latent: five fully connected layers with
     batch norm and tanh between them. The last one is a product of two where the latent is large.
     """
 
-    def __init__(self, rows: int, dim: int) -> None:
+    def __init__(self, size: int, rows: int, dim: int) -> None:
         super().__init__()
         self.rows, self.dim = rows, dim
-        widths = [VECTOR_DIM, HIDDEN, HIDDEN, HIDDEN, HIDDEN]
+        widths = [size, HIDDEN, HIDDEN, HIDDEN, HIDDEN]
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Linear(*pair, bias=False), nn.BatchNorm1d(pair[1]), nn.Tanh()) for pair in pairwise(widths)
         )
@@ -85,17 +99,19 @@ class Mapping(nn.Module):
 
 
 class Circle(nn.Module):
-    """The networks of one generator's circle: points of the sphere [N, 128] -> its latents [N, L, D].
+    """The networks of one generator's circle: points of the sphere [N, V] -> its latents [N, L, D].
 
-    mean, spread: [D] each, of the generator's latents; the mapping's deviations are in units of the spread. norm: the
-    mean and the deviation of vectors, which lie together in a small part of the sphere.
+    sphere: whose points they are, and so V. mean, spread: [D] each, of the generator's latents; the mapping's
+    deviations are in units of the spread. norm: the mean and the deviation of vectors, which lie together in a small
+    part of the sphere.
     """
 
-    def __init__(self, rows: int, dim: int) -> None:
+    def __init__(self, rows: int, dim: int, sphere: Sphere = DLIB) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(VECTOR_DIM, affine=False)
-        self.mapping = Mapping(rows, dim)
-        self.classifiers = nn.ModuleDict({each.id: _classifier(each.layers) for each in FEATURES})
+        self.sphere = sphere
+        self.norm = nn.BatchNorm1d(sphere.size, affine=False)
+        self.mapping = Mapping(sphere.size, rows, dim)
+        self.classifiers = nn.ModuleDict({each.id: _classifier(sphere.size, each.layers) for each in FEATURES})
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
 
@@ -103,13 +119,13 @@ class Circle(nn.Module):
         return self.mean + self.spread * self.mapping(self.norm(points))
 
     def classifier(self, feature: str) -> Classifier:
-        """The logit [N] of a feature at points [N, 128]."""
+        """The logit [N] of a feature at points [N, V]."""
         network = self.classifiers[feature]
         return lambda points: network(self.norm(points))[:, 0]
 
     @property
     def middle(self) -> Tensor:
-        """The mean vector of the portraits that the circle was trained on, on the sphere, [128]."""
+        """The mean vector of the portraits that the circle was trained on, on the sphere, [V]."""
         return nn.functional.normalize(self.norm.running_mean, dim=0)
 
 
@@ -118,9 +134,20 @@ def feature_of(id: str) -> Feature | None:
     return next((each for each in FEATURES if each.id == id), None)
 
 
-def make_circle(generator: Generator) -> Circle:
-    """An untrained circle through the latents that a generator's faces are edited in."""
-    return Circle(*generator.latent_shape(generator.edit_space))
+def make_circle(generator: Generator, sphere: Sphere = DLIB) -> Circle:
+    """An untrained circle from a sphere through the latents that a generator's faces are edited in."""
+    return Circle(*generator.latent_shape(generator.edit_space), sphere)
+
+
+def fit_circle(generator: Generator, tensors: dict[str, Tensor]) -> Circle:
+    """A circle's tensors as a network, from whichever sphere they are. Raises BadWeights where they do not fit."""
+    from facelab.checkpoints.weights import fill
+
+    size = tensors["norm.running_mean"].numel() if "norm.running_mean" in tensors else 0
+    sphere = next((each for each in SPHERES.values() if each.size == size), DLIB)
+    circle = make_circle(generator, sphere)
+    fill(circle, {name: value.float() for name, value in tensors.items()})
+    return circle.eval().requires_grad_(False)
 
 
 def load_circle(generator: Generator, path: Path | None = None) -> Circle:
@@ -128,13 +155,14 @@ def load_circle(generator: Generator, path: Path | None = None) -> Circle:
 
     Raises UnknownModel when the model ships without one and BadWeights for a damaged file.
     """
-    from facelab.checkpoints.weights import load_network
+    from facelab.checkpoints.cards import find_companion
+    from facelab.checkpoints.weights import read_weights
 
-    network = make_circle(generator)
-    return load_network(network, path or f"{generator.name}-circle", device=generator.mean_latent().device)
+    path, sha256 = (path, None) if path else find_companion(f"{generator.name}-circle")
+    return fit_circle(generator, read_weights(path, sha256=sha256)).to(generator.mean_latent().device)
 
 
-def _classifier(layers: int) -> nn.Sequential:
-    widths = [VECTOR_DIM, *[CLASSIFIER_HIDDEN] * (layers - 1)]
+def _classifier(size: int, layers: int) -> nn.Sequential:
+    widths = [size, *[CLASSIFIER_HIDDEN] * (layers - 1)]
     hidden = [module for pair in pairwise(widths) for module in (nn.Linear(*pair), nn.SiLU())]
     return nn.Sequential(*hidden, nn.Linear(CLASSIFIER_HIDDEN, 1))

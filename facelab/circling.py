@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.circle import ARC, FEATURES, SAME_ANGLE, Circle, Feature, feature_of, load_circle
+from facelab.circle import DLIB, FEATURES, Circle, Feature, Sphere, feature_of, load_circle
 from facelab.edits import arithmetic
 from facelab.edits.interpolation import karcher_mean, spherical
 from facelab.edits.sphere import (
@@ -26,6 +26,7 @@ from facelab.edits.sphere import (
 )
 from facelab.errors import BadSetting, LatentMismatch, UnknownModel
 from facelab.face import AlignedFace, Face, Latent
+from facelab.facenet import facenet_vectors, load_facenet
 from facelab.recognition import SAME_PERSON, identity_distance
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ class CircleWalk:
 @dataclass(frozen=True)
 class Verification:
     """Whether two faces are one person, by both distances. distance: dlib's, between raw vectors. angle: in radians,
-    along the great circle between them.
+    along the great circle between them; limit: below it they are one person.
     """
 
     distance: float
     angle: float
+    limit: float
 
     @property
     def same_by_distance(self) -> bool:
@@ -82,7 +84,7 @@ class Verification:
     @property
     def same_by_angle(self) -> bool:
         """Below the angle that lets as few strangers through."""
-        return self.angle < SAME_ANGLE
+        return self.angle < self.limit
 
 
 class Circling:
@@ -137,13 +139,33 @@ class Circling:
         known: WeakKeyDictionary[Face, np.ndarray] = self._keep("vectors", WeakKeyDictionary, shared=True)
         vector = known.get(face)
         if vector is None:
-            seen = self.render(face) if face.crop is None or face.made else face.crop
-            vector = known[face] = self._recogniser.vector(seen)
+            vector = known[face] = self._recogniser.vector(self._seen(face))
         return vector
 
+    @property
+    def sphere(self) -> Sphere:
+        """The sphere that the circle begins on; dlib's for a model without a circle."""
+        return self.circle.sphere if self.has_circle else DLIB
+
     def point(self, face: Face) -> Tensor:
-        """Where a face lies on the sphere, [128]."""
-        return on_sphere(torch.from_numpy(self.vector(face)))
+        """Where a face lies on the sphere, [V]. Raises BadWeights where FaceNet is needed and is not here."""
+        if self.sphere is DLIB:
+            return on_sphere(torch.from_numpy(self.vector(face)))
+        known: WeakKeyDictionary[Face, Tensor] = self._keep("facenet-vectors", WeakKeyDictionary, shared=True)
+        point = known.get(face)
+        if point is None:
+            point = known[face] = self._facenet(self._seen(face))
+        return point
+
+    def _seen(self, face: Face) -> np.ndarray:
+        """The picture that says who a face is, uint8 [R, R, 3]."""
+        return self.render(face) if face.crop is None or face.made else face.crop
+
+    def _facenet(self, image: np.ndarray) -> Tensor:
+        """FaceNet's unit vector of an aligned picture uint8 [R, R, 3], [512]."""
+        network = self._keep("facenet", lambda: load_facenet(device=self.device), shared=True)
+        shown = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        return facenet_vectors(network, shown)[0]
 
     def answers(self, face: Face) -> dict[str, float]:
         """By feature, what its classifier says of a face's vector: a probability."""
@@ -153,7 +175,10 @@ class Circling:
 
     def from_circle(self, aligned: AlignedFace) -> Face:
         """An aligned face through the circle: its vector decoded, and the photo behind it."""
-        point = on_sphere(torch.from_numpy(self._recogniser.vector(aligned.crop)))
+        if self.sphere is DLIB:
+            point = on_sphere(torch.from_numpy(self._recogniser.vector(aligned.crop)))
+        else:
+            point = self._facenet(aligned.crop)
         [values] = self._latents(point[None])
         return Face(
             Latent(values, self.generator.edit_space, self.card.name),
@@ -221,8 +246,8 @@ class Circling:
         side = 1 if sign >= 0 else -1
         start, classifier = self.point(face)[None].to(self.device), self.circle.classifier(chosen.id)
         holding = [self.circle.classifier(id) for id in held]
-        limit = math.log(sure / (1 - sure))
-        path, taken = walk_until_sure(start, classifier, side * ARC / EDIT_STEPS, sure=limit, most=most, held=holding)
+        limit, arc = math.log(sure / (1 - sure)), side * self.sphere.arc / EDIT_STEPS
+        path, taken = walk_until_sure(start, classifier, arc, sure=limit, most=most, held=holding)
         steps = int(taken[0])
         with torch.inference_mode():
             arrived = bool(side * classifier(path[-1])[0] >= limit)
@@ -300,7 +325,9 @@ class Circling:
     def verify(self, first: Face, second: Face) -> Verification:
         """Whether two faces are one person, by dlib's distance and by the great circle's."""
         angle = great_circle(self.point(first).double(), self.point(second).double())
-        return Verification(identity_distance(self.vector(first), self.vector(second)), float(angle))
+        return Verification(
+            identity_distance(self.vector(first), self.vector(second)), float(angle), self.sphere.same_angle
+        )
 
     def _check_carry(self, face: Face, carry: bool) -> None:
         if carry and face.latent.model != self.card.name:
@@ -309,7 +336,7 @@ class Circling:
             )
 
     def _drawn_on(self, face: Face, path: Tensor, said: Sequence[Mapping[str, Any]], *, carry: bool) -> list[Face]:
-        """The faces along a path [N, 128] that begins at a face, decoded alone or carried to it."""
+        """The faces along a path [N, V] that begins at a face, decoded alone or carried to it."""
         latents = self._latents(path)
         if not carry:
             return [self._face(values, step, of=[face]) for values, step in zip(latents, said, strict=True)]
@@ -322,9 +349,9 @@ class Circling:
     def _walked(
         self, point: Tensor, feature: Feature, strength: float, held: Sequence[str], *, steps: int, frames: int
     ) -> Tensor:
-        """A walk from a point [128] on: [frames + 1, 128]."""
+        """A walk from a point [V] on: [frames + 1, V]."""
         classifiers = [self.circle.classifier(id) for id in (feature.id, *held)]
-        arc = strength * ARC
+        arc = strength * self.sphere.arc
         return walk_on_sphere(point[None], classifiers[0], arc, steps=steps, frames=frames, held=classifiers[1:])[:, 0]
 
     def _decoded(self, points: Tensor, step: Mapping[str, Any], *, of: Sequence[Face]) -> list[Face]:
@@ -332,7 +359,7 @@ class Circling:
 
     @torch.inference_mode()
     def _latents(self, points: Tensor) -> Tensor:
-        """Points [N, 128] through the mapping: latents [N, L, D] on the CPU."""
+        """Points [N, V] through the mapping: latents [N, L, D] on the CPU."""
         return self.circle(points.float().to(self.device)).cpu()
 
     def _face(self, rows: Tensor, *steps: Mapping[str, Any], of: Sequence[Face], keep: bool = False) -> Face:

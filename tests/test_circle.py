@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facelab.checkpoints import cards
-from facelab.circle import ARC, FEATURES
+from facelab.circle import DLIB, FEATURES
 from facelab.edits.sphere import great_circle
 from facelab.errors import BadSetting, BadWeights, LatentMismatch, UnknownModel
 from facelab.face import Face, Recipe
@@ -114,7 +114,7 @@ def test_two_faces_are_verified_by_both_distances(studio, faces):
     pairs = [studio.verify(*pair) for pair in combinations(faces, 2)]
     strangers = max(pairs, key=lambda pair: pair.distance)
     assert strangers.distance > 0.6 and not strangers.same_by_distance and not strangers.same_by_angle
-    assert strangers.angle > ARC
+    assert strangers.angle > DLIB.arc
 
 
 def test_an_edit_goes_on_until_the_classifier_is_sure(studio, own, faces, monkeypatch):

@@ -62,7 +62,9 @@ def test_plain_means_shrink_and_speeds_are_positive(tiny):
     assert list(figures) == [2, 8, 32], "as far as two groups of that many are there"
     norms = [each["plain_norm"] for each in figures.values()]
     assert 1 > norms[0] > norms[1] > norms[2] > 0.5
-    speed = measures.measure_speed(circle, generator, reader, torch.zeros(4, 3, 16, 16), repeats=1)
+    speed = measures.measure_speed(
+        circle, generator, lambda images: reader(images).vectors, torch.zeros(4, 3, 16, 16), repeats=1
+    )
     assert all(value > 0 for value in speed.values())
 
 
@@ -79,7 +81,9 @@ def test_edits_are_counted_on_those_who_lack_what_they_give(tiny, monkeypatch):
     real = measures.scores_of(network, pictures, described.landmarks)
     told = []
     seen = Portraits(vectors, described.landmarks, np.ones(4, bool))
-    figures = measures.measure_edits(circle, generator, measures.Eyes(network, real), seen, progress=told.append)
+    figures = measures.measure_edits(
+        circle, generator, measures.Eyes(network, real), seen, places, progress=told.append
+    )
     assert told == [1, 1] and figures["decoded"]["faces"] == 4 and figures["decoded"]["gender_kept"] == 1
     lacking = int((real["gender"] <= 0).sum())
     assert figures.get("gender +", {"faces": 0})["faces"] == lacking

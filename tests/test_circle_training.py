@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.circle import FEATURES, make_circle
+from facelab.circle import FACENET, FEATURES, make_circle
 from facelab.edits.sphere import great_circle, on_sphere
+from facelab.errors import BadSetting
 from facelab.generators.began import BEGAN
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import FaceReader
-from facelab.training.circle import SEEN, CircleTrainer, Crowd, classes_of
+from facelab.training.circle import SEEN, CircleTrainer, Crowd, _sphere, classes_of
 from facelab.training.labels import Labels
 from facelab.training.settings import CircleSettings
 
@@ -32,7 +33,7 @@ def make_crowd(described=16):
     classes = torch.full((COUNT, len(FEATURES)), torch.nan)
     classes[:, FIRST] = has.float()
     found = torch.arange(described) % 4 != 0
-    return Crowd(vectors, latents, scores, classes, vectors[:described] * 1.5, found)
+    return Crowd(vectors, latents, scores, classes, described=vectors[:described] * 1.5, found=found)
 
 
 def make_trainer(generator=None, **settings):
@@ -41,7 +42,7 @@ def make_trainer(generator=None, **settings):
     torch.manual_seed(0)
     reader = FaceReader().eval().requires_grad_(False)
     told = CircleSettings(images=32 * 60, batch=32, looks=2, **{"look_from": 0.0, **settings})
-    circle = make_circle(generator)
+    circle = make_circle(generator, _sphere(told))
     return CircleTrainer(circle, told, generator=generator, reader=reader, device=torch.device("cpu"))
 
 
@@ -73,6 +74,24 @@ def test_every_other_face_of_a_batch_has_dlib_s_vector_where_it_found_the_face()
     missing = -crowd.described[::4]
     assert not any((each == point).all() for each in missing for point in -batch.points[::2])
     assert torch.equal(make_crowd(0).batch(0, size=12, seed=0).points, make_crowd(0).batch(0, size=12, seed=0).goals)
+
+
+def test_a_circle_learns_from_facenet_s_vectors_alone_where_there_are_any():
+    trainer, crowd = make_trainer(identity="facenet", look_every=30), make_crowd()
+    assert trainer.network.sphere is FACENET
+    turn = torch.randn(128, 512, generator=torch.Generator().manual_seed(3))
+    theirs = Crowd(
+        crowd.goals, crowd.latents, crowd.scores, crowd.classes, points=on_sphere((crowd.goals - 0.1) @ turn)
+    )
+    batch = theirs.batch(0, size=8, seed=0)
+    assert batch.points.shape == (8, 512) and batch.goals.shape == (8, 128)
+    losses = [trainer.step(theirs.batch(step, size=32, seed=0)) for step in range(60)]
+    assert losses[-1]["latent"] < 0.7 * losses[0]["latent"] and losses[30]["identity"] > 0
+    edited, _ = trainer._edited(theirs.batch(99, size=8, seed=0), FIRST, 8, torch.Generator().manual_seed(0))
+    angle = great_circle(edited, theirs.batch(99, size=8, seed=0).points)
+    assert float(angle.min()) > 0.6 * FACENET.arc, "strength 1 goes farther there"
+    with pytest.raises(BadSetting, match="dlib or facenet"):
+        make_trainer(identity="arcface")
 
 
 def test_unknown_classes_teach_no_classifier():

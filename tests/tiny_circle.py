@@ -6,21 +6,21 @@ from pathlib import Path
 
 import torch
 
-from facelab.circle import Circle
+from facelab.circle import DLIB, Circle, Sphere
 from facelab.training.run import write_weights
 from tests.tiny_models import put_models
 
 MODEL = "tinybegan"
 
 
-def put_circle(folder: Path) -> str:
+def put_circle(folder: Path, sphere: Sphere = DLIB) -> str:
     """Write the models of tiny_models and a circle through the latent of one of them; returns that model's name."""
     put_models(folder)
     torch.manual_seed(0)
-    circle = Circle(1, 6)
+    circle = Circle(1, 6, sphere)
     with torch.no_grad():  # far from zero, so that faces differ, and standardised as dlib's vectors are
         circle.mapping.end.weight.mul_(40)
-        circle.norm.running_mean.copy_(torch.randn(128) * 0.08)
+        circle.norm.running_mean.copy_(torch.randn(sphere.size) * 0.08)
         circle.norm.running_var.fill_(0.03**2)
     tensors = {name: value for name, value in circle.state_dict().items() if value.is_floating_point()}
     path = folder / f"{MODEL}-circle.safetensors"

@@ -1,7 +1,7 @@
 """How well a circle does (circle.py), by eyes that took no part in making it. The paper's figures are in published.py.
 
-Vectors are dlib's, of val portraits. Attributes are seen by the judge in the decoded faces, shapes by dlib's landmarks,
-and who it is by dlib's raw vectors.
+Vectors are of val portraits: dlib's, or FaceNet's where the circle begins with them. Attributes are seen by the judge
+in the decoded faces, shapes by dlib's landmarks, and who it is by dlib's raw vectors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.circle import ARC, FEATURES, Circle, feature_of
+from facelab.circle import FEATURES, Circle, feature_of
 from facelab.circling import EDIT_STEPS, MOST_STEPS, SURE
 from facelab.edits.interpolation import karcher_mean
 from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere, walk_until_sure
@@ -85,7 +85,7 @@ def scores_of(network: Judge, pictures: Sequence[np.ndarray], landmarks: np.ndar
 
 @torch.inference_mode()
 def decode(circle: Circle, generator: Generator, points: Tensor) -> list[np.ndarray]:
-    """Pictures of points [N, 128], uint8 [R, R, 3] each."""
+    """Pictures of points [N, V], uint8 [R, R, 3] each."""
     dtype = fast_dtype(points.device)
     parts = [generator.synthesize(circle(part), dtype=dtype) for part in points.split(BATCH)]
     return as_pictures(torch.cat(parts))
@@ -96,11 +96,13 @@ def measure_edits(
     generator: Generator,
     eyes: Eyes,
     seen: Portraits,
+    points: Tensor,
     *,
     strength: float = 1.0,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
-    """The circle closed without an edit, and all edits, gender held and plain, on portraits that dlib has seen.
+    """The circle closed without an edit, and all edits, gender held and plain, on portraits that dlib has seen and that
+    lie at points [N, V].
 
     flipped: of the faces that lack it after decoding, the share in which the eyes then see it. gender_held,
     gender_plain: the share whose gender the judge sees change. kept: the share that dlib takes for the person that the
@@ -108,7 +110,6 @@ def measure_edits(
     portrait itself. until: the same figures of the paper's way, the walk until the classifier is sure, with the
     median of its steps and the share that got there.
     """
-    points = on_sphere(torch.from_numpy(seen.vectors))
     pictures = decode(circle, generator, points)
     start = describe(pictures)
     before = scores_of(eyes.network, pictures, start.landmarks)
@@ -150,7 +151,7 @@ def measure_edits(
             ends[way] = walk_on_sphere(
                 points[chosen],
                 circle.classifier(id),
-                sign * strength * ARC,
+                sign * strength * circle.sphere.arc,
                 steps=100,
                 frames=1,
                 held=[circle.classifier(each) for each in held],
@@ -168,11 +169,12 @@ def measure_edits(
 
 
 def _until_sure(circle: Circle, points: Tensor, id: str, sign: int) -> tuple[Tensor, dict[str, float]]:
-    """Where the walks from points [N, 128] end that go on until the classifier is sure, and what they took."""
+    """Where the walks from points [N, V] end that go on until the classifier is sure, and what they took."""
     classifier, held = circle.classifier(id), [circle.classifier(each) for each in feature_of(id).held]
     limit, ends, steps = math.log(SURE / (1 - SURE)), [], []
+    arc = sign * circle.sphere.arc / EDIT_STEPS
     for part in points.split(BATCH):
-        path, taken = walk_until_sure(part, classifier, sign * ARC / EDIT_STEPS, sure=limit, most=MOST_STEPS, held=held)
+        path, taken = walk_until_sure(part, classifier, arc, sure=limit, most=MOST_STEPS, held=held)
         ends.append(path[-1])
         steps.append(taken)
     end = torch.cat(ends)
@@ -183,7 +185,7 @@ def _until_sure(circle: Circle, points: Tensor, id: str, sign: int) -> tuple[Ten
 
 
 def measure_classifiers(circle: Circle, points: Tensor, classes: Tensor) -> dict[str, dict[str, float]]:
-    """By feature, the classifiers' accuracy at points [N, 128], plain and balanced. classes: [N, K], NaN unknown."""
+    """By feature, the classifiers' accuracy at points [N, V], plain and balanced. classes: [N, K], NaN unknown."""
     figures = {}
     with torch.inference_mode():
         for place, feature in enumerate(FEATURES):
@@ -235,7 +237,7 @@ def measure_verification(vectors: np.ndarray, people: Sequence[str], *, seed: in
 
 
 def measure_collapse(circle: Circle, generator: Generator, reader: FaceReader, points: Tensor) -> dict[int, Any]:
-    """What is left of an average of many, points [N, 128]: for each number of faces the plain mean's norm, and how far
+    """What is left of an average of many, points [N, V]: for each number of faces the plain mean's norm, and how far
     apart the averages of two separate groups lie, as angles between what is decoded (the reader's vectors): by the mean
     on the sphere, by the paper's chain of slerps, and by the plain mean of as many random latents of the generator.
     """
@@ -258,26 +260,28 @@ def measure_collapse(circle: Circle, generator: Generator, reader: FaceReader, p
 
 
 def measure_speed(
-    circle: Circle, generator: Generator, reader: FaceReader, images: Tensor, *, repeats: int = 3
+    circle: Circle, generator: Generator, look: Callable[[Tensor], Tensor], images: Tensor, *, repeats: int = 3
 ) -> dict[str, float]:
     """Faces a second from vectors and from pixels [N, 3, R, R], and the seconds of a walk of 500 steps whose ten faces
-    are drawn; the best of a few runs each.
+    are drawn; the best of a few runs each. look: from pixels to vectors [N, V] in batches, as the reader does.
     """
-    points = on_sphere(reader.read(images).vectors.clone())
+    points = on_sphere(look(images).clone())
 
     def from_pixels() -> None:
-        decode(circle, generator, on_sphere(reader.read(images).vectors))
+        decode(circle, generator, on_sphere(look(images)))
 
     def walk() -> None:
         way = circle.classifier("smile")
-        path = walk_on_sphere(points[:1], way, ARC, steps=500, frames=10, held=[circle.classifier("gender")])
+        path = walk_on_sphere(
+            points[:1], way, circle.sphere.arc, steps=500, frames=10, held=[circle.classifier("gender")]
+        )
         decode(circle, generator, path[1:, 0])
 
     count = len(points)
     return {
         "from_vectors": round(count / _seconds(lambda: decode(circle, generator, points), repeats), 1),
         "vectors_to_latents": round(count / _seconds(lambda: circle(points), repeats)),
-        "pixels_to_vectors": round(count / _seconds(lambda: reader.read(images), repeats), 1),
+        "pixels_to_vectors": round(count / _seconds(lambda: look(images), repeats), 1),
         "from_pixels": round(count / _seconds(from_pixels, repeats), 1),
         "walk_seconds": round(_seconds(walk, repeats), 3),
     }

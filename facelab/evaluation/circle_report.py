@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None, cache: Path) -> dict[str, Any]:
@@ -19,7 +23,7 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     from tqdm import tqdm
 
     from facelab.checkpoints.weights import load_model
-    from facelab.circle import load_circle
+    from facelab.circle import DLIB, load_circle
     from facelab.edits.sphere import on_sphere
     from facelab.evaluation import circle as measures
     from facelab.evaluation.judge import load_judge
@@ -39,23 +43,32 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     seen = Portraits(*(getattr(everyone, name)[chosen] for name in ("vectors", "landmarks", "found")))
     photos = [np.array(pictures.images[index]) for index in chosen]
     eyes = measures.Eyes(network, measures.scores_of(network, photos, seen.landmarks))
-    points = on_sphere(torch.from_numpy(everyone.vectors[found]))
+    look = (lambda images: reader.read(images).vectors) if circle.sphere is DLIB else _facenet()
+    vectors = torch.from_numpy(everyone.vectors) if circle.sphere is DLIB else look(pictures.tensor(slice(None)))
+    points = on_sphere(vectors)
     images = Pictures(np.stack(photos)).tensor(slice(None, 128))
 
     read = reader.read(pictures.tensor(slice(None)))
     classes = classes_of(read_labels(data, split="val"), torch.stack(list(scores_of(read, SEEN).values()), dim=1))
     with tqdm(total=len(measures.EDITS), desc="edits", unit="edit", file=sys.stderr) as bar:
-        edits = measures.measure_edits(circle, generator, eyes, seen, progress=bar.update)
+        edits = measures.measure_edits(circle, generator, eyes, seen, points[chosen], progress=bar.update)
     people = _people(data)
     return {
         "faces": len(chosen),
         "resolution": generator.resolution,
-        "speed": measures.measure_speed(circle, generator, reader, images),
+        "speed": measures.measure_speed(circle, generator, look, images),
         "edits": edits,
-        "classifiers": measures.measure_classifiers(circle, points, classes[found]),
-        "verification": measures.measure_verification(everyone.vectors[found], [people[index] for index in found]),
-        "collapse": measures.measure_collapse(circle, generator, reader, points),
+        "classifiers": measures.measure_classifiers(circle, points[found], classes[found]),
+        "verification": measures.measure_verification(vectors[found].numpy(), [people[index] for index in found]),
+        "collapse": measures.measure_collapse(circle, generator, reader, points[found]),
     }
+
+
+def _facenet() -> Callable[[Tensor], Tensor]:
+    from facelab.facenet import facenet_vectors, load_facenet
+
+    network = load_facenet()
+    return lambda images: facenet_vectors(network, images)
 
 
 def _people(data: Path) -> list[str]:

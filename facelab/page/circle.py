@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from facelab.circle import FEATURES, SAME_ANGLE, feature_of
+from facelab.circle import FEATURES, feature_of
 from facelab.circling import EDIT_STEPS, SURE
 from facelab.edits.interpolation import positions
 from facelab.errors import BadSetting, FaceLabError
@@ -39,7 +39,7 @@ WAYS = {
     "verify": ("Verify", "Whether two faces are one person, by two distances."),
 }
 HINTS = {
-    "edit": "Choose a face: it becomes 128 numbers, and a face again",
+    "edit": "Choose a face: it becomes a vector, and a face again",
     "between": "Choose two faces",
     "average": "Choose two or more faces",
     "sum": "Choose the faces that the letters stand for",
@@ -220,7 +220,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             found = worker.run(studio.verify, faces[0].face, faces[1].face)
             rows = [
                 ["Distance", f"{found.distance:.2f}", _verdict(found.same_by_distance, f"{SAME_PERSON:.1f}")],
-                ["Great circle", f"{found.angle:.2f} rad", _verdict(found.same_by_angle, f"{SAME_ANGLE:.1f} rad")],
+                ["Great circle", f"{found.angle:.2f} rad", _verdict(found.same_by_angle, f"{found.limit:.1f} rad")],
             ]
         elif name == "average":
             mean = worker.run(of(values).circle_average, [each.face for each in faces])
@@ -228,7 +228,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         if name in ("edit", "near"):
             vectors.append(_vector("Read back", worker.run(studio.point, made.face)))
             back = worker.run(studio.verify, faces[0].face, made.face)
-            rows = [["Read back", f"{back.angle:.2f} rad away", _verdict(back.same_by_angle, f"{SAME_ANGLE:.1f} rad")]]
+            rows = [["Read back", f"{back.angle:.2f} rad away", _verdict(back.same_by_angle, f"{back.limit:.1f} rad")]]
         return {"vectors": vectors, "rows": rows}
 
     @friendly
@@ -313,7 +313,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
 
 
 def _vector(title: str, point: Any) -> dict[str, Any]:
-    """A point on the sphere as parts/circle.js draws it: 128 whole numbers from -100 to 100."""
+    """A point on the sphere as parts/circle.js draws it: whole numbers from -100 to 100."""
     cells = (point / FULL).clamp(-1, 1).mul(100).round().int().tolist()
     return {"title": title, "cells": cells}
 

@@ -1,15 +1,15 @@
 """Trains a circle (circle.py): the mapping from the sphere to a generator's latents, and the features' classifiers.
 
 What it learns from: portraits, whose latents the generator's encoder says, and generated faces, whose latents are
-known. Their vectors are dlib's where they were described, else the reader's. The mapping also closes the circle: the
-reader looks at what is decoded, and must find the vector that went in; and along an edit it must see the feature
-change, and little else. The judge takes no part in it.
+known. Their vectors are dlib's where they were described, else the reader's; or FaceNet's, of all. The mapping also
+closes the circle: the reader looks at what is decoded, and must find the vector that went in; and along an edit it must
+see the feature change, and little else. The judge takes no part in it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +20,13 @@ from torch import Tensor
 
 from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import load_model
-from facelab.circle import ARC, FEATURES, Circle, make_circle
+from facelab.circle import DLIB, FEATURES, SPHERES, Circle, Sphere, make_circle
 from facelab.edits.sphere import great_circle, on_sphere, walk_on_sphere
 from facelab.encoder import load_encode
+from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import describe_split
+from facelab.facenet import facenet_vectors, load_facenet
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader, load_reader
@@ -40,7 +42,7 @@ from facelab.training.sight import class_means, is_binary, scores_of
 SEEN = tuple(next(each for each in WANTED if each.id == feature.id) for feature in FEATURES)
 CHUNK, PART = 64, 4096  # faces looked at in one go, and kept in one file
 
-NOISE = 0.08  # radians that a training vector is moved by: photos of one person lie farther apart
+NOISE = 0.27  # arcs that a training vector is moved by: photos of one person lie farther apart
 EDIT_STEPS = 6  # of a training walk; the gradient hardly turns on so short a way
 SMOOTHING = 0.05  # of the classes: annotators disagree
 
@@ -55,9 +57,10 @@ OTHERS_WEIGHT = 0.01  # of the change of the rest
 
 
 class Known(NamedTuple):
-    """A batch. points: [N, 128] on the sphere, dlib's or the reader's. goals: [N, 128] on the sphere, the reader's.
-    latents: [N, L, D], deviations in units of the spread. classes: [N, K], 0, 1, or NaN where nothing is known. scores:
-    [N, K], what the reader sees. means: [K, 2], such scores of people without and with the feature. spread: [K].
+    """A batch. points: [N, V] on the sphere, dlib's or the reader's, or FaceNet's. goals: [N, 128] on the sphere, the
+    reader's. latents: [N, L, D], deviations in units of the spread. classes: [N, K], 0, 1, or NaN where nothing is
+    known. scores: [N, K], what the reader sees. means: [K, 2], such scores of people without and with the feature.
+    spread: [K].
     """
 
     points: Tensor
@@ -73,21 +76,31 @@ class Crowd:
     """All that is known of portraits and generated faces, in memory.
 
     vectors: the reader's raw ones [N, 128]. latents: float16 deviations [N, L, D]. scores, classes: [N, K]. described:
-    dlib's raw vectors [M, 128] of the first M faces; found: bool [M].
+    dlib's raw vectors [M, 128] of the first M faces; found: bool [M]. points: FaceNet's [N, 512], in place of both.
     """
 
     def __init__(
-        self, vectors: Tensor, latents: Tensor, scores: Tensor, classes: Tensor, described: Tensor, found: Tensor
+        self,
+        vectors: Tensor,
+        latents: Tensor,
+        scores: Tensor,
+        classes: Tensor,
+        *,
+        described: Tensor | None = None,
+        found: Tensor | None = None,
+        points: Tensor | None = None,
     ) -> None:
         self.goals, self.latents = on_sphere(vectors.float()), latents
+        self.points = self.goals if points is None else points.float()
         self.scores, self.classes = scores, classes
-        self.described, self.found = on_sphere(described.float()), torch.nonzero(found)[:, 0]
+        self.described = None if described is None else on_sphere(described.float())
+        self.found = torch.zeros(0, dtype=torch.int64) if found is None else torch.nonzero(found)[:, 0]
         pairs = zip(SEEN, scores.T, strict=True)
         self.means = torch.tensor([class_means(values, binary=is_binary(wanted)) for wanted, values in pairs])
         self.spread = scores.std(dim=0)
 
     def batch(self, step: int, *, size: int, seed: int, flip: bool = False, share: tuple[int, int] = (0, 1)) -> Known:
-        """The batch of one step: every other face has dlib's vector, as far as there are any."""
+        """The batch of one step: every other face has dlib's vector, as far as there are any, or each has FaceNet's."""
         draw = torch.Generator().manual_seed(seed * 1_000_003 + step)
         size = size * (share[1] > share[0]) // share[1]
         half = size // 2 if len(self.found) else 0
@@ -96,7 +109,7 @@ class Crowd:
         chosen = others if by_dlib is None else torch.stack([by_dlib, others[:half]], dim=1).flatten()
         if len(chosen) < size:
             chosen = torch.cat([chosen, others[half:]])
-        points = self.goals[chosen].clone()
+        points = self.points[chosen].clone()
         if by_dlib is not None:
             points[: 2 * half : 2] = self.described[by_dlib]
         return Known(
@@ -132,8 +145,8 @@ class CircleTrainer(Fitting):
     def losses(self, batch: Known, draw: torch.Generator) -> dict[str, Tensor]:
         batch = Known(*(each.to(self.device) for each in batch))
         count = len(batch.points)
-        noise = torch.randn(batch.points.shape, generator=draw).to(self.device) * NOISE / batch.points.shape[1] ** 0.5
-        points = on_sphere(batch.points + noise)
+        spread = NOISE * self.network.sphere.arc / batch.points.shape[1] ** 0.5
+        points = on_sphere(batch.points + spread * torch.randn(batch.points.shape, generator=draw).to(self.device))
         early = self.images < self.settings.look_from * self.settings.images
         looking = not early and self.steps % self.settings.look_every == 0
         tried = min(self.settings.looks, count) if looking else 0
@@ -158,7 +171,7 @@ class CircleTrainer(Fitting):
         sign = torch.where(lacks, 1.0, -1.0)
         if not count:
             return batch.points[:0], sign
-        arc = ARC * sign * (0.7 + 0.6 * torch.rand(count, generator=draw).to(self.device))
+        arc = self.network.sphere.arc * sign * (0.7 + 0.6 * torch.rand(count, generator=draw).to(self.device))
         held = [self.average.classifier(name) for name in FEATURES[feature].held]
         way = self.average.classifier(FEATURES[feature].id)
         return walk_on_sphere(batch.points[:count], way, arc, steps=EDIT_STEPS, frames=1, held=held)[-1], sign
@@ -216,7 +229,7 @@ def make_trainer(settings: CircleSettings) -> CircleTrainer:
     torch.manual_seed(settings.seed)
     device = best_device()
     generator = load_model(settings.model, device=device)[0]
-    circle = make_circle(generator)
+    circle = make_circle(generator, _sphere(settings))
     circle.mean.copy_(generator.mean_latent()[0])
     circle.spread.copy_(spread_of(generator))
     return CircleTrainer(circle, settings, generator=generator, reader=load_reader(device=device), device=device)
@@ -227,15 +240,25 @@ def open_batches(source: Path, settings: CircleSettings, cache: Path) -> Crowd:
     generator = load_model(settings.model, device=best_device())[0]
     pictures = open_pictures(source, resolution=generator.resolution, cache=cache)
     pictures = Pictures(pictures.images[: settings.portraits or None])
-    with _bar("dlib", min(settings.described, len(pictures))) as bar:
-        seen = describe_split(pictures.images[: settings.described], cache=cache, name="train", progress=bar.update)
     labels = read_labels(source)
     labels = Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
     known = read_portraits(generator, pictures, cache=cache)
     drawn = read_generated(generator, settings.generated, cache=cache)
     vectors, latents, scores = (torch.cat(columns) for columns in zip(known, drawn, strict=True))
     classes = torch.cat([classes_of(labels, known[2]), torch.full((len(drawn[0]), len(FEATURES)), torch.nan)])
-    return Crowd(vectors, latents, scores, classes, torch.from_numpy(seen.vectors), torch.from_numpy(seen.found))
+    if _sphere(settings) is not DLIB:
+        points = torch.cat(list(_facenet_points(generator, pictures, settings.generated, cache=cache)))
+        return Crowd(vectors, latents, scores, classes, points=points)
+    with _bar("dlib", min(settings.described, len(pictures))) as bar:
+        seen = describe_split(pictures.images[: settings.described], cache=cache, name="train", progress=bar.update)
+    described, found = torch.from_numpy(seen.vectors), torch.from_numpy(seen.found)
+    return Crowd(vectors, latents, scores, classes, described=described, found=found)
+
+
+def _sphere(settings: CircleSettings) -> Sphere:
+    if settings.identity not in SPHERES:
+        raise BadSetting(f"A circle begins with the vectors of {' or '.join(SPHERES)}, not of {settings.identity!r}.")
+    return SPHERES[settings.identity]
 
 
 def classes_of(labels: Labels, scores: Tensor) -> Tensor:
@@ -254,7 +277,7 @@ def classes_of(labels: Labels, scores: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-Columns = tuple[Tensor, Tensor, Tensor]  # the reader's vectors [N, 128], deviations [N, L, D], scores [N, K]
+Columns = tuple[Tensor, ...]  # the reader's vectors [N, 128], deviations [N, L, D], scores [N, K]; or FaceNet's alone
 
 
 def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> Columns:
@@ -272,14 +295,32 @@ def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> 
 def read_generated(generator: Generator, count: int, *, cache: Path) -> Columns:
     """What the reader sees in random faces, whose latents are known."""
     reader, standard = load_reader(), _standard(generator)
+    latents, draw = _drawing(generator, count)
+
+    def look(chosen: slice) -> Columns:
+        return _columns(reader, draw(chosen), standard(latents[chosen]))
+
+    return _in_parts(look, count, cache / f"circle-{fingerprint(generator.name)}-generated", "generated")
+
+
+def _facenet_points(generator: Generator, pictures: Pictures, count: int, *, cache: Path) -> Iterator[Tensor]:
+    """FaceNet's vectors [N, 512] of portraits, then of as many generated faces as `read_generated` draws."""
+    network = load_facenet(device=best_device())
+    _, draw = _drawing(generator, count)
+    for name, total, images in ("portraits", len(pictures), pictures.tensor), ("generated", count, draw):
+        stem = cache / f"facenet-{fingerprint(generator.name)}-{name}"
+        yield from _in_parts(lambda chosen, of=images: (facenet_vectors(network, of(chosen)),), total, stem, name)
+
+
+def _drawing(generator: Generator, count: int) -> tuple[Tensor, Callable[[slice], Tensor]]:
+    """Latents of random faces, [N, L, D], and what draws some of them, [n, 3, R, R] in [-1, 1]."""
     latents = generator.sample(count, seed=1, truncation=0.8)
 
     @torch.no_grad()
-    def look(chosen: slice) -> Columns:
-        pictures = generator.synthesize(latents[chosen], dtype=fast_dtype(latents.device)).clamp(-1, 1)
-        return _columns(reader, pictures, standard(latents[chosen]))
+    def draw(chosen: slice) -> Tensor:
+        return generator.synthesize(latents[chosen], dtype=fast_dtype(latents.device)).clamp(-1, 1)
 
-    return _in_parts(look, count, cache / f"circle-{fingerprint(generator.name)}-generated", "generated")
+    return latents, draw
 
 
 def _columns(reader: FaceReader, images: Tensor, deviations: Tensor) -> Columns:

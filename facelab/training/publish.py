@@ -111,15 +111,18 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     """
     from facelab.checkpoints.cards import find_card, write_card
     from facelab.checkpoints.weights import fill, load_model, read_weights
-    from facelab.circle import make_circle
+    from facelab.circle import fit_circle
     from facelab.encoder import make_encoder
 
     model = run.read_settings()["model"]
     if model != name:
         raise BadSetting(f"This run's {part} belongs to {model}. Say --name {model}.")
     card, (path, images) = find_card(name), _newest(run)
-    make = {"encoder": make_encoder, "circle": make_circle}[part]
-    fill(make(load_model(name)[0]), read_weights(path))
+    generator, tensors = load_model(name)[0], read_weights(path)
+    if part == "circle":
+        fit_circle(generator, tensors)
+    else:
+        fill(make_encoder(generator), tensors)
     data = path.read_bytes()
     (folder / f"{name}-{part}.safetensors").write_bytes(data)
     history = _history(run, images)

@@ -152,6 +152,7 @@ class CircleSettings(FitSettings):
     batch: int = option(256, "Vectors a step.", minimum=2)
     learning_rate: float = option(0.002, "Step size of AdamW.", minimum=0)
     portraits: int = option(0, "So many portraits only; 0 for all.", minimum=0)
+    identity: str = option("dlib", "Whose vectors the circle begins with: dlib, or facenet where its weights are.")
     described: int = option(8192, "Portraits whose vectors are dlib's own; the others' are the reader's.", minimum=64)
     generated: int = option(8192, "Random faces beside the portraits, whose latents are known.", minimum=1)
     look_from: float = option(

@@ -1,4 +1,4 @@
-// Faces as points of the sphere: a photo on its way there, 128 numbers as coloured cells, and what was measured between them.
+// Faces as points of the sphere: a photo on its way there, its numbers as coloured cells, and what was measured between them.
 // value: {vectors: [{title, cells: [-100..100]}], rows: [[what, how much, verdict]]}. Event "photo" {path, name}.
 const { el, svg, icon } = facelab;
 const root = element.querySelector(".fl-circle");
