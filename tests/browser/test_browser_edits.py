@@ -17,8 +17,8 @@ from visitor import (
     bring,
     choose,
     download,
+    fill_number,
     make_own_direction,
-    open_settings,
     open_tab,
     picture,
     upload,
@@ -46,9 +46,7 @@ def portrait(shared_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def set_slider(page, label: str, value: float) -> None:
-    box = page.get_by_label(f"number input for {label}", exact=True).locator("visible=true")
-    box.fill(str(value))
-    box.press("Tab")
+    fill_number(page.get_by_label(f"number input for {label}", exact=True).locator("visible=true"), value)
 
 
 def check_png(path: Path, *, side: int | None = 512, said: str = "") -> None:
@@ -169,7 +167,7 @@ def test_morph_scrubs_and_becomes_a_film(visit, portrait: Path, tmp_path: Path):
     another_picture(page, "morph", before)
     expect(page.locator("#fl-viewer-morph .fl-view-caption")).to_have_text("Morph, 80% Sami")
     check_png(save_picture(page, "morph", tmp_path), said="morph 0.8")
-    open_settings(page, "Film settings")
+    page.get_by_role("button", name="Film settings").click()
     set_slider(page, "Frames", 20)
     page.get_by_role("button", name="Make the film").click()
     film = page.locator("#fl-film-morph")

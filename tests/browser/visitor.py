@@ -44,13 +44,17 @@ def set_steps(page: object, *, steps: int, refine_steps: int) -> None:
     if not page.get_by_label("number input for Steps", exact=True).is_visible():
         page.get_by_role("button", name="Advanced").last.click()
     for label, value in (("Steps", steps), ("Refinement steps", refine_steps)):
-        box = page.get_by_label(f"number input for {label}", exact=True)
-        for _ in range(20):  # the page may still be drawing its answer to the tab, and put the old value back
-            box.fill(str(value))
-            box.press("Tab")
-            page.wait_for_timeout(300)
-            if box.input_value() == str(value):
-                break
+        fill_number(page.get_by_label(f"number input for {label}", exact=True), value)
+
+
+def fill_number(box: object, value: float) -> None:
+    """Put a number into a field until it stays: the page may still be drawing it, and put the old value back."""
+    for _ in range(20):
+        box.fill(str(value))
+        box.press("Tab")
+        box.page.wait_for_timeout(300)
+        if box.input_value() == str(value):
+            break
 
 
 def step_of(page: object) -> int:
@@ -88,12 +92,6 @@ def open_tab(page: object, name: str) -> object:
     """Open a tab; returns its panel."""
     page.get_by_role("tab", name=name, exact=True).click()
     return page.get_by_role("tabpanel", name=name)
-
-
-def open_settings(page: object, name: str) -> None:
-    """Open a folded group of settings, and wait until Gradio has built and registered what is in it."""
-    page.get_by_role("button", name=name).click()
-    page.wait_for_timeout(300)
 
 
 def choose(page: object, picker: str, *names: str) -> None:
