@@ -153,7 +153,7 @@ def test_the_sliders_are_those_of_the_faces_model(visit):
     panel = open_tab(page, "Attributes")
     choose(page, "attributes-face", "Mara")
     picture(page, "attributes")
-    panel.get_by_role("button", name="Walk", exact=True).click()
+    page.get_by_role("button", name="Walk").click()
     walk = panel.get_by_role("button", name="Draw the walk")
     expect(walk).to_be_enabled()
     panel.get_by_role("button", name="Advanced").click()
