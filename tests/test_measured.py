@@ -76,8 +76,8 @@ def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp
 
     told = {"space": "z", "embedded": 9, "embedding": {"latent": {}}, "groups": {}, "method": "mean", "directions": {}}
     monkeypatch.setattr(circle_report, "evaluate_circle", lambda model, data, count, **more: {"faces": count})
-    monkeypatch.setattr(command, "_evaluate_run", lambda *more: [{"images": "8", "judge": "1.5"}])
-    monkeypatch.setattr(command, "_evaluate_embeddings", lambda *more: dict(told))
+    monkeypatch.setattr(command, "measure_weights", lambda *more: [{"images": "8", "judge": "1.5"}])
+    monkeypatch.setattr(command, "measure_embeddings", lambda *more: dict(told))
     data = ("evaluate", MODEL, "--data", tmp_path, "--save")
     embed = ["--samples", 0, "--embed", 9, "--directions"]
     for options in (["--circle", "--faces", 17], ["--run", tmp_path, "--samples", 30], embed):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,15 +12,19 @@ import typer
 
 from facelab.commands.console import Space
 from facelab.errors import BadSetting
+from facelab.evaluation.figures import (
+    bar,
+    measure_embeddings,
+    measure_eyes,
+    measure_samples,
+    measure_weights,
+    real_faces,
+    spread,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from facelab.checkpoints.cards import Card
     from facelab.evaluation.comparison import Comparison, Row
-    from facelab.evaluation.embedding import Embedded
-    from facelab.evaluation.portraits import Portraits
-    from facelab.generators.base import Generator
 
 
 def evaluate(
@@ -96,14 +99,14 @@ def evaluate(
     with tempfile.TemporaryDirectory() as folder:
         keep = cache or Path(folder)
         if run is not None:
-            figures["run"] = _evaluate_run(run, model, data, samples, seed, every, keep)
+            figures["run"] = measure_weights(run, model, data, samples, seed, every, keep)
         elif samples and not circle:
-            figures |= _evaluate_samples(model, data, samples, seed, weights, train, copies, keep)
+            figures |= measure_samples(model, data, samples, seed, weights, train, copies, keep)
         if eyes:
-            figures |= _evaluate_eyes(data, figures["resolution"], keep)
+            figures |= measure_eyes(data, figures["resolution"], keep)
         if embed:
             chosen = space and space.value
-            figures |= _evaluate_embeddings(model, data, embed, chosen, steps, directions, method, matrix, keep)
+            figures |= measure_embeddings(model, data, embed, chosen, steps, directions, method, matrix, keep)
         if circle:
             from facelab.evaluation.circle_report import evaluate_circle
 
@@ -162,7 +165,7 @@ def _compare(
         raise BadSetting("A comparison needs at least two samples of each model: say --samples.")
     cards = [find_card(model) for model in dict.fromkeys(models)]
     side = side or min(card.resolution for card in cards)
-    network, inception, real = load_judge(), load_inception(), _real(data, "val", side, None, cache)
+    network, inception, real = load_judge(), load_inception(), real_faces(data, "val", side, None, cache)
     photos = list(open_pictures(data, resolution=side, cache=cache, split="val").images)
     rows = [describe_faces(REAL, photos, network, seen=real, inception=inception)]
     options = {"count": count, "side": side, "seed": seed, "inception": inception}
@@ -176,8 +179,8 @@ def _compare(
         row = saved and saved.row(card)
         if row is None:
             generator = load_model(card.name)[0]
-            with _bar(card.name, count, "face") as bar:
-                row = compare_model(card, generator, network, real, **options, progress=bar.update)
+            with bar(card.name, count, "face") as told:
+                row = compare_model(card, generator, network, real, **options, progress=told.update)
         if faces and row.reconstructed != faces:
             row = _reconstructed(row, card, data, faces, steps, side, cache)
         rows.append(row)
@@ -201,14 +204,9 @@ def _reconstructed(row: Row, card: Card, data: Path, count: int, steps: int, sid
 
     pictures = open_pictures(data, resolution=card.resolution, cache=cache, split="val").images
     chosen = [pictures[index] for index in spread(len(pictures), count)]
-    with _bar(f"{card.name} reconstructs", len(chosen), "face") as bar:
-        done = reconstruct(Studio(card.name), chosen, side=side, steps=steps, progress=bar.update)
+    with bar(f"{card.name} reconstructs", len(chosen), "face") as told:
+        done = reconstruct(Studio(card.name), chosen, side=side, steps=steps, progress=told.update)
     return row.with_reconstruction(done)
-
-
-def spread(total: int, count: int) -> list[int]:
-    """At most `count` of `total` places, evenly far apart."""
-    return list(range(0, total, max(1, total // count)))[:count]
 
 
 def as_table(rows: list[dict[str, Any]]) -> str:
@@ -219,185 +217,3 @@ def as_table(rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _evaluate_samples(
-    model: str, data: Path, count: int, seed: int, weights: Path | None, train: int, copy_check: bool, cache: Path
-) -> dict[str, Any]:
-    from facelab.evaluation.copies import copies
-    from facelab.evaluation.judge import features, load_judge
-    from facelab.evaluation.portraits import draw_samples
-
-    if count < 2:
-        raise BadSetting("A comparison needs at least two samples.")
-    generator = _generator(model, weights)
-    val = _real(data, "val", generator.resolution, None, cache)
-    pictures = draw_samples(generator, count, seed=seed)
-    judged = _judged(data, "val", generator.resolution, None, cache)
-    drawn = _look("samples", pictures)
-    figures: dict[str, Any] = {
-        "samples": count,
-        "frechet": _distances(drawn, val) | {"judge": _judge_distance(features(load_judge(), pictures), judged)},
-        "found": round(float(drawn.found.mean()), 4),
-        "found_val": round(float(val.found.mean()), 4),
-    }
-    if train:
-        floor = _distances(_real(data, "train", generator.resolution, train, cache), val)
-        seen = _judged(data, "train", generator.resolution, train, cache)
-        figures["frechet_floor"] = floor | {"judge": _judge_distance(seen, judged)}
-    if copy_check:
-        trained = _real(data, "train", generator.resolution, None, cache)
-        vectors = [each.vectors[each.found] for each in (drawn, val, trained)]
-        figures["copies"] = copies(*vectors)
-    return figures
-
-
-def _evaluate_run(
-    run: Path, model: str, data: Path, count: int, seed: int, every: int, cache: Path
-) -> list[dict[str, str]]:
-    from facelab.evaluation.curve import measure_run
-
-    def measure(weights: Path) -> dict[str, Any]:
-        return _evaluate_samples(model, data, count, seed, weights, 0, False, cache)
-
-    return measure_run(run, measure, samples=count, every=every)
-
-
-def _evaluate_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:
-    import numpy as np
-
-    from facelab.evaluation.judge import load_judge
-    from facelab.identity import load_reader
-    from facelab.training.data import open_pictures
-    from facelab.training.identity import agreement
-    from facelab.training.judge import accuracy
-    from facelab.training.labels import read_labels
-
-    val = open_pictures(data, resolution=resolution, cache=cache, split="val")
-    by_attribute = accuracy(load_judge(), val, read_labels(data, split="val"))
-    means = {
-        name: round(float(np.mean([each[name] for each in by_attribute.values()])), 4)
-        for name in ("accuracy", "balanced")
-    }
-    seen = _real(data, "val", resolution, None, cache)
-    return {"judge": means | {"attributes": by_attribute}, "reader": agreement(load_reader(), val, seen)}
-
-
-def _evaluate_embeddings(
-    model: str,
-    data: Path,
-    count: int,
-    space: str | None,
-    steps: int,
-    directions: bool,
-    method: str,
-    matrix: Path | None,
-    cache: Path,
-) -> dict[str, Any]:
-    from facelab.evaluation.edits import look, measure_directions
-    from facelab.evaluation.embedding import summarise
-    from facelab.evaluation.groups import by_group
-    from facelab.evaluation.judge import load_judge
-    from facelab.studio import Studio
-
-    studio, network = Studio(model), load_judge()
-    settings = studio.presets["fast" if studio.has_layers else "recover"]
-    if studio.has_layers:
-        if space not in (None, settings.space):  # it is measured beside the preset's, before any refining
-            settings = replace(settings, space=space, refine=False)
-    elif space not in (None, studio.generator.edit_space):
-        raise BadSetting(f"{model} embeds into {studio.generator.edit_space} only. Leave out --space.")
-    else:
-        settings = replace(settings, steps=steps, preview_every=0)
-    images, embedded = _embedded(data, studio, count, settings, cache)
-    figures: dict[str, Any] = {
-        "space": getattr(settings, "space", studio.generator.edit_space),
-        "embedded": len(embedded),
-        "embedding": summarise(embedded),
-        "groups": by_group(embedded, look(network, images)),
-    }
-    if not studio.has_layers:
-        figures["steps"] = steps
-    if directions:
-        faces = [one.face for one in embedded]
-        with _bar("directions", len(studio.directions()), "direction") as bar:
-            measured = measure_directions(studio, network, faces, images, method=method, progress=bar.update)
-        figures["method"], figures["directions"] = method, measured
-        if matrix is not None:
-            from facelab.evaluation.matrix import draw_matrix
-
-            draw_matrix(measured, {name: each.title for name, each in studio.directions().items()}, matrix)
-    return figures
-
-
-def _embedded(
-    data: Path, studio: Any, count: int, settings: Any, cache: Path
-) -> tuple[list[np.ndarray], list[Embedded]]:
-    from facelab.evaluation.embedding import embed_portraits
-    from facelab.training.data import open_pictures
-
-    pictures = open_pictures(data, resolution=studio.card.resolution, cache=cache, split="val").images
-    chosen = [pictures[index] for index in spread(len(pictures), count)]
-    with _bar("embedding", len(chosen), "face") as bar:
-        done = embed_portraits(chosen, model=studio.card.name, settings=settings, folder=cache, progress=bar.update)
-    return chosen, done
-
-
-def _generator(model: str, weights: Path | None) -> Generator:
-    from facelab.checkpoints.cards import find_card
-    from facelab.checkpoints.weights import build_networks, fill, load_model, part, read_weights
-
-    if weights is None:
-        return load_model(model)[0]
-    generator = build_networks(find_card(model))[0].eval().requires_grad_(False)
-    fill(generator, part(read_weights(weights), "g."))
-    return generator
-
-
-def _distances(one: Portraits, other: Portraits) -> dict[str, float | None]:
-    """None where dlib found fewer than two faces, as in what a training draws at its beginning."""
-    from facelab.evaluation.metrics import as_shapes, frechet_distance
-
-    if min(one.found.sum(), other.found.sum()) < 2:
-        return {"identity": None, "shape": None}
-    shapes = [as_shapes(each.landmarks[each.found]) for each in (one, other)]
-    return {
-        "identity": round(frechet_distance(one.vectors[one.found], other.vectors[other.found]), 4),
-        "shape": round(frechet_distance(*shapes), 5),
-    }
-
-
-def _judge_distance(one: np.ndarray, other: np.ndarray) -> float:
-    from facelab.evaluation.metrics import frechet_distance
-
-    return round(frechet_distance(one, other), 4)
-
-
-def _judged(data: Path, split: str, resolution: int, count: int | None, cache: Path) -> np.ndarray:
-    """The judge's features of a split's portraits; seconds, so nothing is kept."""
-    from facelab.evaluation.judge import features, load_judge
-    from facelab.training.data import open_pictures
-
-    return features(load_judge(), open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count])
-
-
-def _real(data: Path, split: str, resolution: int, count: int | None, cache: Path) -> Portraits:
-    from facelab.evaluation.portraits import describe_split
-    from facelab.training.data import open_pictures
-
-    images = open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count]
-    with _bar(split, len(images), "face") as bar:
-        return describe_split(images, cache=cache, name=split, progress=bar.update)
-
-
-def _look(name: str, images: list) -> Portraits:
-    from facelab.evaluation.portraits import describe
-
-    with _bar(name, len(images), "face") as bar:
-        return describe(images, progress=bar.update)
-
-
-def _bar(name: str, total: int, unit: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, dynamic_ncols=True)

@@ -1,0 +1,219 @@
+"""What `evaluate` measures of one model: each function returns figures that can be printed, saved and read again."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facelab.evaluation.embedding import Embedded
+    from facelab.evaluation.portraits import Portraits
+    from facelab.generators.base import Generator
+
+
+def spread(total: int, count: int) -> list[int]:
+    """At most `count` of `total` places, evenly far apart."""
+    return list(range(0, total, max(1, total // count)))[:count]
+
+
+def measure_samples(
+    model: str, data: Path, count: int, seed: int, weights: Path | None, train: int, copy_check: bool, cache: Path
+) -> dict[str, Any]:
+    """Random faces beside the val split: Frechet distances and the share in which dlib finds a face.
+
+    count: how many, at least two. weights: others than the model's own, such as a run's. train: so many train faces
+    give the floor; 0 leaves it out. copy_check: look for each sample's nearest train face, too. cache: folder that
+    keeps what was seen in real faces. Raises BadSetting for fewer than two samples.
+    """
+    from facelab.evaluation.copies import copies
+    from facelab.evaluation.judge import features, load_judge
+    from facelab.evaluation.portraits import draw_samples
+
+    if count < 2:
+        raise BadSetting("A comparison needs at least two samples.")
+    generator = _generator(model, weights)
+    val = real_faces(data, "val", generator.resolution, None, cache)
+    pictures = draw_samples(generator, count, seed=seed)
+    judged = _judged(data, "val", generator.resolution, None, cache)
+    drawn = _look("samples", pictures)
+    figures: dict[str, Any] = {
+        "samples": count,
+        "frechet": _distances(drawn, val) | {"judge": _judge_distance(features(load_judge(), pictures), judged)},
+        "found": round(float(drawn.found.mean()), 4),
+        "found_val": round(float(val.found.mean()), 4),
+    }
+    if train:
+        floor = _distances(real_faces(data, "train", generator.resolution, train, cache), val)
+        seen = _judged(data, "train", generator.resolution, train, cache)
+        figures["frechet_floor"] = floor | {"judge": _judge_distance(seen, judged)}
+    if copy_check:
+        trained = real_faces(data, "train", generator.resolution, None, cache)
+        vectors = [each.vectors[each.found] for each in (drawn, val, trained)]
+        figures["copies"] = copies(*vectors)
+    return figures
+
+
+def measure_weights(
+    run: Path, model: str, data: Path, count: int, seed: int, every: int, cache: Path
+) -> list[dict[str, str]]:
+    """`measure_samples` of a run's weights, every so many of them: a row each, also kept in the run's folder."""
+    from facelab.evaluation.curve import measure_run
+
+    def measure(weights: Path) -> dict[str, Any]:
+        return measure_samples(model, data, count, seed, weights, 0, False, cache)
+
+    return measure_run(run, measure, samples=count, every=every)
+
+
+def measure_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:
+    """How well the judge and the reader see the val split, at the resolution of a model."""
+    import numpy as np
+
+    from facelab.evaluation.judge import load_judge
+    from facelab.identity import load_reader
+    from facelab.training.data import open_pictures
+    from facelab.training.identity import agreement
+    from facelab.training.judge import accuracy
+    from facelab.training.labels import read_labels
+
+    val = open_pictures(data, resolution=resolution, cache=cache, split="val")
+    by_attribute = accuracy(load_judge(), val, read_labels(data, split="val"))
+    means = {
+        name: round(float(np.mean([each[name] for each in by_attribute.values()])), 4)
+        for name in ("accuracy", "balanced")
+    }
+    seen = real_faces(data, "val", resolution, None, cache)
+    return {"judge": means | {"attributes": by_attribute}, "reader": agreement(load_reader(), val, seen)}
+
+
+def measure_embeddings(
+    model: str,
+    data: Path,
+    count: int,
+    space: str | None,
+    steps: int,
+    directions: bool,
+    method: str,
+    matrix: Path | None,
+    cache: Path,
+) -> dict[str, Any]:
+    """`count` val portraits embedded: by stage and by group of people, and, with directions, what each changes in them.
+
+    space: other than the preset's, without refining. steps: of a recovery, for models of one latent. method: of edits.
+    matrix: where the picture of all changes goes. Raises BadSetting for a space that the model has not.
+    """
+    from facelab.evaluation.edits import look, measure_directions
+    from facelab.evaluation.embedding import summarise
+    from facelab.evaluation.groups import by_group
+    from facelab.evaluation.judge import load_judge
+    from facelab.studio import Studio
+
+    studio, network = Studio(model), load_judge()
+    settings = studio.presets["fast" if studio.has_layers else "recover"]
+    if studio.has_layers:
+        if space not in (None, settings.space):  # it is measured beside the preset's, before any refining
+            settings = replace(settings, space=space, refine=False)
+    elif space not in (None, studio.generator.edit_space):
+        raise BadSetting(f"{model} embeds into {studio.generator.edit_space} only. Leave out --space.")
+    else:
+        settings = replace(settings, steps=steps, preview_every=0)
+    images, embedded = _embedded(data, studio, count, settings, cache)
+    figures: dict[str, Any] = {
+        "space": getattr(settings, "space", studio.generator.edit_space),
+        "embedded": len(embedded),
+        "embedding": summarise(embedded),
+        "groups": by_group(embedded, look(network, images)),
+    }
+    if not studio.has_layers:
+        figures["steps"] = steps
+    if directions:
+        faces = [one.face for one in embedded]
+        with bar("directions", len(studio.directions()), "direction") as told:
+            measured = measure_directions(studio, network, faces, images, method=method, progress=told.update)
+        figures["method"], figures["directions"] = method, measured
+        if matrix is not None:
+            from facelab.evaluation.matrix import draw_matrix
+
+            draw_matrix(measured, {name: each.title for name, each in studio.directions().items()}, matrix)
+    return figures
+
+
+def _embedded(
+    data: Path, studio: Any, count: int, settings: Any, cache: Path
+) -> tuple[list[np.ndarray], list[Embedded]]:
+    from facelab.evaluation.embedding import embed_portraits
+    from facelab.training.data import open_pictures
+
+    pictures = open_pictures(data, resolution=studio.card.resolution, cache=cache, split="val").images
+    chosen = [pictures[index] for index in spread(len(pictures), count)]
+    with bar("embedding", len(chosen), "face") as told:
+        done = embed_portraits(chosen, model=studio.card.name, settings=settings, folder=cache, progress=told.update)
+    return chosen, done
+
+
+def _generator(model: str, weights: Path | None) -> Generator:
+    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.weights import build_networks, fill, load_model, part, read_weights
+
+    if weights is None:
+        return load_model(model)[0]
+    generator = build_networks(find_card(model))[0].eval().requires_grad_(False)
+    fill(generator, part(read_weights(weights), "g."))
+    return generator
+
+
+def _distances(one: Portraits, other: Portraits) -> dict[str, float | None]:
+    """None where dlib found fewer than two faces, as in what a training draws at its beginning."""
+    from facelab.evaluation.metrics import as_shapes, frechet_distance
+
+    if min(one.found.sum(), other.found.sum()) < 2:
+        return {"identity": None, "shape": None}
+    shapes = [as_shapes(each.landmarks[each.found]) for each in (one, other)]
+    return {
+        "identity": round(frechet_distance(one.vectors[one.found], other.vectors[other.found]), 4),
+        "shape": round(frechet_distance(*shapes), 5),
+    }
+
+
+def _judge_distance(one: np.ndarray, other: np.ndarray) -> float:
+    from facelab.evaluation.metrics import frechet_distance
+
+    return round(frechet_distance(one, other), 4)
+
+
+def _judged(data: Path, split: str, resolution: int, count: int | None, cache: Path) -> np.ndarray:
+    """The judge's features of a split's portraits; seconds, so nothing is kept."""
+    from facelab.evaluation.judge import features, load_judge
+    from facelab.training.data import open_pictures
+
+    return features(load_judge(), open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count])
+
+
+def real_faces(data: Path, split: str, resolution: int, count: int | None, cache: Path) -> Portraits:
+    """What dlib sees in the first `count` faces of a split, kept in `cache`."""
+    from facelab.evaluation.portraits import describe_split
+    from facelab.training.data import open_pictures
+
+    images = open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count]
+    with bar(split, len(images), "face") as told:
+        return describe_split(images, cache=cache, name=split, progress=told.update)
+
+
+def _look(name: str, images: list) -> Portraits:
+    from facelab.evaluation.portraits import describe
+
+    with bar(name, len(images), "face") as told:
+        return describe(images, progress=told.update)
+
+
+def bar(name: str, total: int, unit: str) -> Any:
+    """A progress bar on stderr."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, dynamic_ncols=True)
