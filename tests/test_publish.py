@@ -30,6 +30,11 @@ FAMILIES = {
     "began": [],
     "progan": ["--channel-base", 64, "--grow-from", 0],
 }
+NOTES = {
+    "vaegan": "Gamma 15, similarity weight 5.",
+    "began": "Gamma 0.5.",
+    "progan": "Grow images 60,000, fade images 60,000.",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +82,7 @@ def test_a_published_run_draws_what_it_drew(facelab, pictures, shelf, tmp_path, 
     figures, card = json.loads(out), find_card("tiny16")
     assert figures["images"] == card.training["images"] == 64 and card.training["epochs"] == 8.0
     assert card.family == family and card.resolution == 16 and card.data == "noise" and "Non-commercial" in card.licence
+    assert card.training.get("note") == NOTES.get(family)
     generator, critic = load_model("tiny16")
     assert critic is None and generator.spaces == card.spaces and not generator.training
     (sheet,) = [path for path in (run / "sheets").iterdir() if path.stem == "00000064"]

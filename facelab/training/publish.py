@@ -28,6 +28,8 @@ TITLES = {
 }  # fmt: skip
 # What a run of these families becomes, of a model.
 COMPANIONS = {"encoder": "encoder", "inverter": "encoder", "circle": "circle"}
+# Of the settings, what the card tells of a training beside its length.
+NOTED = {"vaegan": ("gamma", "similarity_weight"), "began": ("gamma",), "progan": ("grow_images", "fade_images")}
 WHATEVER_THE_WEIGHTS = ("identity", "judge")  # companions that know no generator
 MOST_ROWS = 400  # of the table of losses that ships
 # What only training needs; StyleGAN2's discriminator lends its features to embedding.
@@ -168,7 +170,9 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
         licence=licence,
         sha256="",
         config=config,
-        training=_history(run, images) | {"wanted": settings.images, "losses": f"{name}-losses.csv"},
+        training=_history(run, images)
+        | {"wanted": settings.images, "losses": f"{name}-losses.csv"}
+        | _note_of(family, settings),
         companions={part: told for part, told in companions.items() if part in WHATEVER_THE_WEIGHTS},
         conditions=conditions,
         limits=limits,
@@ -185,6 +189,12 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     _write_losses(run, images, folder / f"{name}-losses.csv")
     write_card(card)
     return card
+
+
+def _note_of(family: str, settings: TrainSettings) -> dict[str, str]:
+    """The settings that a reader of the card asks for."""
+    told = [f"{name.replace('_', ' ')} {getattr(settings, name):,g}" for name in NOTED.get(family, ())]
+    return {"note": f"{', '.join(told).capitalize()}."} if told else {}
 
 
 def _shape_of(settings: TrainSettings, weights: Mapping[str, Tensor]) -> tuple[int, dict[str, int], str]:
