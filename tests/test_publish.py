@@ -33,7 +33,7 @@ FAMILIES = {
 NOTES = {
     "vaegan": "Gamma 15, similarity weight 5.",
     "began": "Gamma 0.5.",
-    "progan": "Grow images 60,000, fade images 60,000.",
+    "progan": "Grow images 60,000, fade images 60,000, loss wasserstein.",
 }
 
 

@@ -34,6 +34,7 @@ FAMILIES = {
     "dcgan": (dcgan, DCGANSettings(**TINY)),
     "began": (began, BEGANSettings(**TINY)),
     "progan": (progan, ProGANSettings(**TINY, **GROWN)),
+    "progan-logistic": (progan, ProGANSettings(**TINY, **GROWN, loss="logistic")),
 }
 
 
@@ -245,6 +246,21 @@ def test_progan_fades_on_both_sides():
         torch.testing.assert_close(critic(pictures, 0.0), critic(low))
         assert not torch.equal(critic(pictures, 1.0), critic(low))
     assert isinstance(critic, ProGANCritic)
+
+
+def test_the_logistic_progan_is_penalised_at_real_pictures_every_eighth_step():
+    trainer = make("progan-logistic")
+    penalties = [trainer.step(make_pictures().batch(step, size=4, seed=5))["penalty"] for step in range(9)]
+    assert [step for step, penalty in enumerate(penalties) if penalty > 0] == [0, 8]
+    real, fake = torch.randn(4, 3, 16, 16), torch.randn(4, 3, 16, 16)
+    trainer.steps = 1
+    with torch.no_grad():
+        loss, distance, _ = trainer._logistic(real, fake)
+        scores, others = trainer.critic(real, 1.0), trainer.critic(fake, 1.0)
+    torch.testing.assert_close(distance, scores.mean() - others.mean())
+    torch.testing.assert_close(loss, -scores.sigmoid().log().mean() - (1 - others.sigmoid()).log().mean())
+    with pytest.raises(BadSetting, match="wasserstein or logistic"):
+        ProGANSettings(loss="hinge")
 
 
 def test_pixel_norm_makes_every_pixel_as_strong():

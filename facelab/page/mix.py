@@ -106,7 +106,12 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                     )
                 with gr.Column(visible=False, min_width=0) as for_random:
                     truncation = gr.Slider(
-                        0, 1, 0.7, step=0.05, label="Truncation", info="0 is the mean face, 1 the full variety. PGGAN has no mean face, so it does nothing there."
+                        0,
+                        1,
+                        0.7,
+                        step=0.05,
+                        label="Truncation",
+                        info="0 is the mean face, 1 the full variety. PGGAN has no mean face, so it does nothing there.",
                     )
                     count = gr.Slider(9, 63, 27, step=9, label="How many", info="Faces on the sheet.")
                 with gr.Column(visible=False, min_width=0) as for_seed:

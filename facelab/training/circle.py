@@ -48,9 +48,9 @@ SMOOTHING = 0.05  # of the classes: annotators disagree
 
 LATENT_WEIGHT = 1.0
 CLASSES_WEIGHT = 0.5
-# What is seen in decoded faces is noisy and must not drown the latents: with ten times these weights the mapping is
-# worse than a constant.
-IDENTITY_WEIGHT = 0.8  # of the angle between what goes in and what is read, squared
+# What is seen in decoded faces is noisy: few looks with much weight make the mapping worse than a constant, a dozen
+# each step with this weight make it better than the latents alone do.
+IDENTITY_WEIGHT = 3.0  # of the angle between what goes in and what is read, squared
 CHANGE_WEIGHT = 0.3  # of what is missing of the class mean, squared, in distances between the classes
 HELD_WEIGHT = 0.1  # of the change of what is held, squared, in deviations among people
 OTHERS_WEIGHT = 0.01  # of the change of the rest

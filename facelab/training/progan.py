@@ -1,4 +1,8 @@
-"""Training of the progressive GAN (Karras et al. 2018): Wasserstein loss with gradient penalty, growing by doubling."""
+"""Training of the progressive GAN (Karras et al. 2018): Wasserstein loss with gradient penalty, growing by doubling.
+
+That loss need not converge (Mescheder et al. 2018, section 3): with few channels the scores swing, and the colours of
+all pictures with them. The logistic loss with R1, which does, stands beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,15 @@ from torch import Tensor
 
 from facelab.generators.progan import ProGAN, ProGANCritic
 from facelab.training.growth import Stage, show_at, stage_after
+from facelab.training.losses import discriminator_loss, generator_loss, r1_penalty
 from facelab.training.networks import NetworksTrainer
 from facelab.training.settings import ProGANSettings
 
 BETAS = (0.0, 0.99)
 PENALTY = 10.0  # weight of the gradient penalty (Gulrajani et al. 2017)
 DRIFT = 0.001  # weight of the squared score of real pictures (appendix A.1)
-AVERAGE_BETA = 0.999  # of the generator's moving average (section 6)
+R1_GAMMA, R1_INTERVAL = 0.2, 8  # of the logistic loss: weight, and the steps between penalties
+AVERAGE_BETA = 0.999  # of the generator's moving average, for a batch of 16 pictures (section 6)
 
 
 def make_trainer(settings: ProGANSettings) -> Trainer:
@@ -62,7 +68,7 @@ class Trainer(NetworksTrainer):
         self.note(resolution=torch.tensor(float(stage.resolution), device=self.device))
         with torch.no_grad():
             averaged, current = list(self.model.parameters()), list(self.live.parameters())
-            torch._foreach_lerp_(averaged, current, 1 - AVERAGE_BETA)
+            torch._foreach_lerp_(averaged, current, 1 - AVERAGE_BETA ** (self.settings.batch / 16))
 
     def _fakes(self, count: int) -> Tensor:
         return self.live.decode(self.draw(count), self.stage.resolution, self.stage.alpha).float()
@@ -70,18 +76,35 @@ class Trainer(NetworksTrainer):
     def _discriminate(self, real: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             fake = self._fakes(len(real))
+        loss_of = self._wasserstein if self.settings.loss == "wasserstein" else self._logistic
+        loss, distance, penalty = loss_of(real, fake)
+        self.note(d_loss=loss, distance=distance, penalty=penalty)
+        return {"discriminator": loss}
+
+    def _wasserstein(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The discriminator's loss, how far apart the scores are, and the penalty."""
         alpha = self.stage.alpha
         real_scores, fake_scores = self.critic(real, alpha), self.critic(fake, alpha)
         between = torch.lerp(fake, real, torch.rand(len(real), 1, 1, 1, device=real.device)).requires_grad_(True)
         (slope,) = torch.autograd.grad(self.critic(between, alpha).sum(), between, create_graph=True)
         penalty = (slope.float().square().sum(dim=(1, 2, 3)).sqrt() - 1).square().mean()
         distance = real_scores.mean() - fake_scores.mean()
-        loss = PENALTY * penalty - distance + DRIFT * real_scores.square().mean()
-        self.note(d_loss=loss, distance=distance, penalty=penalty)
-        return {"discriminator": loss}
+        return PENALTY * penalty - distance + DRIFT * real_scores.square().mean(), distance, penalty
+
+    def _logistic(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of the other loss, whose penalty is due in some steps only."""
+        due = self.steps % R1_INTERVAL == 0
+        real = real.detach().requires_grad_(due)
+        real_scores, fake_scores = self.critic(real, self.stage.alpha), self.critic(fake, self.stage.alpha)
+        loss, penalty = discriminator_loss(real_scores.float(), fake_scores.float()), real.new_zeros(())
+        if due:
+            penalty = r1_penalty(real_scores, real)
+            loss = loss + R1_GAMMA * R1_INTERVAL * penalty
+        return loss, real_scores.mean() - fake_scores.mean(), penalty
 
     def _generate(self, real: Tensor) -> dict[str, Tensor]:
-        loss = -self.critic(self._fakes(len(real)), self.stage.alpha).mean()
+        scores = self.critic(self._fakes(len(real)), self.stage.alpha).float()
+        loss = -scores.mean() if self.settings.loss == "wasserstein" else generator_loss(scores)
         self.note(g_loss=loss)
         return {"generator": loss}
 

@@ -29,7 +29,11 @@ TITLES = {
 # What a run of these families becomes, of a model.
 COMPANIONS = {"encoder": "encoder", "inverter": "encoder", "circle": "circle"}
 # Of the settings, what the card tells of a training beside its length.
-NOTED = {"vaegan": ("gamma", "similarity_weight"), "began": ("gamma",), "progan": ("grow_images", "fade_images")}
+NOTED = {
+    "vaegan": ("gamma", "similarity_weight"),
+    "began": ("gamma",),
+    "progan": ("grow_images", "fade_images", "loss"),
+}
 WHATEVER_THE_WEIGHTS = ("identity", "judge")  # companions that know no generator
 MOST_ROWS = 400  # of the table of losses that ships
 # What only training needs; StyleGAN2's discriminator lends its features to embedding.
@@ -193,7 +197,10 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
 
 def _note_of(family: str, settings: TrainSettings) -> dict[str, str]:
     """The settings that a reader of the card asks for."""
-    told = [f"{name.replace('_', ' ')} {getattr(settings, name):,g}" for name in NOTED.get(family, ())]
+    values = {name: getattr(settings, name) for name in NOTED.get(family, ())}
+    told = [
+        f"{name.replace('_', ' ')} {each if isinstance(each, str) else f'{each:,g}'}" for name, each in values.items()
+    ]
     return {"note": f"{', '.join(told).capitalize()}."} if told else {}
 
 

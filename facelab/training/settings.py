@@ -11,6 +11,7 @@ from typing import Any
 
 from facelab.errors import BadSetting
 
+GAN_LOSSES = ("wasserstein", "logistic")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -148,18 +149,18 @@ class CircleSettings(FitSettings):
     """The circle's. images counts vectors, which a portrait gives many times."""
 
     model: str = option("faces128", "The generator to map to, of the catalogue; it needs an encoder.")
-    images: int = option(1_200_000, "Vectors to see in all.", minimum=1)
+    images: int = option(400_000, "Vectors to see in all.", minimum=1)
     batch: int = option(256, "Vectors a step.", minimum=2)
     learning_rate: float = option(0.002, "Step size of AdamW.", minimum=0)
     portraits: int = option(0, "So many portraits only; 0 for all.", minimum=0)
     identity: str = option("dlib", "Whose vectors the circle begins with: dlib, or facenet where its weights are.")
-    described: int = option(8192, "Portraits whose vectors are dlib's own; the others' are the reader's.", minimum=64)
+    described: int = option(10_240, "Portraits whose vectors are dlib's own; the others' are the reader's.", minimum=64)
     generated: int = option(8192, "Random faces beside the portraits, whose latents are known.", minimum=1)
     look_from: float = option(
-        0.5, "Share of the training after which decoded faces are looked at; until then latents alone teach.", minimum=0
+        0.1, "Share of the training after which decoded faces are looked at; until then latents alone teach.", minimum=0
     )
-    look_every: int = option(4, "Steps between looks at decoded faces and at edits of them.", minimum=1)
-    looks: int = option(6, "Faces a look.", minimum=1)
+    look_every: int = option(1, "Steps between looks at decoded faces and at edits of them.", minimum=1)
+    looks: int = option(12, "Faces a look.", minimum=1)
     sheet_images: int = option(200_000, "Vectors between sheets and weight files.", minimum=1)
 
 
@@ -250,6 +251,7 @@ class ProGANSettings(PaperSettings):
     grow_from: int = option(8, "Begin at this resolution and grow by doubling; 0 for the whole at once.", minimum=0)
     grow_images: int = option(60_000, "Pictures to see at each resolution before it doubles.", minimum=1)
     fade_images: int = option(60_000, "Pictures over which a doubling fades in.", minimum=1)
+    loss: str = option("wasserstein", "wasserstein, the paper's; or logistic, with R1: calmer in small networks.")
 
     @property
     def config(self) -> dict[str, int]:
@@ -257,6 +259,8 @@ class ProGANSettings(PaperSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.loss not in GAN_LOSSES:
+            raise BadSetting(f"The loss must be {' or '.join(GAN_LOSSES)}, not {self.loss!r}.")
         if self.grow_from and not (4 <= self.grow_from <= self.resolution and self.grow_from.bit_count() == 1):
             raise BadSetting(
                 f"Growing must begin at a power of two from 4 up to {self.resolution}, not at {self.grow_from}."
