@@ -53,7 +53,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
                     0.7,
                     step=0.05,
                     label="Truncation",
-                    info="0 is the mean face, 1 the full variety. PGGAN has no mean face, so it does nothing there.",
+                    info="0 is the mean face, 1 the full variety. PGGAN has no mean face and ignores it.",
                 )
                 seed = gr.Number(1, label="Seed", precision=0, minimum=0, info="The same seed draws the same faces.")
             lineup = part("lineup", {"sheets": []})

@@ -111,7 +111,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                         0.7,
                         step=0.05,
                         label="Truncation",
-                        info="0 is the mean face, 1 the full variety. PGGAN has no mean face, so it does nothing there.",
+                        info="0 is the mean face, 1 the full variety. PGGAN has no mean face and ignores it.",
                     )
                     count = gr.Slider(9, 63, 27, step=9, label="How many", info="Faces on the sheet.")
                 with gr.Column(visible=False, min_width=0) as for_seed:
