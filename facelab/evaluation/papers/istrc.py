@@ -199,8 +199,8 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
             percent,
             FLIPPED,
             1,
-            why=" An edit goes as far as two photos of one person lie apart, which identity vectors, made to forget "
-            "expressions and hair, change little by.",
+            why=" An edit goes as far as two photos of one person lie apart. Of what identity vectors were made to "
+            "forget, such as wide eyes, little is found that way.",
         ),
         within(
             f"{name}: beards and make-up flip the gender in at most {percent(FAULTS)} of faces, gender held",
