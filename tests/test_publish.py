@@ -31,7 +31,7 @@ FAMILIES = {
     "progan": ["--channel-base", 64, "--grow-from", 0],
 }
 NOTES = {
-    "vaegan": "Gamma 15, similarity weight 5.",
+    "vaegan": "Gamma 15, similarity weight 25, r1 gamma 0.2.",
     "began": "Gamma 0.5.",
     "progan": "Grow images 60,000, fade images 60,000, loss wasserstein.",
 }

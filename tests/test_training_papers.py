@@ -184,6 +184,27 @@ def test_vaegan_moves_each_network_by_its_own_loss():
     assert moved(usual, after_a_step(gamma=15.0, similarity_weight=5.0, learning_rate=1e-4)) == set(usual)
 
 
+def test_vaegan_s_decoder_raises_the_error_that_its_discriminator_lowers():
+    trainer = make("vaegan", gamma=0.0, r1_gamma=0.0)
+    losses = trainer._losses(make_pictures().batch(0, size=4, seed=0))
+    through = {
+        name: torch.autograd.grad(losses[name], list(trainer.model.decoder.parameters()), retain_graph=True)
+        for name in ("decoder", "discriminator")
+    }
+    for up, down in zip(*through.values(), strict=True):
+        torch.testing.assert_close(up, -down)
+
+
+def test_vaegan_s_penalty_is_paid_by_the_discriminator_alone():
+    def after_a_step(r1_gamma: float) -> tuple[torch.Tensor, torch.Tensor]:
+        trainer = make("vaegan", r1_gamma=r1_gamma)
+        trainer.step(make_pictures().batch(0, size=4, seed=0))
+        return values_of(trainer.model), values_of(trainer.critic)
+
+    (model, critic), (same, other) = after_a_step(0.0), after_a_step(5.0)
+    assert torch.equal(model, same) and not torch.equal(critic, other)
+
+
 def test_began_keeps_the_errors_in_balance():
     trainer = make("began", gamma=0.5)
     numbers = trainer.step(make_pictures().batch(0, size=4, seed=0))

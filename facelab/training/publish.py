@@ -30,7 +30,7 @@ TITLES = {
 COMPANIONS = {"encoder": "encoder", "inverter": "encoder", "circle": "circle"}
 # Of the settings, what the card tells of a training beside its length.
 NOTED = {
-    "vaegan": ("gamma", "similarity_weight"),
+    "vaegan": ("gamma", "similarity_weight", "r1_gamma"),
     "began": ("gamma",),
     "progan": ("grow_images", "fade_images", "loss"),
 }

@@ -208,7 +208,14 @@ class VAEGANSettings(PaperSettings):
     gamma: float = option(
         15.0, "Weight of the similarity in the decoder's loss, against the discriminator's.", minimum=0
     )
-    similarity_weight: float = option(5.0, "Weight of the similarity in the encoder's loss.", minimum=0)
+    similarity_weight: float = option(
+        25.0,
+        "Weight of the similarity in the encoder's loss: more keeps more of a face, less keeps latents near the prior.",
+        minimum=0,
+    )
+    r1_gamma: float = option(
+        0.2, "Weight of the R1 penalty, which the paper has not; 0 for none: faces then grow alike.", minimum=0
+    )
 
     @property
     def config(self) -> dict[str, int]:
