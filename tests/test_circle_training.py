@@ -114,13 +114,14 @@ def test_a_single_latent_closes_the_circle_as_well():
     assert trainer.network.eval()(crowd.goals[:3]).shape == (3, 1, 6)
 
 
-def test_edits_of_a_training_go_towards_what_is_lacking():
+def test_most_edits_of_a_training_go_towards_what_is_lacking_and_some_further():
     trainer, crowd = make_trainer(look_every=30), make_crowd()
     for step in range(60):
         trainer.step(crowd.batch(step, size=32, seed=0))
-    batch = crowd.batch(99, size=8, seed=0)
-    edited, sign = trainer._edited(batch, FIRST, 8, torch.Generator().manual_seed(0))
-    assert torch.equal(sign > 0, batch.scores[:, FIRST] < 0)
+    batch = crowd.batch(99, size=COUNT, seed=0)
+    edited, sign = trainer._edited(batch, FIRST, COUNT, torch.Generator().manual_seed(0))
+    towards = (sign > 0) == (batch.scores[:, FIRST] < 0)
+    assert 0.6 < towards.float().mean() < 0.9
     way = trainer.average.classifier("gender")
     assert (sign * (way(edited) - way(batch.points)) > 0).all()
     angle = great_circle(edited, batch.points)

@@ -29,14 +29,15 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     from facelab.evaluation.judge import load_judge
     from facelab.evaluation.portraits import Portraits, describe_split
     from facelab.identity import load_reader
-    from facelab.training.circle import SEEN, classes_of
+    from facelab.training.circle import DESCRIBED_SIDE, SEEN, classes_of
     from facelab.training.data import Pictures, open_pictures
     from facelab.training.labels import read_labels
     from facelab.training.sight import scores_of
 
     generator = load_model(model)[0]
     circle, reader, network = load_circle(generator, weights), load_reader(), load_judge()
-    pictures = open_pictures(data, resolution=generator.resolution, cache=cache, split="val")
+    pictures = open_pictures(data, resolution=max(generator.resolution, DESCRIBED_SIDE), cache=cache, split="val")
+    small = open_pictures(data, resolution=generator.resolution, cache=cache, split="val")
     everyone = describe_split(pictures.images, cache=cache, name="val")
     found = np.flatnonzero(everyone.found)
     chosen = found[:: max(1, len(found) // count)][:count]
@@ -46,7 +47,7 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     look = (lambda images: reader.read(images).vectors) if circle.sphere is DLIB else _facenet()
     vectors = torch.from_numpy(everyone.vectors) if circle.sphere is DLIB else look(pictures.tensor(slice(None)))
     points = on_sphere(vectors)
-    images = Pictures(np.stack(photos)).tensor(slice(None, 128))
+    images = Pictures(np.stack([small.images[index] for index in chosen[:128]])).tensor(slice(None))
 
     read = reader.read(pictures.tensor(slice(None)))
     classes = classes_of(read_labels(data, split="val"), torch.stack(list(scores_of(read, SEEN).values()), dim=1))

@@ -40,9 +40,11 @@ from facelab.training.settings import CircleSettings
 from facelab.training.sight import class_means, is_binary, scores_of
 
 SEEN = tuple(next(each for each in WANTED if each.id == feature.id) for feature in FEATURES)
+DESCRIBED_SIDE = 128  # pixels of the portraits that dlib describes, at least: people bring photos, not thumbnails
 CHUNK, PART = 64, 4096  # faces looked at in one go, and kept in one file
 
 NOISE = 0.27  # arcs that a training vector is moved by: photos of one person lie farther apart
+FURTHER = 0.25  # share of edits that go on in the way in which a face lies already: they must change little else
 EDIT_STEPS = 6  # of a training walk; the gradient hardly turns on so short a way
 SMOOTHING = 0.05  # of the classes: annotators disagree
 
@@ -164,11 +166,12 @@ class CircleTrainer(Fitting):
         return losses
 
     def _edited(self, batch: Known, feature: int, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The first `count` points with a feature given to those that lack it and taken from those that have it, and
-        which way they went, [count].
+        """The first `count` points with a feature given to those that lack it and taken from those that have it, or
+        for a few the other way round, and which way they went, [count].
         """
         lacks = batch.scores[:count, feature] < batch.means[feature].mean()
-        sign = torch.where(lacks, 1.0, -1.0)
+        further = torch.rand(count, generator=draw).to(self.device) < FURTHER
+        sign = torch.where(lacks ^ further, 1.0, -1.0)
         if not count:
             return batch.points[:0], sign
         arc = self.network.sphere.arc * sign * (0.7 + 0.6 * torch.rand(count, generator=draw).to(self.device))
@@ -249,8 +252,10 @@ def open_batches(source: Path, settings: CircleSettings, cache: Path) -> Crowd:
     if _sphere(settings) is not DLIB:
         points = torch.cat(list(_facenet_points(generator, pictures, settings.generated, cache=cache)))
         return Crowd(vectors, latents, scores, classes, points=points)
-    with _bar("dlib", min(settings.described, len(pictures))) as bar:
-        seen = describe_split(pictures.images[: settings.described], cache=cache, name="train", progress=bar.update)
+    looked_at = open_pictures(source, resolution=max(generator.resolution, DESCRIBED_SIDE), cache=cache)
+    described = min(settings.described, len(pictures))
+    with _bar("dlib", described) as bar:
+        seen = describe_split(looked_at.images[:described], cache=cache, name="train", progress=bar.update)
     described, found = torch.from_numpy(seen.vectors), torch.from_numpy(seen.found)
     return Crowd(vectors, latents, scores, classes, described=described, found=found)
 
