@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facelab.generators.began import BEGAN
 from facelab.training.networks import NetworksTrainer
+from facelab.training.run import read_rows
 from facelab.training.settings import BEGANSettings
 
 BETAS = (0.5, 0.999)
@@ -36,7 +37,7 @@ class Trainer(NetworksTrainer):
     def __init__(self, settings: BEGANSettings, model: BEGAN) -> None:
         groups = {"generator": [model.generator], "discriminator": [model.discriminator]}
         super().__init__(settings, model, groups=groups, betas=BETAS)
-        self.k = 0.0
+        self.k = float(read_rows(self.earlier)[-1]["k"]) if self.earlier else 0.0
 
     def learn(self, parts: tuple[Tensor, ...]) -> None:
         rate = self.settings.learning_rate * 0.5 ** (self.images // self.settings.halve_images)

@@ -43,7 +43,7 @@ def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings:
         trainer = family.make_trainer(family.settings(**settings))
         with first_alone():  # it decodes the pictures, the others find them
             batches = family.open_batches(data, trainer.settings, out)
-        seconds = run.resume(trainer) if resume else 0.0
+        seconds = run.resume(trainer) if resume else run.begin(trainer)
         with _progress(trainer) as show:
             train(trainer, batches, run, seconds=seconds, report=show)
         return run.checkpoint if rank() == 0 else None

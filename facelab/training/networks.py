@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.training import distributed
 from facelab.training.run import picture_grid
-from facelab.training.settings import RunSettings
+from facelab.training.settings import PaperSettings
 
 SHEET_SIDE = 8
 SHEET_SEED = 1
@@ -36,7 +37,7 @@ class NetworksTrainer(ABC):
 
     def __init__(
         self,
-        settings: RunSettings,
+        settings: PaperSettings,
         model: SingleLatentGenerator,
         *,
         others: Mapping[str, nn.Module] | None = None,
@@ -63,8 +64,25 @@ class NetworksTrainer(ABC):
         }
         self.steps = 0
         self.images = 0
+        self.earlier: Path | None = None  # the table of losses of what this training goes on from
+        if settings.start:
+            self._go_on_from(settings.start)
         self._updates = 0
         self._noted: defaultdict[str, list[Tensor]] = defaultdict(list)
+
+    def _go_on_from(self, name: str) -> None:
+        """Fill the networks from a published model. What its file goes without, like a discriminator, begins anew."""
+        from facelab.checkpoints.cards import find_card
+        from facelab.checkpoints.weights import fill, part, read_weights
+
+        card = find_card(name)
+        tensors = read_weights(card.path, sha256=card.sha256)
+        for each, network in self.networks.items():
+            if found := part(tensors, "g." if each == "model" else f"{each}."):
+                fill(network, found)
+        self.images = int(card.training.get("images", 0))
+        if losses := card.training.get("losses"):
+            self.earlier = card.path.with_name(losses)
 
     @abstractmethod
     def learn(self, parts: tuple[Any, ...]) -> None:

@@ -49,6 +49,7 @@ class Trainer(NetworksTrainer):
         groups = {"generator": [live], "discriminator": [critic]}
         super().__init__(settings, model, others={"live": live, "d": critic}, groups=groups, betas=BETAS)
         self.live, self.critic = live, critic
+        live.load_state_dict(model.state_dict())  # which a start has filled
         model.requires_grad_(False)
 
     @property

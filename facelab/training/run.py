@@ -122,18 +122,35 @@ class Run:
             trainer.load_state(state)
         except (RuntimeError, ValueError, KeyError, EOFError) as cause:
             raise BadWeights(f"{self.checkpoint} is damaged or of another architecture; start a new run.") from cause
-        if self.table.exists() and distributed.rank() == 0:
-            rows = [row for row in self.read_table() if int(row["step"]) <= trainer.steps]
-            with self.table.open("w", newline="") as file:
-                writer = csv.DictWriter(file, (*PROGRESS, *trainer.columns), restval="", extrasaction="ignore")
-                writer.writeheader()
-                writer.writerows(rows)
+        if self.table.exists():
+            self._write_table([row for row in self.read_table() if int(row["step"]) <= trainer.steps], trainer.columns)
         return float(state["seconds"])
+
+    def begin(self, trainer: Trainer) -> float:
+        """Begin the table with that of the training that `trainer` goes on from, and count its steps on; returns the
+        seconds trained so far. 0.0 where it begins anew.
+        """
+        table = getattr(trainer, "earlier", None)
+        if table is None or not table.exists():
+            return 0.0
+        rows = [row for row in read_rows(table) if float(row["images"]) <= trainer.images]
+        for row in rows:
+            row.update((name, str(int(float(row[name])))) for name in ("step", "images"))  # means of several, thinned
+        self._write_table(rows, trainer.columns)
+        trainer.steps = max((int(row["step"]) for row in rows), default=0)
+        return max((float(row["seconds"]) for row in rows), default=0.0)
+
+    def _write_table(self, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+        if distributed.rank() > 0:
+            return
+        with self.table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, (*PROGRESS, *columns), restval="", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
 
     def read_table(self) -> list[dict[str, str]]:
         """The rows of the loss table, as text by column."""
-        with self.table.open(newline="") as file:
-            return list(csv.DictReader(file))
+        return read_rows(self.table)
 
     def log(self, row: Mapping[str, float], columns: Sequence[str]) -> None:
         """Append a row to the loss table."""
@@ -156,6 +173,12 @@ class Run:
         if weights is not None:
             (self.folder / "weights").mkdir(exist_ok=True)
             write_weights(self.folder / "weights" / f"{stem}.safetensors", weights, trainer.images)
+
+
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """The rows of a table of losses, as text by column."""
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], images: int) -> None:

@@ -168,6 +168,7 @@ class CircleSettings(FitSettings):
 class PaperSettings(RunSettings):
     """What the papers' models at 64 px have in common."""
 
+    start: str = option("", "Go on from this model of the catalogue, which must be of the same shape.")
     resolution: int = option(64, "Side of the pictures in pixels, a power of two.", minimum=8)
     batch: int = option(64, "Pictures a step, over all processes.", minimum=2)
     sheet_images: int = option(48_000, "Pictures between sample sheets and weight files.", minimum=1)
