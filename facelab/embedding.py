@@ -113,22 +113,26 @@ def embed(
     settings: EmbedSettings = PRESETS["fast"],
     *,
     perceptual: Callable[[Tensor], Distance] | None = None,
+    identity: Callable[[Tensor], Distance] | None = None,
     encode: Callable[[Tensor], Tensor] | None = None,
     resume: EmbedState | None = None,
 ) -> Iterator[EmbedStep]:
     """Find the latent, and with `settings.refine` the delta, whose picture is `target`.
 
     target: uint8 [R, R, 3] RGB at the generator's resolution. perceptual: makes the distance to a target
-    [1, 3, R, R] in [-1, 1]; may be None only where perceptual_weight is 0. encode: carries such a target to w+
+    [1, 3, R, R] in [-1, 1]; may be None only where perceptual_weight is 0. identity: the same of who it is, for
+    settings.identity_weight. encode: carries such a target to w+
     [1, L, D], for settings.start "encoder". resume: the state of the last step of an earlier run, which may have had
     other settings (more steps, or refine now on).
     Raises BadSetting for a target of another size, LatentMismatch for a state of another model or space.
     """
     if settings.perceptual_weight and perceptual is None:
         raise BadSetting("perceptual_weight is not 0, but embed was given no perceptual distance.")
+    if settings.identity_weight and identity is None:
+        raise BadSetting("identity_weight is not 0, but embed was given no distance of identities.")
     if settings.start == "encoder" and encode is None and resume is None:
         raise BadSetting(f"{generator.name} ships without an encoder. Start from the mean face.")
-    task = _Task(generator, as_picture(target, generator), settings, perceptual)
+    task = _Task(generator, as_picture(target, generator), settings, perceptual, identity)
     state = resume or task.start(encode)
     if (state.model, state.space) != (generator.name, settings.space):
         raise LatentMismatch(
@@ -210,9 +214,11 @@ class _Task:
         goal: Tensor,
         settings: EmbedSettings,
         perceptual: Callable[[Tensor], Distance] | None,
+        identity: Callable[[Tensor], Distance] | None,
     ) -> None:
         self.generator, self.goal, self.settings = generator, goal, settings
         self.distance = perceptual(goal) if settings.perceptual_weight else None
+        self.likeness = identity(goal) if settings.identity_weight else None
         self.dtype = fast_dtype(goal.device)
 
     def start(self, encode: Callable[[Tensor], Tensor] | None) -> EmbedState:
@@ -290,12 +296,13 @@ class _Task:
         settings = self.settings
         pixel = (picture - self.goal).square().mean()
         seen = self.distance(picture).sum() if self.distance else torch.zeros_like(pixel)
-        total = settings.pixel_weight * pixel + settings.perceptual_weight * seen
+        other = self.likeness(picture).sum() if self.likeness and latent is not None else torch.zeros_like(pixel)
+        total = settings.pixel_weight * pixel + settings.perceptual_weight * seen + settings.identity_weight * other
         if latent is not None and settings.mean_weight:
             rows = as_rows(self.generator, latent, settings.space)
             total = total + settings.mean_weight * (rows - self.generator.mean_latent()).square().mean()
-        numbers = torch.stack([total, pixel, seen]).tolist()
-        return total, dict(zip(("total", "pixel", "perceptual"), numbers, strict=True))
+        numbers = torch.stack([total, pixel, seen, other]).tolist()
+        return total, dict(zip(("total", "pixel", "perceptual", "identity"), numbers, strict=True))
 
     @torch.no_grad()
     def _report(self, progress: _Progress) -> EmbedStep:

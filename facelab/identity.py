@@ -13,12 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from facelab.checkpoints.cards import catalogue
 from facelab.evaluation.judge import ATTRIBUTES
+from facelab.perceptual import Distance
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.trunk import Trunk
 
 WIDTHS = (24, 48, 96, 144, 192)
 HIDDEN = 224
+READER = "faces128-identity"  # the companion that ships
 NUM_LANDMARKS = 68
 
 
@@ -69,8 +72,24 @@ class FaceReader(nn.Module):
         return Reading(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
+def has_reader() -> bool:
+    """Whether the reader is part of the catalogue."""
+    model, _, part = READER.rpartition("-")
+    cards = catalogue()
+    return model in cards and part in cards[model].companions
+
+
+def reader_distance(reader: FaceReader, target: Tensor) -> Distance:
+    """The squared distance to `target` [1, 3, R, R] of the vectors that the network reads, float32 [N]; below 0.36 it
+    takes both for one person. A target [N, 3, R, R] is one for each picture.
+    """
+    with torch.no_grad():
+        goal = reader(target).vectors
+    return lambda images: (reader(images).vectors - goal).square().sum(dim=1)
+
+
 def load_reader(path: Path | None = None, *, device: torch.device | str = "cpu") -> FaceReader:
     """The reader that ships, frozen, or the one in `path`. Raises BadWeights for a damaged file."""
     from facelab.checkpoints.weights import load_network
 
-    return load_network(FaceReader(), path or "faces128-identity", device=device)
+    return load_network(FaceReader(), path or READER, device=device)

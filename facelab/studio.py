@@ -30,6 +30,7 @@ from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
 from facelab.generators.base import Generator
 from facelab.generators.families import FAMILIES
 from facelab.generators.stylegan2 import fast_dtype
+from facelab.identity import has_reader, load_reader, reader_distance
 from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
 from facelab.recovering import Recovering
@@ -159,8 +160,18 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         encode = self._encode if settings.start == "encoder" else None
         if isinstance(settings, RecoverySettings):
             return recover(self.generator, picture, settings, encode=encode, resume=resume)
+        if settings.identity_weight and not has_reader():
+            settings = replace(settings, identity_weight=0.0)
         perceptual = self._perceptual(settings.perceptual)
-        return embed(self.generator, picture, settings, perceptual=perceptual, encode=encode, resume=resume)
+        return embed(
+            self.generator,
+            picture,
+            settings,
+            perceptual=perceptual,
+            identity=self._identity,
+            encode=encode,
+            resume=resume,
+        )
 
     def fitted(self, aligned: AlignedFace) -> np.ndarray:
         """An aligned face at the model's size, also where it was cut out for another model: uint8 [R, R, 3]."""
@@ -355,6 +366,9 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         if name == "vgg16":
             return lambda target: vgg16_distance(self._vgg16, target)
         return lambda target: discriminator_distance(self._networks[1], target)
+
+    def _identity(self, target: Tensor) -> Distance:
+        return reader_distance(self._keep("reader", lambda: load_reader(device=self.device), shared=True), target)
 
     def _keep(self, name: str, load: Callable[[], object], *, shared: bool = False):  # noqa: ANN202
         """What `load` returns, kept for this model, or shared with the studios of all others."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.embedding import Descent, as_pixels, as_rows, embed, learning_rate_at
+from facelab.embedding import Descent, as_picture, as_pixels, as_rows, embed, learning_rate_at
 from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.generators.discriminator import Discriminator
@@ -97,6 +97,7 @@ def test_the_fast_preset_refines_and_can_be_told_not_to():
         {"betas": (0.9, 1.0)},
         {"pixel_weight": 0, "perceptual_weight": 0},
         {"patience": -1},
+        {"identity_weight": -0.1},
     ],
 )
 def test_a_setting_out_of_range_is_refused(wrong):
@@ -246,6 +247,32 @@ def test_a_pull_to_the_mean_keeps_the_latent_near_it(generator, target, perceptu
         for weight in (0.0, 1.0)
     )
     assert held < 0.8 * free
+
+
+def test_identity_counts_while_the_latent_is_searched_and_not_after(generator, target, perceptual):
+    def colour(goal):  # someone who knows people by their colour alone
+        wanted = goal.mean(dim=(2, 3))
+        return lambda images: (images.mean(dim=(2, 3)) - wanted).square().sum(dim=1)
+
+    def search(weight):
+        settings = dataclasses.replace(SETTINGS, steps=10, identity_weight=weight)
+        steps = list(embed(generator, target, settings, perceptual=perceptual, identity=colour))
+        return [step for step in steps if step.phase == "latent"], [step for step in steps if step.phase == "refine"]
+
+    def apart(step):
+        return colour(as_picture(target, generator))(as_picture(step.image, generator)).item()
+
+    (without, _), (with_it, refining) = search(0.0), search(30.0)
+    assert apart(with_it[-1]) < 0.5 * apart(without[-1])
+    assert all(step.losses["identity"] == 0 for step in without + refining)
+    losses = with_it[0].losses
+    weighted = losses["pixel"] + 0.5 * losses["perceptual"] + 30 * losses["identity"]
+    assert losses["total"] == pytest.approx(weighted, rel=1e-4)
+
+
+def test_a_weight_of_identity_needs_someone_who_reads_it(generator, target, perceptual):
+    with pytest.raises(BadSetting, match="identit"):
+        run(generator, target, perceptual, identity_weight=1.0)
 
 
 def test_a_random_start_is_uniform_and_its_seed_decides(generator, target, perceptual):

@@ -9,7 +9,7 @@ import torch
 from facelab.encoder import LOOKS, Encoder, look_closely
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.generators.stylegan2 import StyleGAN2
-from facelab.identity import WIDTHS, FaceReader
+from facelab.identity import WIDTHS, FaceReader, reader_distance
 from facelab.training.encoder import draw_latents
 from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
@@ -82,6 +82,18 @@ def test_the_reader_s_vectors_have_gradients_towards_the_picture():
     (gradient,) = torch.autograd.grad(reading.vectors.square().sum(), images)
     assert gradient.abs().sum() > 0
     assert torch.allclose(reader.read(a_batch(5), batch=2).vectors[:2], reading.vectors, atol=0.05)
+
+
+def test_the_reader_s_distance_is_squared_and_of_each_picture():
+    reader = FaceReader().eval().requires_grad_(False)
+    images = a_batch(4)
+    vectors = reader(images).vectors
+    expected = (vectors - vectors[:1]).square().sum(dim=1)
+    torch.testing.assert_close(reader_distance(reader, images[:1])(images), expected)
+    assert expected[0] == 0 < expected[1]
+    torch.testing.assert_close(
+        reader_distance(reader, images)(images.flip(0)), (vectors - vectors.flip(0)).square().sum(1)
+    )
 
 
 def test_faces_that_dlib_did_not_find_teach_the_reader_no_vector():

@@ -12,7 +12,7 @@ from PIL import Image
 from facelab.checkpoints import cards
 from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.directions import record_quality
-from facelab.checkpoints.weights import load_model
+from facelab.checkpoints.weights import load_model, part, read_weights
 from facelab.circle import load_circle
 from facelab.errors import BadWeights
 from facelab.evaluation.judge import ATTRIBUTES
@@ -30,6 +30,7 @@ FAMILIES = {
     "began": [],
     "progan": ["--channel-base", 64, "--grow-from", 0],
 }
+MOVING = ("w_avg", "num_batches_tracked", "running_mean", "running_var")  # whatever the learning rate
 NOTES = {
     "vaegan": "Gamma 15, similarity weight 25, r1 gamma 0.2.",
     "began": "Gamma 0.5.",
@@ -93,6 +94,35 @@ def test_a_published_run_draws_what_it_drew(facelab, pictures, shelf, tmp_path, 
     assert np.abs(again - drawn).mean() < 3  # of 255: what float16 costs
     rows = list(csv.DictReader((shelf / card.training["losses"]).open()))
     assert rows and int(float(rows[-1]["images"])) == 64
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_training_goes_on_from_a_published_model(facelab, pictures, shelf, tmp_path, family):
+    """Long after its checkpoints are gone: pictures, losses, hours and BEGAN's balance are counted on."""
+    first = trained(facelab, pictures, tmp_path / "first", family)
+    assert facelab("publish", first, "--name", "tiny16", "--data", "noise")[0] == 0
+    table = shelf / "tiny16-losses.csv"
+    (earlier,) = csv.DictReader(table.open())
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, earlier)
+        writer.writeheader()
+        writer.writerow(earlier | {"seconds": "7200"} | ({"k": "0.4"} if family == "began" else {}))
+    before = load_model("tiny16")[0].state_dict()
+
+    on = ["--start", "tiny16", "--learning-rate", 1e-9, "--images", 128]
+    run = trained(facelab, pictures, tmp_path / "second", family, *on)
+    weights = sorted((run / "weights").iterdir())
+    assert [path.stem for path in weights] == ["00000096", "00000128"]
+    for name, value in part(read_weights(weights[-1]), "g.").items():
+        if not name.endswith(MOVING) and not name.startswith("log_variance"):
+            torch.testing.assert_close(value, before[name], atol=1e-3, rtol=1e-3)
+    rows = list(csv.DictReader((run / "losses.csv").open()))
+    assert [(row["step"], row["images"]) for row in rows] == [("16", "64"), ("32", "128")]
+    if family == "began":
+        assert abs(float(rows[1]["k"]) - 0.4) < 0.1
+    assert facelab("publish", run, "--name", "tiny16", "--data", "noise", "--replace")[0] == 0
+    training = find_card("tiny16").training
+    assert training["images"] == 128 and training["epochs"] == 16.0 and training["hours"] == 2.0
 
 
 def test_a_stylegan2_of_ones_own_is_published_goes_on_and_embeds_a_face(

@@ -17,7 +17,17 @@ from facelab.errors import BadSetting, BadWeights
 from facelab.evaluation.machine import machine
 
 FOLDER = "measured"
-KINDS = ("circle", "combinations", "directions", "embedding-w", "embedding-wplus", "embedding-z", "recovery", "run")
+KINDS = (
+    "circle",
+    "combinations",
+    "directions",
+    "embedding-w",
+    "embedding-wplus",
+    "embedding-z",
+    "recovery",
+    "recovery-encoder",
+    "run",
+)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RECOVERED = 30.0  # dB, above which a picture counts as found again
 POOL = 512  # draws among which those that look alike are looked for
 OPERANDS = (1, 3)
+# By start, what the figures are kept as, and which of the model's companions took part.
+RECOVERIES = {"random": ("recovery", ()), "encoder": ("recovery-encoder", ("encoder",))}
 
 
 def recovery(
@@ -37,6 +39,10 @@ def recovery(
     targets: Annotated[int, typer.Option(min=0, help="Pictures of its own to recover.")] = 100,
     restarts: Annotated[int, typer.Option(min=1, max=64, help="Searches side by side for each.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Of each search; it ends before at 30 dB.")] = 1000,
+    start: Annotated[
+        str, typer.Option(help="random; or encoder: one of the searches begins at what it sees.")
+    ] = "random",
+    learning_rate: Annotated[float, typer.Option(min=1e-6, max=10, help="Of Adam, at the beginning.")] = 0.05,
     combinations: Annotated[
         int, typer.Option(min=0, help="Pairs of faces to combine, of single and of mean latents.")
     ] = 0,
@@ -47,18 +53,27 @@ def recovery(
     """Measure latent recovery on a model's own pictures, and combinations of latents with and without averaging."""
     from tqdm import tqdm
 
+    from facelab.encoder import load_encode
     from facelab.recovery import RecoverySettings
     from facelab.studio import Studio
 
     studio = Studio(model)
     if studio.has_layers:
         raise BadSetting(f"{model} has w+. Its embeddings are measured by `evaluate {model} --embed N`.")
-    settings = RecoverySettings(steps=steps, restarts=restarts, goal=RECOVERED, seed=seed, preview_every=0)
-    figures: dict[str, Any] = {"model": model, "restarts": restarts, "steps": steps, "goal": RECOVERED, "seed": seed}
+    told = {"start": start, "restarts": restarts, "steps": steps, "learning_rate": learning_rate, "goal": RECOVERED}
+    settings = RecoverySettings(**told, seed=seed, preview_every=0)
+    if start == "encoder" and not studio.has_encoder:
+        raise BadSetting(
+            f"{model} has no encoder. Train one with `train inverter --model {model}`, or start at random."
+        )
+    encode = load_encode(studio.generator) if start == "encoder" else None
+    figures: dict[str, Any] = {"model": model, **told, "seed": seed}
     started = time.perf_counter()
     if targets:
         with tqdm(total=targets, file=sys.stderr, unit="face", dynamic_ncols=True) as bar:
-            found = recover_drawn(studio.generator, targets, settings, progress=lambda psnr: bar.update())
+            found = recover_drawn(
+                studio.generator, targets, settings, encode=encode, progress=lambda psnr: bar.update()
+            )
         figures |= summarise_recovery(found)
     if combinations:
         figures["combinations"] = measure_combinations(studio.generator, combinations, seed=seed)
@@ -74,9 +89,11 @@ def _save(model: str, figures: dict[str, Any]) -> None:
 
     seed = f"--seed {figures['seed']} --save"
     if "targets" in figures:
-        budget = f"--targets {figures['targets']} --restarts {figures['restarts']} --steps {figures['steps']}"
+        names = ("targets", "restarts", "steps", "start", "learning_rate")
+        budget = " ".join(f"--{name.replace('_', '-')} {figures[name]}" for name in names)
         kept = {name: value for name, value in figures.items() if name not in ("combinations", "seconds")}
-        keep("recovery", model, kept, command=f"recovery {model} {budget} {seed}")
+        kind, using = RECOVERIES[figures["start"]]
+        keep(kind, model, kept, command=f"recovery {model} {budget} {seed}", using=using)
     if "combinations" in figures:
         pairs = figures["combinations"]["pairs"]
         command = f"recovery {model} --targets 0 --combinations {pairs} {seed}"
@@ -88,14 +105,17 @@ def recover_drawn(
     count: int,
     settings: RecoverySettings,
     *,
+    encode: Callable[[Tensor], Tensor] | None = None,
     progress: Callable[[float], None] = lambda psnr: None,
 ) -> list[tuple[float, int]]:
-    """Recover `count` draws of a generator: for each the PSNR reached, in dB, and the steps that it took."""
+    """Recover `count` draws of a generator: for each the PSNR reached, in dB, and the steps that it took. encode: of
+    `recover`, for settings that start at an encoder.
+    """
     from facelab.recovery import recover
 
     found = []
     for number, picture in enumerate(_pictures(generator, generator.sample(count, seed=settings.seed)[:, 0])):
-        *_, last = recover(generator, picture, replace(settings, seed=settings.seed + 1 + number))
+        *_, last = recover(generator, picture, replace(settings, seed=settings.seed + 1 + number), encode=encode)
         found.append((last.psnr, last.step))
         progress(last.psnr)
     return found

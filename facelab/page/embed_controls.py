@@ -146,6 +146,14 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             label="Perceptual weight",
             info="How much likeness of shapes and textures counts, as a network sees them.",
         ),
+        "identity_weight": gr.Slider(
+            0,
+            3,
+            settings.identity_weight,
+            step=0.1,
+            label="Identity weight",
+            info="How much it counts that the same person is seen, while the latent is searched.",
+        ),
         "mean_weight": gr.Slider(
             0,
             1,

@@ -37,6 +37,7 @@ MEASURES = {
     "embedding-wplus": "evaluate {model} --data DATA --samples 0 --embed 100 --space w+ --save",
     "embedding-z": "evaluate {model} --data DATA --samples 0 --embed 100 --space z --save",
     "recovery": "recovery {model} --targets 100 --restarts 8 --save",
+    "recovery-encoder": "recovery {model} --targets 100 --restarts 8 --start encoder --save",
     "run": "evaluate {model} --data DATA --samples 1500 --run RUN --save",
 }
 
