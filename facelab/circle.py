@@ -134,6 +134,11 @@ def feature_of(id: str) -> Feature | None:
     return next((each for each in FEATURES if each.id == id), None)
 
 
+def edit_key(id: str, sign: float) -> str:
+    """What figures of an edit go by: a feature given ("smile +") or taken ("smile -")."""
+    return f"{id} {'+' if sign > 0 else '-'}"
+
+
 def make_circle(generator: Generator, sphere: Sphere = DLIB) -> Circle:
     """An untrained circle from a sphere through the latents that a generator's faces are edited in."""
     return Circle(*generator.latent_shape(generator.edit_space), sphere)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.circle import DLIB, FEATURES, Circle, Feature, Sphere, feature_of, load_circle
+from facelab.circle import DLIB, FEATURES, Circle, Feature, Sphere, edit_key, feature_of, load_circle
 from facelab.edits import arithmetic
 from facelab.edits.interpolation import karcher_mean, spherical
 from facelab.edits.sphere import (
@@ -115,6 +115,10 @@ class Circling:
                 f"No circle leads to {self.card.title}. Models that have one: {', '.join(having) or 'none'}."
             )
         return self._keep("circle", lambda: load_circle(self.generator))
+
+    def circle_reach(self, feature: str, sign: int = 1) -> float:
+        """The strength at which nearly every face is seen to have what an edit gives: its preset."""
+        return float(self.card.companions.get("circle", {}).get("reach", {}).get(edit_key(feature, sign), 1.0))
 
     def decoders(self) -> list[Card]:
         """The cards of all models that a circle leads to; this studio's own comes first, where it is one, and then that

@@ -81,8 +81,9 @@ def test_edits_are_counted_on_those_who_lack_what_they_give(tiny, monkeypatch):
     real = measures.scores_of(network, pictures, described.landmarks)
     told = []
     seen = Portraits(vectors, described.landmarks, np.ones(4, bool))
+    reach = {"gender +": 2.0}
     figures = measures.measure_edits(
-        circle, generator, measures.Eyes(network, real), seen, places, progress=told.append
+        circle, generator, measures.Eyes(network, real), seen, places, reach=reach, progress=told.append
     )
     assert told == [1, 1] and figures["decoded"]["faces"] == 4 and figures["decoded"]["gender_kept"] == 1
     lacking = int((real["gender"] <= 0).sum())
@@ -91,4 +92,6 @@ def test_edits_are_counted_on_those_who_lack_what_they_give(tiny, monkeypatch):
         found = figures[name]
         assert {"flipped", "gender_held", "gender_plain", "kept", "moved", "person"} <= found.keys()
         assert {"flipped", "gender_held", "kept", "moved", "person", "steps", "arrived"} == found["until"].keys()
+        assert found["preset"]["strength"] == reach.get(name, 1.0)
+        assert (found["preset"]["moved"] == found["moved"]) == (name not in reach)
         assert 0 < found["until"]["steps"] <= 500 and found["until"] != {**found["until"], "moved": found["moved"]}

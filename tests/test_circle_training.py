@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.circle import FACENET, FEATURES, make_circle
+from facelab.circle import FACENET, FEATURES, edit_key, make_circle
 from facelab.edits.sphere import great_circle, on_sphere
 from facelab.errors import BadSetting
 from facelab.generators.began import BEGAN
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import FaceReader
+from facelab.training import circle_reach
 from facelab.training.circle import SEEN, CircleTrainer, Crowd, _sphere, classes_of
 from facelab.training.labels import Labels
 from facelab.training.settings import CircleSettings
+from facelab.training.sight import Sight
 
 COUNT, FIRST = 64, 0
 
@@ -164,3 +166,32 @@ def test_features_and_settings_say_what_they_are():
     assert all(4 <= each.layers <= 7 for each in FEATURES) and len({each.id for each in FEATURES}) == len(FEATURES)
     with pytest.raises(ValueError, match="learning rate"):
         CircleSettings(learning_rate=2.0)
+
+
+def test_an_edit_reaches_as_far_as_it_is_seen_and_no_further_than_genders_hold(monkeypatch):
+    """On a sphere of which everything is known: what is seen of a face grows with how far it has gone."""
+    torch.manual_seed(0)
+    generator = BEGAN(16, z_dim=6, channels=4).eval().requires_grad_(False)
+    circle = make_circle(generator).eval().requires_grad_(False)
+    gone = {}
+
+    def walk(points, way, arc, **options):
+        gone["strength"] = abs(arc) / circle.sphere.arc
+        gone["towards"] = 1 if arc > 0 else -1
+        return points[None]
+
+    def look(reader, pictures, wanted):
+        count, strength, towards = len(pictures), gone.get("strength", 0.0), gone.get("towards", 1)
+        scores = {each.id: np.linspace(-1, 1, 40)[:count] for each in wanted}
+        if strength:
+            scores = {name: np.full(count, towards * (3.0 if strength >= 1.5 else 0.1)) for name in scores}
+            scores["gender"] = np.linspace(-1, 1, 40)[:count] if strength < 1.75 else np.full(count, 5.0)
+        return Sight(scores, torch.zeros(count, 128))
+
+    monkeypatch.setattr(circle_reach, "walk_on_sphere", walk)
+    monkeypatch.setattr(circle_reach, "see", look)
+    reader = FaceReader().eval().requires_grad_(False)
+    found = circle_reach.find_reach(circle, generator, reader, tried=40)
+    assert set(found) == {edit_key(each.id, sign) for each in FEATURES for sign in (1, -1)}
+    assert found["smile +"] == 1.5, "where it is seen"
+    assert set(found.values()) <= set(circle_reach.STRENGTHS)

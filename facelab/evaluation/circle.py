@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.circle import FEATURES, Circle, feature_of
+from facelab.circle import FEATURES, Circle, edit_key, feature_of
 from facelab.circling import EDIT_STEPS, MOST_STEPS, SURE
 from facelab.edits.interpolation import karcher_mean
 from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere, walk_until_sure
@@ -99,6 +99,7 @@ def measure_edits(
     points: Tensor,
     *,
     strength: float = 1.0,
+    reach: Mapping[str, float] | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
     """The circle closed without an edit, and all edits, gender held and plain, on portraits that dlib has seen and that
@@ -107,8 +108,8 @@ def measure_edits(
     flipped: of the faces that lack it after decoding, the share in which the eyes then see it. gender_held,
     gender_plain: the share whose gender the judge sees change. kept: the share that dlib takes for the person that the
     vector without the edit decodes to, and moved: the median distance from there. person: the same as kept, of the
-    portrait itself. until: the same figures of the paper's way, the walk until the classifier is sure, with the
-    median of its steps and the share that got there.
+    portrait itself. preset: the same figures at the strengths of `reach`, by edit. until: the same figures of the
+    paper's way, the walk until the classifier is sure, with the median of its steps and the share that got there.
     """
     pictures = decode(circle, generator, points)
     start = describe(pictures)
@@ -147,21 +148,22 @@ def measure_edits(
             progress(1)
             continue
         ends = {}
-        for way, held in (("held", feature_of(id).held), ("plain", ())):
-            ends[way] = walk_on_sphere(
-                points[chosen],
-                circle.classifier(id),
-                sign * strength * circle.sphere.arc,
-                steps=100,
-                frames=1,
-                held=[circle.classifier(each) for each in held],
-            )[-1]
+        far = (reach or {}).get(edit_key(id, sign), strength)
+        held = [circle.classifier(each) for each in feature_of(id).held]
+        ways = {"held": (strength, held), "plain": (strength, []), "preset": (far, held)}
+        for way, (amount, holding) in ways.items():
+            arc = sign * amount * circle.sphere.arc
+            walked = walk_on_sphere(points[chosen], circle.classifier(id), arc, steps=100, frames=1, held=holding)
+            ends[way] = walked[-1]
         ends["until"], walked = _until_sure(circle, points[chosen], id, sign)
         plain = scores_of(eyes.network, decode(circle, generator, ends["plain"]), start.landmarks[chosen])
-        figures[f"{id} {'+' if sign > 0 else '-'}"] = {
+        at_strength = seen_at(ends["held"], id, sign, chosen)
+        at_preset = at_strength if far == strength else seen_at(ends["preset"], id, sign, chosen)
+        figures[edit_key(id, sign)] = {
             "faces": len(chosen),
-            **seen_at(ends["held"], id, sign, chosen),
+            **at_strength,
             "gender_plain": _share((plain["gender"] > 0) != gender[chosen]),
+            "preset": {**at_preset, "strength": far},
             "until": {**seen_at(ends["until"], id, sign, chosen), **walked},
         }
         progress(1)

@@ -22,6 +22,7 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     import torch
     from tqdm import tqdm
 
+    from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.weights import load_model
     from facelab.circle import DLIB, load_circle
     from facelab.edits.sphere import on_sphere
@@ -52,7 +53,8 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     read = reader.read(pictures.tensor(slice(None)))
     classes = classes_of(read_labels(data, split="val"), torch.stack(list(scores_of(read, SEEN).values()), dim=1))
     with tqdm(total=len(measures.EDITS), desc="edits", unit="edit", file=sys.stderr) as bar:
-        edits = measures.measure_edits(circle, generator, eyes, seen, points[chosen], progress=bar.update)
+        reach = find_card(model).companions["circle"].get("reach", {}) if weights is None else {}
+        edits = measures.measure_edits(circle, generator, eyes, seen, points[chosen], reach=reach, progress=bar.update)
     people = _people(data)
     return {
         "faces": len(chosen),

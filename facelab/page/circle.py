@@ -91,7 +91,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                         1,
                         step=0.05,
                         label="How far",
-                        info="1 is as far as two photos of one person lie apart; minus goes the other way.",
+                        info="1 is as far as two photos of one person lie apart; each feature begins where it is seen "
+                        "on nearly every face. Minus goes the other way.",
                     )
                     sure = gr.Checkbox(
                         False,
@@ -155,6 +156,9 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             {"state": "idle"},
             {},
         ]
+
+    def on_feature(values: dict[Any, Any]) -> float:
+        return of(values).circle_reach(str(values[feature]))
 
     def of(values: dict[Any, Any]) -> Studio:
         return studio.of(str(values[home])) if values[home] in homes else studio.of(next(iter(homes)))
@@ -307,6 +311,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
     triggers = [*picks, *moved, expression.submit, expression.blur, way.input]
     viewer.follow(triggers, inputs, result, hint=HINTS["edit"], beside=(numbers, told))
     columns = [for_one, for_two, for_many, for_edit, for_between, for_sum, for_near]
+    feature.input(on_feature, {feature, home}, strength, **QUIET)
     way.input(on_way, way, [way, *columns, act, film.view, sheet], **QUIET)
     numbers.photo(on_photo, {home}, [library.rail, viewer.view, numbers], **QUIET)
     act.click(on_act, inputs, [film.view, sheet], **QUIET)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from facelab.checkpoints.cards import Card
+    from facelab.circle import Circle
+    from facelab.generators.base import Generator
     from facelab.training.run import Run
     from facelab.training.settings import TrainSettings
 
@@ -126,16 +128,27 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     card, (path, images) = find_card(name), _newest(run)
     generator, tensors = load_model(name)[0], read_weights(path)
     if part == "circle":
-        fit_circle(generator, tensors)
+        circle = fit_circle(generator, tensors)
     else:
         fill(make_encoder(generator), tensors)
     data = path.read_bytes()
     (folder / f"{name}-{part}.safetensors").write_bytes(data)
     history = _history(run, images)
     told = {"sha256": hashlib.sha256(data).hexdigest(), **history}
+    if part == "circle":
+        told["reach"] = _reach_of(circle, generator)
     card = replace(card, companions={**card.companions, part: told})
     write_card(card)
     return told["sha256"], history
+
+
+def _reach_of(circle: Circle, generator: Generator) -> dict[str, float]:
+    """How far each edit has to go; unknown on a sphere whose points the reader does not tell."""
+    from facelab.circle import DLIB
+    from facelab.identity import has_reader, load_reader
+    from facelab.training.circle_reach import find_reach
+
+    return find_reach(circle, generator, load_reader()) if circle.sphere is DLIB and has_reader() else {}
 
 
 def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, licence: str, limits: str) -> Card:

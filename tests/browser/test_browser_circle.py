@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from visitor import add_examples, another_picture, choose, download, open_tab, picture
 
 from facelab.page.examples import load_examples
+from facelab.studio import Studio
 
 expect.set_options(timeout=60_000)  # continuous integration has slow machines
 
@@ -30,6 +31,12 @@ def test_a_face_goes_round_the_circle(visit, photo: Path, tmp_path: Path):
     expect(caption).to_have_text("Smile +1.00 on the sphere")
     expect(page.locator(".fl-vector")).to_have_count(2)
     expect(page.locator(".fl-vector rect")).to_have_count(256)
+    page.get_by_label("Feature").click()
+    page.get_by_role("option", name="Moustache").click()
+    expect(caption).to_have_text(f"Moustache {Studio().circle_reach('mustache'):+.2f} on the sphere")
+    page.get_by_label("Feature").click()
+    page.get_by_role("option", name="Smile").click()
+    expect(caption).to_have_text("Smile +1.00 on the sphere")
     page.get_by_label("Onto the face").check()
     before = another_picture(page, "circle", before)
     page.get_by_role("button", name="Draw the way").click()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from facelab.checkpoints.cards import Card
-from facelab.circle import FEATURES, feature_of
+from facelab.circle import FEATURES, edit_key, feature_of
 from facelab.circling import EDIT_STEPS, MOST_STEPS
 from facelab.evaluation.circle import EDITS, FAULTY
 from facelab.evaluation.papers import pictures
@@ -53,7 +55,8 @@ def section(evidence: Evidence) -> Section:
         "mapped to a generator's latent and drawn. The paper draws by BEGAN's auto-encoder at 64 px. The times below "
         "are all it measures; of edits and averages it shows pictures. Flipped: of the val faces that lack the "
         "feature once they are drawn, the share in which the judge, or dlib's landmarks, then see it, after an edit of "
-        "strength 1; and walked until sure, as the paper edits: until the classifier is sure of it, however far within "
+        "strength 1; at the edit's preset strength, found on random faces; and walked until sure, as the paper edits: "
+        "until the classifier is sure of it, however far within "
         f"{MOST_STEPS} steps, of which {EDIT_STEPS} go as far as strength 1.",
         [*_times(evidence), *lines],
         [claim for card in circles for claim in _claims(card, evidence)],
@@ -92,15 +95,20 @@ def _speeds(card: Card, evidence: Evidence) -> list[Entry]:
 
 def _edits(card: Card, evidence: Evidence) -> list[Note]:
     """A table of the paper's edits, which it shows and does not measure."""
+    at_one = ("flipped at 1", "gender flipped, held", "gender flipped, plain", "still the same by dlib")
+    preset = ("preset strength", "flipped there", "gender flipped there", "still the same there")
     until = ("flipped, walked until sure", "steps then, median", "still the same then")
-    rows = [
-        ("edit", "faces", "flipped", "gender flipped, held", "gender flipped, plain", "still the same by dlib", *until)
-    ]
+    rows = [("edit", "faces", *at_one, *preset, *until)]
     findings = []
     for id, sign in EDITS:
-        found = evidence.kept("circle", card, "edits", _key(id, sign))
+        found = evidence.kept("circle", card, "edits", edit_key(id, sign))
         findings.append(found)
-        rows.append((_title(id, sign), *(_told_edit(id, found.value) if found.value else (NOT_MEASURED, *["–"] * 7))))
+        rows.append(
+            (
+                _title(id, sign),
+                *(_told_edit(id, found.value) if found.value else (NOT_MEASURED, *["–"] * (len(rows[0]) - 2))),
+            )
+        )
     commands = tuple(dict.fromkeys(found.command for found in findings))
     stated = card.companions["circle"].get("sha256", "")[:8]
     earlier = " Of earlier weights." if any(found.earlier for found in findings) else ""
@@ -111,9 +119,15 @@ def _told_edit(id: str, value: dict) -> tuple[str, ...]:
     shares = [percent(value[key]) for key in ("flipped", "gender_held", "gender_plain", "kept")]
     if id == "gender":  # there it is what the edit is for
         shares[1:3] = "–", "–"
+    there = value.get("preset")
+    at_preset = ["–"] * 4
+    if there:
+        at_preset = [f"{there['strength']:g}", *(percent(there[key]) for key in ("flipped", "gender_held", "kept"))]
+        if id == "gender":
+            at_preset[2] = "–"
     until = value.get("until")
     walked = (percent(until["flipped"]), f"{until['steps']:.0f}", percent(until["kept"])) if until else ["–"] * 3
-    return str(value["faces"]), *shares, *walked
+    return str(value["faces"]), *shares, *at_preset, *walked
 
 
 def _rest(card: Card, evidence: Evidence) -> list[Entry]:
@@ -156,11 +170,10 @@ def _collapse_line(card: Card, found: Finding, count: str) -> Entry:
 
 def _claims(card: Card, evidence: Evidence) -> list[Claim]:
     of = lambda *path: evidence.kept("circle", card, *path)  # noqa: E731
-    edits = {_title(id, sign): of("edits", _key(id, sign), "flipped") for id, sign in EDITS if id != "makeup"}
-    held, plain = (
-        {f"{_title(id, sign)}": of("edits", _key(id, sign), way) for id, sign in EDITS if id in FAULTY}
-        for way in ("gender_held", "gender_plain")
-    )
+    edits = {_title(id, sign): _at_preset(of, id, sign, "flipped") for id, sign in EDITS if id != "makeup"}
+    faulty = [(id, sign) for id, sign in EDITS if id in FAULTY]
+    held = {_title(*each): _at_preset(of, *each, "gender_held") for each in faulty}
+    plain = {_title(*each): of("edits", edit_key(*each), "gender_plain") for each in faulty}
     name = card.name
     size = "" if card.resolution == 64 else f" It draws at {card.resolution} px, the goal is for 64."
     beside = ", ".join(f"{each} {percent(found.value)}" for each, found in plain.items() if found.value is not None)
@@ -199,8 +212,8 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
             percent,
             FLIPPED,
             1,
-            why=" An edit goes as far as two photos of one person lie apart. Of what identity vectors were made to "
-            "forget, such as wide eyes, little is found that way.",
+            why=" An edit goes at most twice as far as two photos of one person lie. Of what identity vectors were "
+            "made to forget, such as wide eyes, little is found that way.",
         ),
         within(
             f"{name}: beards and make-up flip the gender in at most {percent(FAULTS)} of faces, gender held",
@@ -214,6 +227,12 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
         _plain_collapse(card, of("collapse")),
         _sphere_verifies(card, of("verification")),
     ]
+
+
+def _at_preset(of: Callable[..., Finding], id: str, sign: int, key: str) -> Finding:
+    """A figure of an edit at its preset strength; at strength 1 where none was measured."""
+    found = of("edits", edit_key(id, sign), "preset", key)
+    return found if found.value is not None else of("edits", edit_key(id, sign), key)
 
 
 def _plain_collapse(card: Card, found: Finding) -> Claim:
@@ -250,10 +269,6 @@ def _sphere_verifies(card: Card, found: Finding) -> Claim:
         "could make a difference, and that length says something."
     )
     return ordered(says, "section 4", findings, percent, why=why)
-
-
-def _key(id: str, sign: int) -> str:
-    return f"{id} {'+' if sign > 0 else '-'}"
 
 
 def _title(id: str, sign: int) -> str:

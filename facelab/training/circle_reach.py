@@ -1,0 +1,60 @@
+"""How far an edit on the circle has to go until it is seen: tried on random faces, through the reader's eyes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facelab.circle import FEATURES, Circle, edit_key
+from facelab.edits.sphere import on_sphere, walk_on_sphere
+from facelab.generators.base import Generator
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.identity import FaceReader
+from facelab.training.circle import SEEN
+from facelab.training.sight import is_binary, see
+
+STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0)
+TRIED, SEED, TRUNCATION = 96, 7, 0.8  # random faces
+FEWEST = 8  # that lack a feature, to say anything of it
+ENOUGH = 0.85  # of those who lack a feature must be seen to have it
+TURNED = 0.05  # of them at most may change their gender where it is held
+UPPER = 2 / 3  # of the faces' scores: where nothing says yes or no, above it a face has the feature
+SURE = 0.5  # deviations of the scores beyond that border: the reader is pleased sooner than others are
+STEPS, PART = 50, 16
+
+
+@torch.inference_mode()
+def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, tried: int = TRIED) -> dict[str, float]:
+    """By edit, such as "smile +" and "smile -", the least strength at which nearly all have what it gives, and else the
+    greatest; but none at which held genders change. For a circle of dlib's sphere, whose points the reader tells.
+    """
+    faces = _draw(generator, generator.sample(tried, seed=SEED, truncation=TRUNCATION))
+    points = on_sphere(reader.read(faces).vectors)
+    before = see(reader, _draw(generator, circle(points)), SEEN).scores
+    men = before["gender"] > 0
+    found = {}
+    for feature, wanted in zip(FEATURES, SEEN, strict=True):
+        held = [circle.classifier(each) for each in feature.held]
+        for sign in (1, -1):
+            scores = sign * before[feature.id]
+            low, high = (0.0, 0.0) if is_binary(wanted) else np.quantile(scores, (0.5, UPPER))
+            lacking = np.flatnonzero(scores <= low)
+            best = STRENGTHS[0]
+            for strength in STRENGTHS if len(lacking) >= FEWEST else ():
+                arc = sign * strength * circle.sphere.arc
+                way = circle.classifier(feature.id)
+                ends = walk_on_sphere(points[lacking], way, arc, steps=STEPS, frames=1, held=held)[-1]
+                after = see(reader, _draw(generator, circle(ends)), SEEN).scores
+                if feature.id != "gender" and ((after["gender"] > 0) != men[lacking]).mean() > TURNED:
+                    break
+                best = strength
+                if (sign * after[feature.id] > high + SURE * scores.std()).mean() >= ENOUGH:
+                    break
+            found[edit_key(feature.id, sign)] = best
+    return found
+
+
+def _draw(generator: Generator, latents: Tensor) -> Tensor:
+    dtype = fast_dtype(latents.device)
+    return torch.cat([generator.synthesize(part, dtype=dtype).float().clamp(-1, 1) for part in latents.split(PART)])
