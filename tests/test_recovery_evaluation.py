@@ -56,3 +56,18 @@ def test_the_command_prints_its_budget(facelab):
     figures = json.loads(out)
     assert (figures["restarts"], figures["steps"], figures["goal"]) == (2, 30, 30.0)
     assert figures["targets"] == 2 and 0 <= figures["recovered"] <= 1 and np.isfinite(figures["psnr_median"])
+
+
+def test_a_recovery_may_begin_at_the_encoder_and_only_where_there_is_one(facelab, tmp_path, monkeypatch):
+    budget = ["--targets", 2, "--steps", 1, "--restarts", 1, "--json"]
+    figures = {}
+    monkeypatch.delenv(cards.FOLDER_VARIABLE)  # those that ship have learned something
+    for start in ("random", "encoder"):
+        status, out, said = facelab("recovery", "vae64", *budget, "--start", start)
+        assert status == 0, said
+        figures[start] = json.loads(out)
+        assert figures[start]["start"] == start
+    assert figures["encoder"]["psnr_median"] > figures["random"]["psnr_median"] + 3
+    monkeypatch.setenv(cards.FOLDER_VARIABLE, str(tmp_path))
+    status, _, said = facelab("recovery", "tinydcgan", *budget, "--start", "encoder")
+    assert status == 1 and "no encoder" in said

@@ -161,11 +161,13 @@ def _claims(evidence: Evidence) -> list[Claim]:
 
 
 def _budget(found: Finding) -> str:
-    """Where a recovery was not measured as the goal has it."""
-    of = found.value
-    if not of or (of["targets"] >= TARGETS and of["restarts"] <= RESTARTS):
-        return ""
-    return f" Of {of['targets']} pictures by {of['restarts']} restarts, not as the goal has it."
+    """Where a recovery was not measured as the goal has it, and where it began."""
+    of, told = found.value, ""
+    if of and (of["targets"] < TARGETS or of["restarts"] > RESTARTS):
+        told = f" Of {of['targets']} pictures by {of['restarts']} restarts, not as the goal has it."
+    if of and of.get("start") == "encoder":
+        told += " One of the searches begins where its encoder points."
+    return told
 
 
 def _three(evidence: Evidence, system: str) -> Claim:
