@@ -117,7 +117,7 @@ class Circling:
         return self._keep("circle", lambda: load_circle(self.generator))
 
     def circle_reach(self, feature: str, sign: int = 1) -> float:
-        """The strength at which nearly every face is seen to have what an edit gives: its preset."""
+        """An edit's preset strength: where it shows on most random faces, or the farthest that was tried."""
         return float(self.card.companions.get("circle", {}).get("reach", {}).get(edit_key(feature, sign), 1.0))
 
     def decoders(self) -> list[Card]:

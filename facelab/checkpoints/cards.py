@@ -73,10 +73,17 @@ def read_card(path: Path) -> Card:
         raise BadWeights(f"{path.name} is not a model card. Restore it from the repository.") from cause
 
 
-def read_losses(card: Card) -> list[dict[str, str]]:
-    """The table of losses that ships with a model, as text by column; none where its card names none."""
+def losses_path(card: Card) -> Path | None:
+    """The table of losses that ships with a model; None where its card names none, or one elsewhere."""
     path = checkpoint_folder() / str(card.training.get("losses", ""))
-    if path.suffix != ".csv" or path.parent != checkpoint_folder() or not path.is_file():
+    here = path.suffix == ".csv" and path.parent == checkpoint_folder() and path.is_file()
+    return path if here else None
+
+
+def read_losses(card: Card) -> list[dict[str, str]]:
+    """The rows of that table, as text by column; none where there is none."""
+    path = losses_path(card)
+    if path is None:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -91,8 +91,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                         1,
                         step=0.05,
                         label="How far",
-                        info="1 is as far as two photos of one person lie apart; each feature begins where it is seen "
-                        "on nearly every face. Minus goes the other way.",
+                        info="1 is as far as two photos of one person lie apart. Each feature begins where it shows on "
+                        "most faces, if it does before the end; minus goes the other way.",
                     )
                     sure = gr.Checkbox(
                         False,

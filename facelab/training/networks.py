@@ -72,7 +72,7 @@ class NetworksTrainer(ABC):
 
     def _go_on_from(self, name: str) -> None:
         """Fill the networks from a published model. What its file goes without, like a discriminator, begins anew."""
-        from facelab.checkpoints.cards import find_card
+        from facelab.checkpoints.cards import find_card, losses_path
         from facelab.checkpoints.weights import fill, part, read_weights
 
         card = find_card(name)
@@ -81,8 +81,7 @@ class NetworksTrainer(ABC):
             if found := part(tensors, "g." if each == "model" else f"{each}."):
                 fill(network, found)
         self.images = int(card.training.get("images", 0))
-        if losses := card.training.get("losses"):
-            self.earlier = card.path.with_name(losses)
+        self.earlier = losses_path(card)
 
     @abstractmethod
     def learn(self, parts: tuple[Any, ...]) -> None:

@@ -131,7 +131,7 @@ class Run:
         seconds trained so far. 0.0 where it begins anew.
         """
         table = getattr(trainer, "earlier", None)
-        if table is None or not table.exists():
+        if table is None:
             return 0.0
         rows = [row for row in read_rows(table) if float(row["images"]) <= trainer.images]
         for row in rows:
