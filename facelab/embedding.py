@@ -81,7 +81,8 @@ class EmbedStep:
     """What one step of an embedding found.
 
     phase: "latent" or "refine". step: counted through both phases from 1, of total. losses: "total", "pixel" (mean
-    squared difference in [-1, 1]), "perceptual" and "identity" of this step, before their weights. psnr: of the picture, in dB.
+    squared difference in [-1, 1]), "perceptual" and "identity" of this step, before their weights. psnr: of the
+    picture, in dB.
     latent_distance: ||w - w_mean|| of the best latent over all rows of w+ (Image2StyleGAN, table 2; the one row of w
     counts for every layer), and latent_distance_per_row, the mean of the rows' norms. identity_distance: dlib's, or
     None where it was not measured. latent, delta: the best so far. image: uint8 [R, R, 3] on preview steps, else None.
