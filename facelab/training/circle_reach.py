@@ -19,7 +19,7 @@ TRIED, SEED, TRUNCATION = 96, 7, 0.8  # random faces
 FEWEST = 8  # that lack a feature, to say anything of it
 ENOUGH = 0.85  # of those who lack a feature must be seen to have it
 TURNED = 0.05  # of them at most may change their gender where it is held
-UPPER = 2 / 3  # of the faces' scores: where nothing says yes or no, above it a face has the feature
+UPPER = 2 / 3  # of the random faces' scores: where nothing says yes or no, above it a face has the feature
 SURE = 0.5  # deviations of the scores beyond that border: the reader is pleased sooner than others are
 STEPS, PART = 50, 16
 
@@ -31,14 +31,14 @@ def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, trie
     """
     faces = _draw(generator, generator.sample(tried, seed=SEED, truncation=TRUNCATION))
     points = on_sphere(reader.read(faces).vectors)
-    before = see(reader, _draw(generator, circle(points)), SEEN).scores
+    drawn, before = (see(reader, pictures, SEEN).scores for pictures in (faces, _draw(generator, circle(points))))
     men = before["gender"] > 0
     found = {}
     for feature, wanted in zip(FEATURES, SEEN, strict=True):
         held = [circle.classifier(each) for each in feature.held]
         for sign in (1, -1):
             scores = sign * before[feature.id]
-            low, high = (0.0, 0.0) if is_binary(wanted) else np.quantile(scores, (0.5, UPPER))
+            low, high = (0.0, 0.0) if is_binary(wanted) else np.quantile(sign * drawn[feature.id], (0.5, UPPER))
             lacking = np.flatnonzero(scores <= low)
             best = STRENGTHS[0]
             for strength in STRENGTHS if len(lacking) >= FEWEST else ():
