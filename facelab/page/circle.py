@@ -307,7 +307,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
 
     inputs = {way, one, first, second, many, feature, strength, sure, hold, carry, position, expression, angle, home}
     picks = [event(each, "pick") for each in (one, first, second, many)]
-    moved = [strength.input, position.input, feature.input, sure.input, hold.input, carry.input, home.input]
+    # strength.change: also when a feature brings its preset
+    moved = [strength.change, position.input, feature.input, sure.input, hold.input, carry.input, home.input]
     triggers = [*picks, *moved, expression.submit, expression.blur, way.input]
     viewer.follow(triggers, inputs, result, hint=HINTS["edit"], beside=(numbers, told))
     columns = [for_one, for_two, for_many, for_edit, for_between, for_sum, for_near]
