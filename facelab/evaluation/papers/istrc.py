@@ -103,12 +103,8 @@ def _edits(card: Card, evidence: Evidence) -> list[Note]:
     for id, sign in EDITS:
         found = evidence.kept("circle", card, "edits", edit_key(id, sign))
         findings.append(found)
-        rows.append(
-            (
-                _title(id, sign),
-                *(_told_edit(id, found.value) if found.value else (NOT_MEASURED, *["–"] * (len(rows[0]) - 2))),
-            )
-        )
+        told = _told_edit(id, found.value) if found.value else (NOT_MEASURED, *["–"] * (len(rows[0]) - 2))
+        rows.append((_title(id, sign), *told))
     commands = tuple(dict.fromkeys(found.command for found in findings))
     stated = card.companions["circle"].get("sha256", "")[:8]
     earlier = " Of earlier weights." if any(found.earlier for found in findings) else ""
