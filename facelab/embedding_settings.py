@@ -89,9 +89,9 @@ class EmbedSettings:
 
 # "fast" was chosen on 16 unseen faces. From the encoder 50 steps come nearer than 100 from the mean face (22.1 dB and
 # an identity distance of 0.59 against 21.9 dB and 0.61); refinement steps are worth more than latent steps; the pull
-# to the mean brings the latent 15 percent nearer, which is room for edits, at the same PSNR and identity distance. The
-# weight of identity was chosen on 8 others: w+ from 0.63 to 0.58 by dlib's own distance there; more of it, or any while refining, only pleases
-# the network that reads it.
+# to the mean brings the latent 15 percent nearer, which is room for edits, at the same PSNR and identity distance.
+# identity_weight was chosen on 8 others, where it brings w+ from 0.63 to 0.58 by dlib's own distance; more of it, or
+# any while refining, only pleases the network that reads it.
 PRESETS = {
     "fast": EmbedSettings(
         start="encoder",
