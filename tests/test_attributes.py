@@ -125,8 +125,12 @@ def test_one_s_own_direction_goes_from_without_to_with():
 
 def test_directions_are_written_and_read(tmp_path):
     directions = [a_direction("smile", X, classifier=linear_classifier(X)), a_direction("age", XY, rows=(1, 3))]
-    write_directions(directions, tmp_path / "directions.safetensors")
-    read = read_directions(tmp_path / "directions.safetensors")
+    path = tmp_path / "directions.safetensors"
+    write_directions(directions, path)
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode  # a server that runs as another user reads it, too
+    read = read_directions(path)
     assert list(read) == ["smile", "age"]
     smile, age = read.values()
     assert (age.rows, age.quality, smile.strength) == ((1, 3), {"flips": 0.9}, 1.5)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from facelab.checkpoints.cards import find_card, find_companion, write_card
 from facelab.checkpoints.weights import read_weights
@@ -68,7 +68,7 @@ def write_directions(directions: Iterable[Direction], path: Path) -> None:
             for name, value in direction.classifier.state_dict().items():
                 tensors[f"{direction.id}.classifier.{name}"] = value
     halves = {name: value.detach().to(torch.float16).contiguous() for name, value in tensors.items()}
-    save_file(halves, path, metadata={"directions": json.dumps(entries)})
+    path.write_bytes(save(halves, metadata={"directions": json.dumps(entries)}))  # save_file would hide it from others
 
 
 def record_quality(model: str, measured: Mapping[str, Mapping[str, Any]]) -> None:
