@@ -1,5 +1,7 @@
 """The circle's training: both of its parts learn, the circle closes, and what is not known teaches nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,16 @@ import torch
 from facelab.circle import FACENET, FEATURES, edit_key, make_circle
 from facelab.edits.sphere import great_circle, on_sphere
 from facelab.errors import BadSetting
+from facelab.evaluation.judge import ATTRIBUTES
 from facelab.generators.began import BEGAN
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import FaceReader
+from facelab.training import circle as training
 from facelab.training import circle_reach
-from facelab.training.circle import SEEN, CircleTrainer, Crowd, _sphere, classes_of
+from facelab.training.circle import CLEAR, SEEN, CircleTrainer, Crowd, _as_logits, _sphere, classes_of
+from facelab.training.circle import make_trainer as train_circle
 from facelab.training.labels import Labels
+from facelab.training.run import write_weights
 from facelab.training.settings import CircleSettings
 from facelab.training.sight import Sight
 
@@ -43,7 +49,7 @@ def make_trainer(generator=None, **settings):
     generator = (generator or make_generator()).requires_grad_(False)
     torch.manual_seed(0)
     reader = FaceReader().eval().requires_grad_(False)
-    told = CircleSettings(images=32 * 60, batch=32, looks=2, **{"look_from": 0.0, **settings})
+    told = CircleSettings(batch=32, **{"images": 32 * 60, "looks": 2, "look_from": 0.0, **settings})
     circle = make_circle(generator, _sphere(told))
     return CircleTrainer(circle, told, generator=generator, reader=reader, device=torch.device("cpu"))
 
@@ -104,6 +110,60 @@ def test_unknown_classes_teach_no_classifier():
     trainer.step(crowd.batch(0, size=32, seed=0))
     for name, value in trainer.network.classifiers.named_parameters():
         assert torch.equal(value, before[name]) != name.startswith("gender."), name
+
+
+class Glow(FaceReader):
+    """Takes bright pictures for men."""
+
+    def forward(self, images):
+        reading = super().forward(images)
+        logits = torch.zeros_like(reading.attributes)
+        logits[:, ATTRIBUTES.index("Male")] = 40 * (images.mean(dim=(1, 2, 3)) - self.middle)
+        return replace(reading, attributes=logits)
+
+
+@pytest.mark.parametrize(("weight", "agree"), [(5.0, True), (0.0, False)])
+def test_classifiers_learn_from_what_is_decoded_where_no_portrait_says_anything(monkeypatch, weight, agree):
+    monkeypatch.setattr(training, "DECODED_WEIGHT", weight)
+    monkeypatch.setattr(training, "CHANGE_WEIGHT", 0.0)  # by which the mapping follows the classifiers
+    trainer, crowd = make_trainer(look_every=1, looks=32, images=32 * 120), make_crowd()
+    crowd.classes = torch.full_like(crowd.classes, torch.nan)
+    trainer.reader = Glow().eval().requires_grad_(False)
+
+    def brightness():
+        with torch.no_grad():
+            return trainer.generator.synthesize(trainer.network.eval()(crowd.goals)).clamp(-1, 1).mean(dim=(1, 2, 3))
+
+    trainer.reader.middle = float(brightness().median())
+    trainer.network.train()
+    for step in range(120):
+        trainer.step(crowd.batch(step, size=32, seed=0))
+    bright = brightness()
+    says = trainer.network.classifier("gender")(crowd.goals).detach()
+    agreement = float(torch.corrcoef(torch.stack([says, bright]))[0, 1])
+    assert (agreement > 0.25) == agree, agreement
+
+
+def test_sizes_become_logits_between_the_means_of_those_without_and_with():
+    means = torch.tensor([[-1.0, 1.0]] * len(SEEN))
+    means[[each.id for each in SEEN].index("lips")] = torch.tensor([0.2, 0.4])
+    scores = torch.full((1, len(SEEN)), 0.3)
+    named = dict(zip([each.id for each in SEEN], _as_logits(scores, means)[0].tolist(), strict=True))
+    assert named["smile"] == pytest.approx(0.3), "the reader's own logit"
+    assert named["lips"] == pytest.approx(0.0, abs=1e-5) and named["nose_size"] == pytest.approx(CLEAR * 0.15)
+
+
+def test_a_circle_goes_on_from_a_weight_file(tmp_path, monkeypatch):
+    generator = make_generator()
+    monkeypatch.setattr("facelab.training.circle.load_model", lambda name, device: (generator,))
+    monkeypatch.setattr("facelab.training.circle.load_reader", lambda device: FaceReader().eval())
+    first = make_trainer(generator)
+    write_weights(tmp_path / "circle.safetensors", first.weights(), 32)
+    second = train_circle(CircleSettings(start=str(tmp_path / "circle.safetensors")))
+    other = train_circle(CircleSettings(seed=5))
+    for name, value in first.network.classifiers.state_dict().items():
+        assert torch.allclose(second.network.classifiers.state_dict()[name], value, atol=1e-3), name
+    assert not torch.allclose(other.network.mapping.end.weight, first.network.mapping.end.weight, atol=1e-3)
 
 
 def test_a_single_latent_closes_the_circle_as_well():

@@ -245,6 +245,28 @@ def test_a_run_of_the_circle_becomes_the_models_with_the_hours_that_it_took(face
     torch.testing.assert_close(load_circle(load_model(name)[0]).mean, tensors["mean"])
 
 
+def test_a_circle_that_went_on_from_the_models_own_counts_both_trainings(facelab, shelf, tmp_path):
+    name = put_circle(shelf)
+    own = shelf / f"{name}-circle.safetensors"
+    cards._catalogue.cache_clear()
+    card, tensors = find_card(name), read_weights(own)
+    told = {**card.companions["circle"], "images": 100, "hours": 0.5}
+    cards.write_card(replace(card, companions={**card.companions, "circle": told}))
+    for start, images, hours in ((own, 164, 1.5), (tmp_path / "another", 64, 1.0)):
+        run = tmp_path / start.name
+        (run / "weights").mkdir(parents=True)
+        tensors = {key: 1.5 * value if value.is_floating_point() else value for key, value in tensors.items()}
+        write_weights(run / "weights" / "00000064.safetensors", tensors, 64)
+        (run / "settings.json").write_text(json.dumps({"family": "circle", "model": name, "start": str(start)}))
+        (run / "losses.csv").write_text("step,images,seconds,latent\n1,32,1800,0.5\n2,64,3600,0.4\n")
+        for _ in ("once", "once more"):
+            status, _, said = facelab("publish", run, "--name", name)
+            assert status == 0, said
+            cards._catalogue.cache_clear()
+            history = find_card(name).companions["circle"]
+            assert (history["images"], history["hours"]) == (images, hours)
+
+
 def test_an_inverter_needs_a_generator_of_its_kind_and_size(facelab, pictures, shelf, tmp_path):
     run = ["--data", pictures, "--out", tmp_path / "run", "--images", 8]
     status, _, said = facelab("train", "inverter", *run)

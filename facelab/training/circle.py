@@ -3,7 +3,8 @@
 What it learns from: portraits, whose latents the generator's encoder says, and generated faces, whose latents are
 known. Their vectors are dlib's where they were described, else the reader's; or FaceNet's, of all. The mapping also
 closes the circle: the reader looks at what is decoded, and must find the vector that went in; and along an edit it must
-see the feature change, and little else. The judge takes no part in it.
+see the feature change, and little else. The classifiers learn from what it sees there as well, so that their gradients
+lead to where decoded faces change, which labels of portraits do not say. The judge takes no part in it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facelab.checkpoints.cards import fingerprint
-from facelab.checkpoints.weights import load_model
+from facelab.checkpoints.weights import fill, load_model, read_weights
 from facelab.circle import DLIB, FEATURES, SPHERES, Circle, Sphere, make_circle
 from facelab.edits.sphere import great_circle, on_sphere, walk_on_sphere
 from facelab.encoder import load_encode
@@ -50,6 +51,8 @@ SMOOTHING = 0.05  # of the classes: annotators disagree
 
 LATENT_WEIGHT = 1.0
 CLASSES_WEIGHT = 0.5
+DECODED_WEIGHT = 0.5  # of the same cross-entropy, of decoded faces
+CLEAR = 4.0  # logits between the class means of what is measured: a decoded face is of both classes by as much
 # What is seen in decoded faces is noisy: few looks with much weight make the mapping worse than a constant, a dozen
 # each step with this weight make it better than the latents alone do.
 IDENTITY_WEIGHT = 3.0  # of the angle between what goes in and what is read, squared
@@ -128,7 +131,7 @@ class Crowd:
 class CircleTrainer(Fitting):
     """The mapping and the classifiers side by side; generator and reader only look."""
 
-    columns = ("latent", "classes", "identity", "change", "held")
+    columns = ("latent", "classes", "decoded", "identity", "change", "held")
 
     def __init__(
         self,
@@ -161,8 +164,8 @@ class CircleTrainer(Fitting):
             "classes": CLASSES_WEIGHT * self._classes(standard[:count], batch.classes),
         }
         if looking:
-            both = torch.cat([deviations[:tried], deviations[count:]])
-            losses |= self._looks(self.network.mean + self.network.spread * both, batch, feature, sign)
+            both, places = (torch.cat([each[:tried], each[count:]]) for each in (deviations, standard))
+            losses |= self._looks(self.network.mean + self.network.spread * both, places, batch, feature, sign)
         return losses
 
     def _edited(self, batch: Known, feature: int, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -192,8 +195,8 @@ class CircleTrainer(Fitting):
                     terms.append(F.binary_cross_entropy_with_logits(chosen, goal))
         return torch.stack(terms).sum() / (2 * len(FEATURES)) if terms else standard.new_zeros(())
 
-    def _looks(self, latents: Tensor, batch: Known, feature: int, sign: Tensor) -> dict[str, Tensor]:
-        """What the reader sees in decoded faces [2 n, ...], the second half of them edited."""
+    def _looks(self, latents: Tensor, standard: Tensor, batch: Known, feature: int, sign: Tensor) -> dict[str, Tensor]:
+        """What the reader sees in decoded faces [2 n, ...], the second half of them edited; standard: their vectors."""
         count = len(latents) // 2
         pictures = self.generator.synthesize(latents, dtype=fast_dtype(self.device)).float().clamp(-1, 1)
         self.shown = pictures.detach()
@@ -206,7 +209,10 @@ class CircleTrainer(Fitting):
         weights = torch.tensor(_weights(feature), device=seen.device)
         changed = ((after - before.detach()) / batch.spread).square() * weights
         angle = great_circle(on_sphere(reading.vectors[:count]), batch.goals[:count])
+        logits = torch.cat([network(standard) for network in self.network.classifiers.values()], dim=1)
+        truth = torch.sigmoid(_as_logits(seen.detach(), batch.means))
         return {
+            "decoded": DECODED_WEIGHT * F.binary_cross_entropy_with_logits(logits, truth),
             "identity": IDENTITY_WEIGHT * angle.square().mean(),
             "change": CHANGE_WEIGHT * missing.square().mean(),
             "held": changed.sum(dim=1).mean(),
@@ -215,6 +221,16 @@ class CircleTrainer(Fitting):
     def sheet(self) -> np.ndarray | None:
         """The last faces that were looked at, above their edits."""
         return None if self.shown is None else picture_grid(self.shown, columns=len(self.shown) // 2)
+
+
+def _as_logits(scores: Tensor, means: Tensor) -> Tensor:
+    """How clearly decoded faces have each feature, [N, K]: scores [N, K] that are logits, and sizes as if they were.
+
+    means: [K, 2], of people without and with it.
+    """
+    yes_or_no = torch.tensor([is_binary(wanted) for wanted in SEEN], device=scores.device)
+    without, with_it = means.T
+    return torch.where(yes_or_no, scores, CLEAR * (scores - (without + with_it) / 2) / (with_it - without))
 
 
 def _weights(feature: int) -> list[float]:
@@ -228,11 +244,13 @@ def _weights(feature: int) -> list[float]:
 
 
 def make_trainer(settings: CircleSettings) -> CircleTrainer:
-    """A circle at its beginning."""
+    """A circle at its beginning, or as `start` has it."""
     torch.manual_seed(settings.seed)
     device = best_device()
     generator = load_model(settings.model, device=device)[0]
     circle = make_circle(generator, _sphere(settings))
+    if settings.start:
+        fill(circle, {name: value.float() for name, value in read_weights(Path(settings.start)).items()})
     circle.mean.copy_(generator.mean_latent()[0])
     circle.spread.copy_(spread_of(generator))
     return CircleTrainer(circle, settings, generator=generator, reader=load_reader(device=device), device=device)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -132,9 +132,12 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     else:
         fill(make_encoder(generator), tensors)
     data = path.read_bytes()
+    start = Path(run.read_settings().get("start") or "")
+    started = hashlib.sha256(start.read_bytes()).hexdigest() if start.is_file() else ""
     (folder / f"{name}-{part}.safetensors").write_bytes(data)
-    history = _history(run, images)
-    told = {"sha256": hashlib.sha256(data).hexdigest(), **history}
+    sha256, before = hashlib.sha256(data).hexdigest(), card.companions.get(part, {})
+    history = _with_before(_history(run, images), before, sha256, started)
+    told = {"sha256": sha256, **history}
     if part == "circle":
         told["reach"] = _reach_of(circle, generator)
     card = replace(card, companions={**card.companions, part: told})
@@ -249,6 +252,19 @@ def _history(run: Run, images: int) -> dict[str, float]:
     for pictures in run.folder.glob("pictures-*.npy"):
         told["epochs"] = round(images / len(np.load(pictures, mmap_mode="r")), 2)
     return told | {"hours": round(max(seconds, default=0.0) / 3600, 2)}
+
+
+def _with_before(history: dict[str, float], before: Mapping[str, Any], sha256: str, started: str) -> dict[str, float]:
+    """The history of a run that went on from the companion which the card tells of: of both trainings together.
+
+    sha256, started: of the weights published and of those that the run began with, if any.
+    """
+    told = {name: before[name] for name in history if name in before}
+    if sha256 == before.get("sha256"):  # published once more
+        return told or history
+    if not started or started != before.get("sha256"):
+        return history
+    return {name: round(value + told.get(name, 0), 2) for name, value in history.items()}
 
 
 def _write_losses(run: Run, images: int, path: Path) -> None:

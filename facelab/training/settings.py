@@ -149,6 +149,7 @@ class CircleSettings(FitSettings):
     """The circle's. images counts vectors, which a portrait gives many times."""
 
     model: str = option("faces128", "The generator to map to, of the catalogue; it needs an encoder.")
+    start: str = option("", "Go on from this weight file, such as the model's own circle.")
     images: int = option(400_000, "Vectors to see in all.", minimum=1)
     batch: int = option(256, "Vectors a step.", minimum=2)
     learning_rate: float = option(0.002, "Step size of AdamW.", minimum=0)
