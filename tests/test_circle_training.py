@@ -254,4 +254,14 @@ def test_an_edit_reaches_as_far_as_it_is_seen_and_no_further_than_genders_hold(m
     found = circle_reach.find_reach(circle, generator, reader, tried=40)
     assert set(found) == {edit_key(each.id, sign) for each in FEATURES for sign in (1, -1)}
     assert found["smile +"] == 1.5, "where it is seen"
-    assert set(found.values()) <= set(circle_reach.STRENGTHS)
+    assert found["smile -"] == min(circle_reach.GENTLER), "there genders seem to change at once"
+
+
+def test_an_edit_that_turns_genders_at_once_goes_less_far():
+    def turning_from(limit):
+        return lambda strength: (strength >= limit, False)
+
+    assert circle_reach._least(turning_from(1.5)) == 1.25
+    assert circle_reach._least(turning_from(0.75)) == 0.5
+    assert circle_reach._least(turning_from(0.1)) == min(circle_reach.GENTLER)
+    assert circle_reach._least(lambda strength: (False, strength >= 1.25)) == 1.25

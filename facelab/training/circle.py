@@ -210,9 +210,10 @@ class CircleTrainer(Fitting):
         changed = ((after - before.detach()) / batch.spread).square() * weights
         angle = great_circle(on_sphere(reading.vectors[:count]), batch.goals[:count])
         logits = torch.cat([network(standard) for network in self.network.classifiers.values()], dim=1)
-        truth = torch.sigmoid(_as_logits(seen.detach(), batch.means))
+        truth = _as_logits(seen.detach(), batch.means)
+        offset = (truth - logits.detach()).mean(dim=0)  # how many have it is for the portraits' labels to say
         return {
-            "decoded": DECODED_WEIGHT * F.binary_cross_entropy_with_logits(logits, truth),
+            "decoded": DECODED_WEIGHT * F.binary_cross_entropy_with_logits(logits + offset, torch.sigmoid(truth)),
             "identity": IDENTITY_WEIGHT * angle.square().mean(),
             "change": CHANGE_WEIGHT * missing.square().mean(),
             "held": changed.sum(dim=1).mean(),
