@@ -185,7 +185,7 @@ def test_the_entanglement_matrix_is_a_picture(tmp_path):
 
 def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
     portrait = Studio().sample(1, seed=4, truncation=0.5)[0][1]
-    settings = replace(PRESETS["fast"], start="mean", steps=4, refine_steps=3)
+    settings = replace(PRESETS["fast"], start="mean", steps=4, refine_steps=12)
     first = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
     stages = summarise(first)
     assert {"latent", "refine"} <= set(stages)
