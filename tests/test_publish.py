@@ -245,13 +245,25 @@ def test_a_run_of_the_circle_becomes_the_models_with_the_hours_that_it_took(face
     torch.testing.assert_close(load_circle(load_model(name)[0]).mean, tensors["mean"])
 
 
+def test_a_companions_card_keeps_what_another_command_wrote_meanwhile(shelf):
+    name = put_circle(shelf)
+    before = find_card(name)
+    path = shelf / f"{name}.json"
+    written = json.loads(path.read_text()) | {"limits": "Small."}
+    path.write_text(json.dumps(written))  # by another process: this one's catalogue knows nothing of it
+    cards.write_companion(name, "directions", {"sha256": "0" * 64})
+    after = find_card(name)
+    assert after.limits == "Small." and after.companions["circle"] == before.companions["circle"]
+    assert after.companions["directions"] == {"sha256": "0" * 64}
+    assert not list(shelf.glob("*.partial"))
+
+
 def test_a_circle_that_went_on_from_the_models_own_counts_both_trainings(facelab, shelf, tmp_path):
     name = put_circle(shelf)
     own = shelf / f"{name}-circle.safetensors"
     cards._catalogue.cache_clear()
-    card, tensors = find_card(name), read_weights(own)
-    told = {**card.companions["circle"], "images": 100, "hours": 0.5}
-    cards.write_card(replace(card, companions={**card.companions, "circle": told}))
+    tensors = read_weights(own)
+    cards.write_companion(name, "circle", {**find_card(name).companions["circle"], "images": 100, "hours": 0.5})
     for start, images, hours in ((own, 164, 1.5), (tmp_path / "another", 64, 1.0)):
         run = tmp_path / start.name
         (run / "weights").mkdir(parents=True)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,21 @@ def catalogue() -> dict[str, Card]:
 
 
 def write_card(card: Card) -> None:
-    """Write a card beside its weights; from now on the catalogue has it."""
-    (checkpoint_folder() / f"{card.name}.json").write_text(card.to_json(), encoding="utf-8")
+    """Write a card beside its weights, at once or not at all; from now on the catalogue has it."""
+    path = checkpoint_folder() / f"{card.name}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(card.to_json(), encoding="utf-8")
+    partial.replace(path)
     _catalogue.cache_clear()
+
+
+def write_companion(model: str, part: str, told: dict[str, Any]) -> None:
+    """Put what is known of a companion into its model's card, as the card is now: another command may have written it
+    since this one began. Raises UnknownModel.
+    """
+    _catalogue.cache_clear()
+    card = find_card(model)
+    write_card(replace(card, companions={**card.companions, part: told}))
 
 
 def find_card(name: str) -> Card:

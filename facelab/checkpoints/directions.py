@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from facelab.checkpoints.cards import find_card, find_companion, write_card
+from facelab.checkpoints.cards import find_card, find_companion, write_companion
 from facelab.checkpoints.weights import read_weights
 from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.errors import BadWeights
@@ -78,9 +78,8 @@ def record_quality(model: str, measured: Mapping[str, Mapping[str, Any]]) -> Non
     directions = load_directions(model)
     path, _ = find_companion(f"{model}-directions")
     write_directions([_with_quality(each, measured.get(each.id, {})) for each in directions.values()], path)
-    card = find_card(model)
-    told = {**card.companions["directions"], "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    write_card(replace(card, companions={**card.companions, "directions": told}))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_companion(model, "directions", {**find_card(model).companions["directions"], "sha256": sha256})
 
 
 def _with_quality(direction: Direction, ways: Mapping[str, Any]) -> Direction:

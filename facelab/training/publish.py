@@ -92,11 +92,11 @@ def publish(
 
 def publish_directions(file: Path, folder: Path, name: str) -> Path:
     """Make a file of directions those of a model; returns its path. Raises BadSetting where they do not fit it."""
-    from facelab.checkpoints.cards import find_card, write_card
+    from facelab.checkpoints.cards import write_companion
     from facelab.checkpoints.directions import read_directions
     from facelab.checkpoints.weights import load_model
 
-    card, generator = find_card(name), load_model(name)[0]
+    generator = load_model(name)[0]
     rows, dim = generator.latent_shape(generator.edit_space)
     directions = read_directions(file)
     shapes = {tuple(vector.shape) for each in directions.values() for vector in (each.difference, each.normal)}
@@ -106,8 +106,7 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
     told = {"sha256": hashlib.sha256(data).hexdigest(), "attributes": list(directions)}
     path = folder / f"{name}-directions.safetensors"
     path.write_bytes(data)
-    card = replace(card, companions={**card.companions, "directions": told})
-    write_card(card)
+    write_companion(name, "directions", told)
     return path
 
 
@@ -117,7 +116,7 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
 
     part: of COMPANIONS. Raises BadSetting for a run without weights or with another model's.
     """
-    from facelab.checkpoints.cards import find_card, write_card
+    from facelab.checkpoints.cards import find_card, write_companion
     from facelab.checkpoints.weights import fill, load_model, read_weights
     from facelab.circle import fit_circle
     from facelab.encoder import make_encoder
@@ -140,9 +139,8 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     told = {"sha256": sha256, **history}
     if part == "circle":
         told["reach"] = _reach_of(circle, generator)
-    card = replace(card, companions={**card.companions, part: told})
-    write_card(card)
-    return told["sha256"], history
+    write_companion(name, part, told)
+    return sha256, history
 
 
 def _reach_of(circle: Circle, generator: Generator) -> dict[str, float]:
