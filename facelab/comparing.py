@@ -16,7 +16,7 @@ from facelab.editing import BATCH, MAX_FACES
 from facelab.errors import BadSetting
 from facelab.evaluation.comparison import Row, describe_faces, load_comparison, of_model
 from facelab.evaluation.inception import load_inception
-from facelab.evaluation.judge import Judge, judge, load_judge
+from facelab.evaluation.judge import Judge, as_images, judge, load_judge
 from facelab.evaluation.latent_map import LatentMap, thumbnail
 from facelab.evaluation.portraits import Portraits, as_pictures, draw_samples
 from facelab.evaluation.sizes import at_size
@@ -125,7 +125,7 @@ class Comparing:
         total, begun = count, time.perf_counter()
         for part in latents.split(BATCH):
             pictures = self._drawn(part)
-            logits.append(judge(self._judge, torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 127.5 - 1))
+            logits.append(judge(self._judge, as_images(pictures)))
             thumbnails += [thumbnail(picture) for picture in pictures]
             if len(logits) == 3:  # the first is no measure: it warms up
                 fits = round(MAP_SECONDS * len(thumbnails) / (time.perf_counter() - begun), -2)

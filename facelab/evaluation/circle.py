@@ -22,7 +22,7 @@ from facelab.edits.interpolation import karcher_mean
 from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere, walk_until_sure
 from facelab.evaluation.edits import UPPER
 from facelab.evaluation.geometry import measured
-from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
+from facelab.evaluation.judge import ATTRIBUTES, Judge, as_images, judge
 from facelab.evaluation.portraits import Portraits, as_pictures, describe
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
@@ -74,8 +74,7 @@ class Eyes:
 
 def scores_of(network: Judge, pictures: Sequence[np.ndarray], landmarks: np.ndarray) -> dict[str, np.ndarray]:
     """By feature, how much of it each of N pictures, uint8 [R, R, 3], has. landmarks: dlib's, [N, 68, 2]."""
-    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    logits, shapes = judge(network, images).numpy(), measured(landmarks)
+    logits, shapes = judge(network, as_images(pictures)).numpy(), measured(landmarks)
     scores = {}
     for feature in FEATURES:
         name, sign = SEEN[feature.id].removeprefix("-"), -1.0 if SEEN[feature.id].startswith("-") else 1.0

@@ -16,6 +16,7 @@ from facelab.evaluation.figures import (
     bar,
     measure_embeddings,
     measure_eyes,
+    measure_runs,
     measure_samples,
     measure_weights,
     real_faces,
@@ -49,7 +50,11 @@ def evaluate(
     ] = False,
     weights: Annotated[Path | None, typer.Option(help="Other weights of the same model, such as a run's.")] = None,
     run: Annotated[
-        Path | None, typer.Option(help="A training's folder: all its weights, as quality.csv and quality.png there.")
+        list[Path] | None,
+        typer.Option(
+            help="A training's folder: all its weights, as quality.csv and quality.png there. Several: the "
+            "newest weights of each, beside each other."
+        ),
     ] = None,
     every: Annotated[
         int, typer.Option(min=1, help="Of --run: the last weights, and only every so many files before them.")
@@ -86,7 +91,7 @@ def evaluate(
         raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
     if save and (weights is not None or eyes):
         raise BadSetting("--save keeps figures of the model as it ships. Leave out --weights and --eyes.")
-    if len(models) > 1 or side or reconstruct or (save and not (circle or embed or run is not None)):
+    if len(models) > 1 or side or reconstruct or (save and not (circle or embed or run)):
         with tempfile.TemporaryDirectory() as folder:
             made = _compare(models, data, samples, seed, side, reconstruct, steps, add, cache or Path(folder))
         if save:
@@ -98,8 +103,10 @@ def evaluate(
     figures: dict[str, Any] = {"model": model, "resolution": find_card(model).resolution}
     with tempfile.TemporaryDirectory() as folder:
         keep = cache or Path(folder)
-        if run is not None:
-            figures["run"] = measure_weights(run, model, data, samples, seed, every, keep)
+        if run and len(run) > 1:
+            figures["runs"] = measure_runs(run, model, data, samples, seed, keep)
+        elif run:
+            figures["run"] = measure_weights(run[0], model, data, samples, seed, every, keep)
         elif samples and not circle:
             figures |= measure_samples(model, data, samples, seed, weights, train, copies, keep)
         if eyes:
@@ -127,6 +134,9 @@ def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces
         sparse = f" --every {every}" if every > 1 else ""
         command = f"{said} --samples {samples} --seed {seed} --run RUN{sparse} --save"
         keep("run", model, {"rows": figures["run"]}, command=command)
+    if "runs" in figures:
+        command = f"{said} --samples {samples} --seed {seed}{' --run RUN' * len(figures['runs'])} --save"
+        keep("runs", model, {"rows": figures["runs"]}, command=command)
     if "embedding" in figures:
         space, command = figures["space"], f"{said} --samples 0 --embed {figures['embedded']}"
         command += f" --steps {figures['steps']}" if "steps" in figures else ""

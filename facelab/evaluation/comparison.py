@@ -15,7 +15,7 @@ from torch import nn
 from facelab.checkpoints.cards import COMPARISON, Card, checkpoint_folder
 from facelab.errors import BadWeights
 from facelab.evaluation.inception import inception_score
-from facelab.evaluation.judge import Judge, judge
+from facelab.evaluation.judge import Judge, as_images, judge
 from facelab.evaluation.metrics import face_score, frechet_distance, laplacian_variance, mean_pairwise_distance
 from facelab.evaluation.portraits import Portraits, describe, draw_samples
 from facelab.evaluation.sizes import at_size
@@ -119,7 +119,7 @@ def describe_faces(
     inception: nn.Module | None = None,
 ) -> Row:
     """A row of pictures uint8 [R, R, 3]. seen: what dlib sees in them. real: in real faces."""
-    logits = judge(network, torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1).cpu().numpy()
+    logits = judge(network, as_images(images)).cpu().numpy()
     vectors = seen.vectors[seen.found]
     return Row(
         name=name,

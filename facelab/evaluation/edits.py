@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
 
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.evaluation.geometry import measured, skin_tone
-from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
+from facelab.evaluation.judge import ATTRIBUTES, Judge, as_images, judge
 from facelab.evaluation.portraits import describe
 from facelab.face import Face
 from facelab.recognition import SAME_PERSON
@@ -38,10 +37,8 @@ class Look:
 
 def look(network: Judge, pictures: Sequence[np.ndarray]) -> Look:
     """Look at aligned pictures, uint8 [R, R, 3] each, with all eyes."""
-    stack = np.stack(pictures)
     seen = describe(pictures)
-    images = torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 127.5 - 1
-    logits = judge(network, images).numpy()
+    logits = judge(network, as_images(pictures)).numpy()
     shapes = measured(seen.landmarks)
     scores = {}
     for wanted in WANTED:
@@ -49,7 +46,7 @@ def look(network: Judge, pictures: Sequence[np.ndarray]) -> Look:
         if name in ATTRIBUTES:
             scores[wanted.id] = sign * logits[:, ATTRIBUTES.index(name)]
         else:
-            scores[wanted.id] = skin_tone(stack, seen.landmarks) if name == "skin" else sign * shapes[name]
+            scores[wanted.id] = skin_tone(np.stack(pictures), seen.landmarks) if name == "skin" else sign * shapes[name]
     estimated = estimate_gender_and_age(pictures, seen.landmarks)
     if estimated is not None:
         scores["gender"], scores["age"] = estimated

@@ -71,6 +71,25 @@ def measure_weights(
     return measure_run(run, measure, samples=count, every=every)
 
 
+def measure_runs(runs: list[Path], model: str, data: Path, count: int, seed: int, cache: Path) -> list[dict[str, Any]]:
+    """The newest weights of several trainings of a model beside each other, a row each, by what the trainings differ in
+    and `runs.measure_training`.
+    """
+    from facelab.evaluation.judge import load_judge
+    from facelab.evaluation.runs import measure_training, newest
+    from facelab.training.data import open_pictures
+
+    rows, network = [], load_judge()
+    for training in newest(runs):
+        generator = _generator(model, training.weights)
+        real = real_faces(data, "val", generator.resolution, None, cache)
+        photos = open_pictures(data, resolution=generator.resolution, cache=cache, split="val").images
+        with bar(training.weights.parents[1].name, count, "face") as told:
+            options = {"real": real, "photos": photos, "count": count, "seed": seed, "progress": told.update}
+            rows.append(measure_training(training, generator, network, **options))
+    return rows
+
+
 def measure_eyes(data: Path, resolution: int, cache: Path) -> dict[str, Any]:
     """How well the judge and the reader see the val split, at the resolution of a model."""
     import numpy as np

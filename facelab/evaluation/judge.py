@@ -55,6 +55,11 @@ def judge(network: Judge, images: Tensor, *, batch: int = 32) -> Tensor:
     return torch.cat([network(part) for part in images.split(batch)])
 
 
+def as_images(pictures: Sequence[np.ndarray]) -> Tensor:
+    """N times uint8 [R, R, 3] -> float32 [N, 3, R, R] in [-1, 1]."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 @torch.inference_mode()
 def features(network: Judge, images: Sequence[np.ndarray], *, batch: int = 32) -> np.ndarray:
     """What the judge looks at before it decides, float32 [N, 160]: its last feature maps, averaged over the places, of
@@ -64,6 +69,5 @@ def features(network: Judge, images: Sequence[np.ndarray], *, batch: int = 32) -
     """
     seen = []
     for first in range(0, len(images), batch):
-        pixels = torch.from_numpy(np.stack(images[first : first + batch])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        seen.append(network.trunk(pixels).mean(dim=(2, 3)).numpy())
+        seen.append(network.trunk(as_images(images[first : first + batch])).mean(dim=(2, 3)).numpy())
     return np.concatenate(seen)

@@ -27,6 +27,7 @@ KINDS = (
     "recovery",
     "recovery-encoder",
     "run",
+    "runs",
 )
 
 

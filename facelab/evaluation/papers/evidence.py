@@ -39,6 +39,7 @@ MEASURES = {
     "recovery": "recovery {model} --targets 100 --restarts 8 --save",
     "recovery-encoder": "recovery {model} --targets 100 --restarts 8 --start encoder --save",
     "run": "evaluate {model} --data DATA --samples 1500 --run RUN --save",
+    "runs": "evaluate {model} --data DATA --samples 1500 --run RUN --run RUN --save",
 }
 
 

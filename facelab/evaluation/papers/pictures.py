@@ -13,6 +13,7 @@ from PIL import Image
 from facelab.checkpoints.cards import Card, read_losses
 from facelab.circle import FEATURES
 from facelab.evaluation.judge import ATTRIBUTES
+from facelab.evaluation.measured import load_measured
 from facelab.evaluation.papers.document import Picture
 from facelab.evaluation.papers.evidence import Evidence
 from facelab.media import Provenance, encode_jpeg, labelled_sheet
@@ -27,6 +28,7 @@ Rows = Sequence[tuple[str, Sequence[np.ndarray]]]
 KINDS = (
     "sheet",
     "losses",
+    "quality",
     "map",
     "attributes",
     "walks",
@@ -37,7 +39,7 @@ KINDS = (
     "recovery",
     "combined",
     "morph",
-)  # what a file"s name begins with
+)  # what a file's name begins with
 SHEET, COLUMNS = 16, 8  # faces of a sheet
 SIDE, SMALL = 96, 64  # pixels of a face as shown, at most, and where there are many
 TRUNCATION = 0.7
@@ -64,6 +66,10 @@ def of_families(evidence: Evidence) -> list[Picture]:
                     "png",
                 )
             )
+        run = load_measured("run", name)
+        if run is not None:
+            told = f"{title}: Fréchet distances to val, and faces found, over the pictures seen, by `{run.command}`."
+            made.append(_picture("quality", card, told, draw_quality, "png"))
         if card.family != "vae":
             continue
         if not card.conditions:
@@ -122,7 +128,19 @@ def draw_losses(studio: Studio) -> bytes:
     """The published losses, as a PNG of few colours."""
     from facelab.evaluation.report import draw_losses as draw
 
-    picture = Image.open(io.BytesIO(draw(studio.losses()))).convert("RGB").quantize(32)
+    return _of_few_colours(draw(studio.losses()))
+
+
+def draw_quality(studio: Studio) -> bytes:
+    """The quality that was measured over a training."""
+    from facelab.evaluation.report import draw_losses as draw
+
+    rows = load_measured("run", studio.card.name).figures["rows"]
+    return _of_few_colours(draw([{name: row[name] for name in row if name != "samples"} for row in rows]))
+
+
+def _of_few_colours(png: bytes) -> bytes:
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(32)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

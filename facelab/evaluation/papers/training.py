@@ -16,7 +16,6 @@ from facelab.training.run import PROGRESS
 from facelab.training.settings import PaperSettings
 
 AT_REST = 0.1  # of a loss's whole range: so near to its end it has come to rest
-NEAR_BEST = 0.1  # of the distance: so near to the best one a training has converged
 TAIL = 0.1  # of a training, whose mean is a loss's end
 
 # What the papers trained, in pictures seen. Of PGGAN the paper takes published weights.
@@ -83,17 +82,6 @@ def at_rest(rows: Sequence[Mapping[str, str]]) -> int | None:
         away = np.flatnonzero(np.abs(values - end) > AT_REST * span)
         places.append(points[min(away[-1] + 1, len(points) - 1) if len(away) else 0, 0])
     return int(max(places)) if places else None
-
-
-def converged(rows: Sequence[Mapping[str, str]], column: str = "judge") -> int | None:
-    """After how many pictures a run's quality had come within a tenth of its best; rows: of quality.csv, where less is
-    better. None for fewer than three.
-    """
-    points = curve(rows, column)
-    if len(points) < 3:
-        return None
-    near = points[:, 1] <= (1 + NEAR_BEST) * points[:, 1].min()
-    return int(points[near.argmax(), 0])
 
 
 def epochs(card: Card, images: int) -> float | None:
