@@ -14,6 +14,7 @@ from torch import Tensor
 
 from facelab.circle import DLIB, FEATURES, Circle, Feature, Sphere, edit_key, feature_of, load_circle
 from facelab.edits import arithmetic
+from facelab.edits.attributes import MAX_WALK_STEPS
 from facelab.edits.interpolation import karcher_mean, spherical
 from facelab.edits.sphere import (
     great_circle,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 MOST = 3.0  # of an edit's strength
 MAX_FACES = 1000  # of one average or one request for neighbours
-MAX_STEPS = 5000
 SURE, MOST_SURE = 0.95, 0.9999  # a probability: when a classifier has said yes; few are ever surer than 0.98
 MOST_STEPS = 500  # of a walk until the classifier is sure
 EDIT_STEPS = 100  # of an edit that nobody watches; a walk that is watched takes ISTRC's 500
@@ -217,7 +217,7 @@ class Circling:
         """
         chosen = _find(feature)
         strength = _between("strength", strength, -MOST, MOST)
-        _between("steps", steps, 1, MAX_STEPS)
+        _between("steps", steps, 1, MAX_WALK_STEPS)
         held = _held(chosen, keep)
         self._check_carry(face, carry)
         path = self._walked(self.point(face).to(self.device), chosen, strength, held, steps=steps, frames=frames)
@@ -244,7 +244,7 @@ class Circling:
         """
         chosen = _find(feature)
         sure = _between("sure", sure, 0.5, MOST_SURE)
-        _between("steps", most, 1, MAX_STEPS)
+        _between("steps", most, 1, MAX_WALK_STEPS)
         held = _held(chosen, keep)
         self._check_carry(face, carry)
         side = 1 if sign >= 0 else -1

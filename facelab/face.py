@@ -202,16 +202,8 @@ class Face:
             )
         except BadFaceFile:
             raise
-        except (
-            KeyError,
-            ValueError,
-            TypeError,
-            IndexError,
-            OSError,
-            EOFError,
-            zipfile.BadZipFile,
-            LatentMismatch,
-        ) as cause:
+        # A damaged file raises nearly anything: BadZipFile, zlib.error, tokenize.TokenError, AttributeError, ...
+        except Exception as cause:
             raise BadFaceFile(
                 "This is not a FaceLab face file, or it is damaged. Choose a FACE.npz that FaceLab saved."
             ) from cause

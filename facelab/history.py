@@ -142,6 +142,13 @@ class Result:
             history.record(Version(self.title, steps, self.face, picture, others))
         return history
 
+    def rebase(self, history: History, redo: Callable[[Version], tuple[Face, np.ndarray]]) -> Result:
+        """The same result of a better source. history: what `History.rebase` has made of the source; redo: as there."""
+        if not self.step:
+            return replace(self, face=history.now.face)
+        version = replace(self, source=history).history(history.now.picture).now
+        return replace(self, face=redo(version)[0])
+
 
 def _told_apart(step: Mapping[str, Any], others: Others, taken: Others) -> tuple[dict[str, Any], Others]:
     """A step and what it names, where a name that means another face already in earlier steps gets a number."""

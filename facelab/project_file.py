@@ -34,6 +34,7 @@ MAX_PROJECT_BYTES = 2**30  # of the file, and of all that it unpacks to
 MAX_PROJECT_FACES = 500
 _MANIFEST, _MAX_MANIFEST_BYTES = "project.json", 8 * 2**20
 _MAX_THUMBNAIL_BYTES, _MAX_THUMBNAIL_SIDE = 2**21, 1024
+_TOO_LARGE = "This project unpacks to more than 1 GB, which no FaceLab project does. It was not opened."
 _DAMAGED = "This is not a FaceLab project, or it is damaged. Choose a .facelab file that FaceLab saved."
 
 
@@ -122,10 +123,8 @@ class _Pool:
 class _Reader:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         if sum(entry.file_size for entry in archive.infolist()) > MAX_PROJECT_BYTES:
-            raise BadProject(
-                "This project unpacks to more than 1 GB, which no FaceLab project does. It was not opened."
-            )
-        self._archive, self._faces = archive, {}
+            raise BadProject(_TOO_LARGE)
+        self._archive, self._faces, self._left = archive, {}, MAX_PROJECT_BYTES
 
     def project(self) -> Project:
         manifest = json.loads(self._read(_MANIFEST, _MAX_MANIFEST_BYTES))
@@ -170,12 +169,22 @@ class _Reader:
         )
 
     def _direction(self, name: str) -> Direction:
-        return load_direction(io.BytesIO(self._read(name, MAX_DIRECTION_BYTES)))
+        return load_direction(self._arrays(name, MAX_DIRECTION_BYTES))
 
     def _face(self, name: str) -> Face:
         if name not in self._faces:
-            self._faces[name] = Face.load(io.BytesIO(self._read(name, MAX_FACE_FILE_BYTES)))
+            self._faces[name] = Face.load(self._arrays(name, MAX_FACE_FILE_BYTES))
         return self._faces[name]
+
+    def _arrays(self, name: str, limit: int) -> io.BytesIO:
+        """An .npz of the project. What all of them unpack to counts, too: a small file may hold gigabytes of zeros."""
+        data = io.BytesIO(self._read(name, limit))
+        with zipfile.ZipFile(data) as arrays:
+            self._left -= sum(entry.file_size for entry in arrays.infolist())
+        if self._left < 0:
+            raise BadProject(_TOO_LARGE)
+        data.seek(0)
+        return data
 
     def _picture(self, name: str) -> np.ndarray:
         picture = Image.open(io.BytesIO(self._read(name, _MAX_THUMBNAIL_BYTES)), formats=("PNG",))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from facelab.studio import Studio
 
 MAX_STEPS = 1000
+MAX_WALKED = 50_000  # small steps of all walks in a recipe: minutes of a device that others wait for
 Others = Mapping[str, Face | Direction]
 _SHARED = ("method", "keep", "rows")  # what attributes that are edited in one call have in common
 
@@ -47,6 +48,8 @@ def read_recipe(text: str) -> Recipe:
         steps = tuple(values["steps"])
         if len(steps) > MAX_STEPS or not all(isinstance(step, dict) for step in steps):
             raise ValueError("steps")
+        if sum(map(_walked, steps)) > MAX_WALKED:
+            raise BadSetting(f"This recipe walks {MAX_WALKED:,} small steps and more, too many for one. Split it.")
         return Recipe(str(values["model"]), steps)
     except (ValueError, KeyError, TypeError, RecursionError) as cause:
         if isinstance(cause, BadSetting):
@@ -54,6 +57,11 @@ def read_recipe(text: str) -> Recipe:
         raise BadSetting(
             'This is not a recipe. It looks like {"version": 1, "model": "faces128", "steps": [{"op": ...}]}.'
         ) from cause
+
+
+def _walked(step: Mapping[str, Any]) -> int:
+    """How many small steps a step of a recipe takes, if it is a walk."""
+    return max(0, int(step.get("steps") or 500)) if step.get("op") in ("walk", "circle") else 0
 
 
 def replay(studio: Studio, face: Face, recipe: Recipe, others: Others) -> Face:

@@ -21,7 +21,8 @@ from facelab.history import History, Result, Version
 from facelab.recovery import SHOWN_EVERY, RecoverySettings
 
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
-IDLE = 24 * 3600.0  # seconds without any action, for a page whose closing was never noticed
+IDLE = 3600.0  # seconds without a sign of life, for a page whose closing was never noticed: phones put pages to sleep
+MAX_PHOTO_BYTES = 2**29  # of the photos behind a library's faces, unpacked; the oldest are let go
 MAX_SESSIONS = 64
 MAX_DIRECTIONS = 24  # of a visitor's own
 MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
@@ -52,7 +53,7 @@ class Embedding:
     step: the last step made. image: the last picture, uint8 [R, R, 3]. identity: the last identity distance measured.
     history: (step, total loss, PSNR) of every step. restarts: the losses of a recovery's restarts at every step. strip:
     (step, picture) every hundred steps of a recovery. seconds: spent so far. stopping: set to make it stop. running:
-    whether steps are being made. photo: where the crop is from.
+    whether steps are being made. dropped: its face was deleted meanwhile. photo: where the crop is from.
     """
 
     aligned: AlignedFace
@@ -68,6 +69,7 @@ class Embedding:
     seconds: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
     running: bool = False
+    dropped: bool = False
 
     def record(self, step: EmbedStep) -> None:
         """Take in one more step."""
@@ -137,12 +139,8 @@ class Session:
     def add_face(
         self, face: Face, picture: np.ndarray, *, name: str, embedding: Embedding | None = None, saved: bool = False
     ) -> LibraryFace:
-        """Put a face into the library, or update the one that this embedding made before unless it was edited."""
+        """Put a face into the library. embedding: what made it. Raises Busy when the library is full."""
         with self.lock:
-            for kept in self.faces.values():
-                if embedding is not None and kept.embedding is embedding and len(kept.history.versions) == 1:
-                    kept.history, kept.saved = History.begin(face, picture), saved
-                    return kept
             photo = None if embedding is None else embedding.photo
             return self._add(name, History.begin(face, picture), embedding=embedding, photo=photo, saved=saved)
 
@@ -154,15 +152,28 @@ class Session:
     def rebase(
         self, kept: LibraryFace, face: Face, picture: np.ndarray, redo: Callable[[Version], tuple[Face, np.ndarray]]
     ) -> bool:
-        """Put a better original under a face's edits. False where more was done to it meanwhile: then ask again."""
-        before = list(kept.history.versions)
-        history = kept.history.rebase(face, picture, redo)
+        """Put a better original under a face's edits, and under what tabs show of it. False where more was done to it
+        meanwhile: then ask again.
+        """
+        history, before = kept.history, list(kept.history.versions)
+        better = history.rebase(face, picture, redo)
+        shown = {tab: each for tab, each in dict(self.results).items() if each.source is history}
+        remade = {tab: each.rebase(better, redo) for tab, each in shown.items()}
         with self.lock:
-            if kept.history.versions != before:
+            if history.versions != before:
                 return False
-            history.go(kept.history.at)
-            kept.history, kept.saved = history, False
+            history.versions[:], kept.saved = better.versions, False  # in place: the tabs hold this very history
+            self.results.update({tab: remade[tab] for tab in shown if self.results.get(tab) is shown[tab]})
             return True
+
+    def check_room(self, count: int) -> None:
+        """Raises Busy when the library has no room for so many more faces."""
+        with self.lock:
+            free = MAX_FACES - len(self.faces)
+        if count > free:
+            raise Busy(
+                f"The library holds {MAX_FACES} faces at most: {free} more fit, not {count}. Save some and delete them."
+            )
 
     def add_history(
         self, history: History, *, name: str, photo: Photo | None = None, saved: bool = False
@@ -172,11 +183,25 @@ class Session:
             return self._add(name, history, photo=photo, saved=saved)
 
     def _add(self, name: str, history: History, **options: Any) -> LibraryFace:
-        if len(self.faces) >= MAX_FACES:
-            raise Busy(f"The library holds {MAX_FACES} faces, which is all it can. Save some and delete them here.")
+        self.check_room(1)
         new = LibraryFace(secrets.token_hex(6), self._free_name(name), history, **options)
         self.faces[new.id] = new
+        self._let_photos_go()
         return new
+
+    def _let_photos_go(self) -> None:
+        """The newest faces keep the photos that they were cut out of; the others' have to be opened again to paste."""
+        kept, left = set(), MAX_PHOTO_BYTES
+        for face in reversed(self.faces.values()):
+            if face.photo is None or id(face.photo) in kept:
+                continue
+            left -= face.photo.pixels.nbytes
+            if left >= 0 or not kept:
+                kept.add(id(face.photo))
+            else:
+                face.photo = None
+                if face.embedding is not None:
+                    face.embedding.photo = None
 
     def add_directions(self, directions: Iterable[Direction]) -> None:
         """Take in directions of the visitor's own. Raises Busy where not all of them fit."""
@@ -196,15 +221,19 @@ class Session:
                 self.faces[face_id].name = self._free_name(name)
 
     def delete_face(self, face_id: str) -> LibraryFace | None:
-        """Take a face out of the library."""
+        """Take a face out of the library. If it is being embedded, that stops, and does not bring it back."""
         with self.lock:
-            return self.faces.pop(face_id, None)
+            gone = self.faces.pop(face_id, None)
+            if gone is not None and gone.embedding is not None:
+                gone.embedding.dropped = True
+                gone.embedding.stopping.set()
+            return gone
 
     def begin(self, embedding: Embedding) -> None:
         """Make this the embedding under way; the one before is asked to stop."""
         with self.lock:
             self.stop()
-            embedding.stopping = threading.Event()
+            embedding.stopping, embedding.dropped = threading.Event(), False
             self.embedding = embedding
 
     def stop(self) -> None:
@@ -266,6 +295,12 @@ class Sessions:
             session = self._sessions[visitor][0] if visitor in self._sessions else self._begin()
             self._sessions[visitor] = (session, self._clock() + self._idle)
             return session
+
+    def stay(self, visitor: str) -> None:
+        """The visitor's page is still open, whatever became of its connection. Begins no session."""
+        with self._lock:
+            if visitor in self._sessions:
+                self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._idle)
 
     def leave(self, visitor: str) -> None:
         """The visitor's page is gone: free everything after the grace period, unless they come back within it."""

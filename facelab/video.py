@@ -42,6 +42,7 @@ SMOOTHING = 0.08  # seconds: sigma of quads, latents and landmarks over time
 BATCH = 8
 # A frame without an encoder: a few steps from the frame before, gently, or noise would be learned.
 FRAME_SETTINGS = EmbedSettings(steps=8, learning_rate=0.02, mean_weight=0.1, preview_every=0)
+EDIT_PASSES = 3  # over the frames: the edit itself, and drawing the face without it and with it
 # The phases of an edit, with about the time that each takes for a frame, and the key frame's embedding for all.
 PHASES = {"follow": 0.05, "align": 0.01, "embed": 12.0, "encode": 0.03, "edit": 0.08, "draw": 0.06}
 QuickEmbed = Callable[[AlignedFace], Face]
@@ -147,10 +148,13 @@ def edit_clip(
         replace(filmed.key_face, latent=Latent(values.contiguous(), studio.generator.edit_space, studio.card.name))
         for values in filmed.latents
     ]
-    edited = [edit(face) for face in faces]
+    edited: list[Face] = []
+    for one in faces:
+        edited.append(edit(one))
+        yield ClipStep("edit", len(edited), EDIT_PASSES * total, total)
     looks: list[list[Look]] = []
-    for number, states in enumerate((faces, edited)):
-        looks.append((yield from _looks(studio, eyes.finder, states, (number, 2), frames, track.scenes)))
+    for number, states in enumerate((faces, edited), 1):
+        looks.append((yield from _looks(studio, eyes.finder, states, (number, EDIT_PASSES), frames, track.scenes)))
     for index, frame in enumerate(clip.frames()):
         if index < total and track.present[index] > 0:
             change = find_change(filmed.images[index], looks[0][index], looks[1][index], whole=False)

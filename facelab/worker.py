@@ -43,7 +43,11 @@ class Worker:
         Raises Busy when too many jobs are waiting.
         """
         with self._admitted():
-            return self._slice(work, *args, **options).result()
+            return self.finish(work, *args, **options)
+
+    def finish(self, work: Callable[Arguments, Result], *args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        """`run` for what ends a job that was let in before: it is not refused, however many jobs wait by now."""
+        return self._slice(work, *args, **options).result()
 
     def iterate(
         self, work: Callable[Arguments, Iterator[Result]], *args: Arguments.args, **options: Arguments.kwargs

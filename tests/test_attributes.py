@@ -100,6 +100,12 @@ def test_a_walk_begins_at_the_face_and_takes_equal_steps():
     assert lengths.sum() == pytest.approx(2 * torch.tensor(XY).norm().item(), rel=1e-3)
 
 
+def test_a_walk_has_no_more_steps_than_anyone_waits_for():
+    direction = a_direction("smile", X, classifier=linear_classifier(X))
+    with pytest.raises(BadSetting, match="at most 5000 steps, not 5001"):
+        walk(LATENT, direction, 1.0, steps=5001, frames=1)
+
+
 def test_a_walk_works_under_inference_mode():
     direction = a_direction("smile", X, classifier=linear_classifier(X))
     with torch.inference_mode():

@@ -61,6 +61,20 @@ def test_what_was_done_outlives_the_file():
     assert not again(make_face()).from_photo and again(make_face()).made == ()
 
 
+def test_a_file_with_a_byte_changed_is_read_or_refused_and_nothing_else():
+    buffer, refused = io.BytesIO(), 0
+    make_face(crop=CROP, quad=np.zeros((4, 2), np.float32), photo_size=(9, 9)).save(buffer)
+    data = buffer.getvalue()
+    for place in np.random.default_rng(0).integers(0, len(data), 300):
+        damaged = bytearray(data)
+        damaged[place] ^= 0x5A
+        try:
+            Face.load(io.BytesIO(damaged))
+        except BadFaceFile:
+            refused += 1
+    assert refused > 30
+
+
 def test_files_of_the_first_versions_are_read_as_ever():
     with np.load(with_arrays(make_face(crop=CROP))) as arrays:
         assert not {"operations", "photo_behind"} & set(arrays), "nothing is written that says nothing"

@@ -92,3 +92,21 @@ def test_edits_are_moved_onto_a_better_original() -> None:
     assert [each.face.latent.values.max().item() for each in moved.versions] == [10, 11, 12]
     assert [each.picture.max() for each in moved.versions] == [1, 2, 2]
     assert history.base.latent.values.max() == 0, "the old history is left alone"
+
+
+def test_a_result_is_made_again_of_a_better_source() -> None:
+    source = History.begin(make_face(), PICTURE)
+    source.record(make_version(1))
+    better = source.rebase(make_face(10), PICTURE, lambda version: (make_face(11), PICTURE))
+    seen: list[Version] = []
+
+    def redo(version: Version) -> tuple[Face, np.ndarray]:
+        seen.append(version)
+        return make_face(12), PICTURE
+
+    step, ben = {"op": "morph", "with": "Ben", "t": 0.5}, make_face(5)
+    morph = Result("Both", "Morph", make_face(3), source, step, {"Ben": ben}).rebase(better, redo)
+    assert morph.face.latent.values.max() == 12 and morph.source is source
+    assert seen[0].steps == (*source.now.steps, step) and seen[0].others["Ben"] is ben
+    assert Result("Ann", "Edit 1", make_face(1), source).rebase(better, redo).face is better.now.face
+    assert len(seen) == 1 and len(source.versions) == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from facelab.face import Face
 from facelab.page.attributes import title_of, title_of_settings
 from facelab.page.examples import SEEDS, load_examples
 from facelab.page.page import build_page, launch_options
-from facelab.page.uploads import take_upload
+from facelab.page.uploads import UploadFile, take_upload
 from facelab.sessions import Sessions
 from facelab.studio import Studio
 from facelab.worker import Worker
@@ -98,7 +100,17 @@ def test_the_same_file_sent_twice_has_two_places(client: Client, portrait: Path)
     assert len(places) == 2, "or who is answered first would take the file from the other"
     assert all(Path(place).name == portrait.name for place in places)
     for place in places:
-        assert take_upload(place) == portrait.read_bytes() and not Path(place).exists()
+        assert take_upload(place) == portrait.read_bytes() and not Path(place).parent.exists()
+
+
+def test_an_upload_that_is_broken_off_leaves_no_file():
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        file.write(b"half a photo")
+    upload = UploadFile(file)
+    assert Path(file.name).exists()
+    del upload
+    gc.collect()
+    assert not Path(file.name).exists()
 
 
 def test_a_face_that_is_not_there_is_refused(client: Client, portrait: Path):

@@ -165,6 +165,22 @@ def test_bombs_are_refused_before_they_are_unpacked(project):
         open_project(large)
 
 
+def test_what_the_faces_unpack_to_counts_together(project, monkeypatch):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, zeros=np.zeros(2**20, np.uint8))
+    names = [f"{number}.npz" for number in range(9)]
+    bomb = altered(
+        project,
+        lambda m: m["faces"][0].update(others={name: name for name in names}),
+        add=[(name, buffer.getvalue()) for name in names],
+    )
+    with pytest.raises(BadProject, match="damaged"):  # they are no faces
+        open_project(bomb)
+    monkeypatch.setattr("facelab.project_file.MAX_PROJECT_BYTES", 2**21 // 2)
+    with pytest.raises(BadProject, match="unpacks to more"):
+        open_project(bomb)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -12,7 +12,7 @@ import torch
 from facelab.embedding_settings import PRESETS
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face, Latent
-from facelab.history import Version
+from facelab.history import Result, Version
 from facelab.sessions import Embedding, Photo, Session, Sessions
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -95,6 +95,42 @@ def test_an_idle_session_ends_by_time_alone() -> None:
     assert sessions.of("ann") is not session
 
 
+def test_an_open_page_keeps_its_session_whatever_became_of_its_connection() -> None:
+    clock = Clock()
+    sessions = Sessions(grace=60, idle=100, clock=clock)
+    session = sessions.of("ann")
+    sessions.leave("ann")  # the connection was lost, and the page is still there
+    for clock.now in (45, 90, 135, 180, 225):
+        sessions.stay("ann")
+    assert sessions.of("ann") is session
+    sessions.stay("ben")
+    assert len(sessions) == 1, "a page that only lies open takes nobody's place"
+
+
+def test_a_library_has_room_or_says_how_much(monkeypatch) -> None:
+    monkeypatch.setattr("facelab.sessions.MAX_FACES", 2)
+    session = Session()
+    session.check_room(2)
+    session.add_face(make_face(), PICTURE, name="Ann")
+    with pytest.raises(Busy, match="1 more fit, not 2"):
+        session.check_room(2)
+    session.add_face(make_face(), PICTURE, name="Ben")
+    with pytest.raises(Busy, match="at most"):
+        session.add_face(make_face(), PICTURE, name="Eve")
+
+
+def test_only_so_many_bytes_of_photos_are_kept_the_newest_first(monkeypatch) -> None:
+    monkeypatch.setattr("facelab.sessions.MAX_PHOTO_BYTES", 2 * PICTURE.nbytes)
+    session, photos = Session(), [Photo(PICTURE.copy(), str(number)) for number in range(3)]
+    faces = []
+    for photo in (photos[0], photos[0], photos[1], photos[2]):
+        embedding = make_embedding()
+        embedding.photo = photo
+        faces.append(session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding))
+    assert [face.photo for face in faces] == [None, None, photos[1], photos[2]]
+    assert faces[0].embedding.photo is None and faces[3].embedding.photo is photos[2]
+
+
 def test_a_full_house_says_so() -> None:
     sessions = Sessions(limit=2)
     sessions.of("ann"), sessions.of("ben")
@@ -119,9 +155,26 @@ def test_names_are_kept_apart_and_short() -> None:
 def test_going_on_with_an_embedding_updates_its_face() -> None:
     session = Session()
     embedding = make_embedding()
-    first = session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding)
-    again = session.add_face(make_face(), PICTURE + 1, name="Ann", embedding=embedding)
-    assert again.id == first.id and len(session.faces) == 1 and again.picture.max() == 1
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding)
+    history, better = kept.history, make_face()
+    session.results["attributes"] = Result("Ann", "Original", kept.face, history)
+    session.results["morph"] = Result("Ann and Ben", "Morph", make_face(), history, {"op": "morph", "with": "Ben"})
+    session.results["mix"] = other = Result("Random", "Random", make_face())
+    assert session.rebase(kept, better, PICTURE + 1, lambda version: (better if version.steps else None, PICTURE))
+    assert len(session.faces) == 1 and kept.picture.max() == 1 and kept.face is better
+    assert kept.history is history, "what tabs show is still of this face"
+    assert [session.results[tab].face for tab in ("attributes", "morph")] == [better, better]
+    assert session.results["mix"] is other
+
+
+def test_a_face_that_is_deleted_stops_its_embedding_until_it_is_begun_again() -> None:
+    session, embedding = Session(), make_embedding()
+    session.begin(embedding)
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding)
+    session.delete_face(kept.id)
+    assert embedding.dropped and embedding.stopping.is_set() and session.delete_face(kept.id) is None
+    session.begin(embedding)
+    assert not embedding.dropped and not embedding.stopping.is_set()
 
 
 def test_a_new_embedding_asks_the_one_before_to_stop() -> None:

@@ -189,6 +189,8 @@ def test_an_edited_clip_changes_the_face_alone_and_does_not_flicker(studio, face
     steps = list(studio.edit_clip(clip, towards(other, 0.3), embed_frame=knows(face), settings=FAST))
     result, source = [step.frame for step in steps if step.frame is not None], list(clip.frames())
     assert len(result) == len(source) and {step.phase for step in steps} == set(PHASES)
+    edits = [step for step in steps if step.phase == "edit"]
+    assert [step.done for step in edits[: len(source)]] == list(range(1, len(source) + 1)), "each can be the last"
     fractions = [step.fraction() for step in steps]
     assert fractions == sorted(fractions) and fractions[-1] == 1, "progress goes one way"
     changed = np.stack([(new != old).any(axis=2) for new, old in zip(result, source, strict=True)])

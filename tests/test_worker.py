@@ -114,6 +114,7 @@ def test_too_many_jobs_get_a_friendly_refusal(worker: Worker) -> None:
         worker.run(lambda: None)
     with pytest.raises(Busy):
         next(worker.iterate(lambda: iter([1])))
+    assert worker.finish(lambda: "done") == "done", "what was let in comes to its end"
     waiting[0].close()
     assert worker.run(lambda: "there is room again")
     for steps in waiting:

@@ -21,6 +21,7 @@ METHODS = ("linear", "mean", "gradient")
 DEFAULT_METHOD = "linear"
 MOST = 5.0  # of a strength; the page's sliders end at 3
 WALK_STEPS = 50  # of a gradient edit; a walk that is watched takes more
+MAX_WALK_STEPS = 5000
 
 
 class LatentClassifier(nn.Module):
@@ -145,6 +146,8 @@ def walk(
         raise BadSetting(f"{direction.title} has no classifier to walk by. Choose the method mean or linear.")
     if not 1 <= frames <= steps:
         raise BadSetting(f"A walk needs at least one frame and no more frames than its {steps} steps, not {frames}.")
+    if steps > MAX_WALK_STEPS:
+        raise BadSetting(f"A walk has at most {MAX_WALK_STEPS} steps, not {steps}.")
     chosen = rows or slice(*direction.rows)
     kept = [other for other in held if other.id != direction.id and other.classifier is not None]
     straight = way_of(direction, method="mean", held=held, rows=chosen, num_rows=len(latent))

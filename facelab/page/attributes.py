@@ -155,8 +155,9 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     def on_change(values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
         """A face was chosen, a slider moves or rests, or a setting has changed."""
         session = backstage.visitor(request)
-        if not all_picked(values[face]):
-            return {viewer.view: viewer.empty(HINT)}
+        if not all_picked(values[face]):  # not even its history is left of a face that was deleted
+            nothing = gr.update(value=viewer.empty(HINT), history=None)
+            return {viewer.view: nothing, sliders: {"face": "", "strengths": {}}}
         kept, said = picked(session, values[face], "Face"), values[sliders]
         if values[method] == CIRCLE and not studio.of(kept.face.latent.model).has_circle:
             values = {**values, method: DEFAULT_METHOD}  # the radio of another model's face

@@ -23,6 +23,7 @@ from facelab.page.library import Library
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import jpeg_uri
+from facelab.page.seed import seed_field
 from facelab.page.viewer import IN_TURN, QUIET
 from facelab.studio import Studio
 from facelab.training.run import PROGRESS
@@ -55,7 +56,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
                     label="Truncation",
                     info="0 is the mean face, 1 the full variety. PGGAN has no mean face and ignores it.",
                 )
-                seed = gr.Number(1, label="Seed", precision=0, minimum=0, info="The same seed draws the same faces.")
+                seed = seed_field()
             lineup = part("lineup", {"sheets": []})
         with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0):
             figures = part("figures", {"lines": []}, parcel=None, progress={"state": "idle"})

@@ -14,7 +14,7 @@ from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.parts import event
 from facelab.page.picker import all_picked, picked, picked_faces, picker
-from facelab.page.sheet import Sheet, build_sheet
+from facelab.page.sheet import Sheet, build_sheet, last_sheet
 from facelab.page.stylise import build_stylise
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.sessions import LibraryFace, Session
@@ -100,18 +100,22 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
             raise BadSetting(f"Choose between 1 and {MAX_SIDE} contents and as many styles for the grid.")
         yield {sheet: {"title": "Crossover grid", "running": True, "text": "Drawing …"}}
         pictures, stopping = [], session.begin_job("crossover")
-        for side in sides:
-            [row] = worker.run(
-                studio.crossover_grid,
-                [side.face],
-                [head.face for head in heads],
-                rows=rows,
-                strength=amount,
-            )
-            pictures += row
-            if stopping.is_set():
-                sides = sides[: len(pictures) // len(heads)]
-                break
+        try:
+            for side in sides:
+                [row] = worker.run(
+                    studio.crossover_grid,
+                    [side.face],
+                    [head.face for head in heads],
+                    rows=rows,
+                    strength=amount,
+                )
+                pictures += row
+                if stopping.is_set():
+                    sides = sides[: len(pictures) // len(heads)]
+                    break
+        except Exception:
+            yield {sheet: last_sheet(session, "crossover")}
+            raise
 
         def take(index: int) -> Result:
             return crossed(sides[index // len(heads)], heads[index % len(heads)], rows, amount)

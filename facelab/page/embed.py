@@ -33,6 +33,7 @@ PHASES = {
     "encode": "Encoding",
     "recover": "Recovering the latent",
 }
+REDRAW = "() => document.dispatchEvent(new Event('facelab:redraw'))"  # a face that a tab shows may be better by now
 FOCUS_TAB = "() => document.querySelector('[role=tab][data-tab-id=embed]').focus({ preventScroll: true })"
 
 
@@ -66,15 +67,39 @@ def build_embed_tab(
     def run(
         session: Session, embedding: Embedding, studio: Studio, resume: EmbedState | RecoveryState | None = None
     ) -> Iterator[dict[Any, Any]]:
+        """Embed, live. In the end the view comes to rest, also where something failed."""
         session.begin(embedding)
-        stopping, embedding.running = embedding.stopping, True
-        if (
-            resume is None and embedding.settings.start == "encoder" and studio.has_encoder
-        ):  # a likeness to edit while the search goes on
-            keep(session, embedding, worker.run(studio.encode, embedding.aligned))
-        picture = gr.update(value=_show(embedding, "waiting"), target=goal(embedding.aligned, studio))
-        yield {view: picture, library.rail: library.show(session), **buttons(session, running=True)}
+        stopping = embedding.stopping
+
+        def at_rest() -> dict[Any, Any]:
+            if session.embedding is not embedding or embedding.stopping is not stopping:  # another one is seen by now
+                return {library.rail: library.show(session)}
+            done = embedding.step is not None and embedding.step.done
+            return {
+                view: _show(embedding, "done" if done else "stopped"),
+                library.rail: library.show(session),
+                **buttons(session, running=False),
+            }
+
         try:
+            yield from search(session, embedding, studio, resume)
+        except Exception:
+            yield at_rest()
+            raise
+        yield at_rest()
+
+    def search(
+        session: Session, embedding: Embedding, studio: Studio, resume: EmbedState | RecoveryState | None
+    ) -> Iterator[dict[Any, Any]]:
+        stopping, embedding.running = embedding.stopping, True
+        try:
+            waiting = gr.update(value=_show(embedding, "waiting"), target=goal(embedding.aligned, studio))
+            yield {view: waiting, library.rail: library.show(session), **buttons(session, running=True)}
+            if (
+                resume is None and embedding.settings.start == "encoder" and studio.has_encoder
+            ):  # a likeness to edit while the search goes on
+                keep(session, embedding, worker.run(studio.encode, embedding.aligned))
+                yield {view: _show(embedding, "waiting"), library.rail: library.show(session)}
             steps = worker.iterate(studio.embed, embedding.aligned, embedding.settings, resume=resume)
             with closing(steps):
                 shown = began = time.monotonic()
@@ -88,34 +113,28 @@ def build_embed_tab(
                     if now - shown >= FRAME_SECONDS and not step.done:
                         shown = now
                         yield {view: _show(embedding, "running")}
-            state = "done" if embedding.step is not None and embedding.step.done else "stopped"
         finally:  # also when the page is closed or the device fails: what was found so far is kept
             embedding.running = False
             if embedding.step is not None:
                 keep(session, embedding, studio.to_face(embedding.step, embedding.aligned))
-        if session.embedding is embedding and embedding.stopping is stopping:
-            yield {
-                view: _show(embedding, state),
-                library.rail: library.show(session),
-                **buttons(session, running=False),
-            }
-        else:
-            yield {library.rail: library.show(session)}
 
     def keep(session: Session, embedding: Embedding, face: Face) -> None:
-        """Put what was found into the library, under the edits that were made to it meanwhile."""
-        embedding.image = worker.run(studio.render, face)
+        """Put what was found into the library, under the edits that were made to it meanwhile; if it was deleted there,
+        it stays so.
+        """
+        embedding.image = worker.finish(studio.render, face)
 
         def redo(version: Version) -> tuple[Face, np.ndarray]:
             recipe = Recipe(face.latent.model, version.steps)
-            edited = worker.run(studio.apply, face, recipe, version.others)
-            return edited, worker.run(studio.render, edited)
+            edited = worker.finish(studio.apply, face, recipe, version.others)
+            return edited, worker.finish(studio.render, edited)
 
-        known = session.face_of(embedding)
-        while known is not None and len(known.history.versions) > 1:
+        while (known := session.face_of(embedding)) is not None:
             if session.rebase(known, face, embedding.image, redo):
                 return
-        session.add_face(face, embedding.image, name=embedding.name, embedding=embedding)
+        with session.lock:
+            if not embedding.dropped:
+                session.add_face(face, embedding.image, name=embedding.name, embedding=embedding)
 
     def target(session: Session) -> Any:
         """The crop that Embed would take: the photo's, or that of the embedding in view."""
@@ -197,6 +216,8 @@ def build_embed_tab(
         face = session.faces.get(event.id)
         if face is None:
             return {library.rail: library.show(session)}
+        if face.embedding is not None and face.embedding is session.embedding and face.embedding.running:
+            return {tabs: gr.Tabs(selected="embed")}  # which shows it already, live
         session.stop()
         session.embedding = face.embedding
         crop = face.face.crop
@@ -226,9 +247,8 @@ def build_embed_tab(
         models.choose(on_model, None, [*outputs, *settings], **quiet)
     shown = lead_on.click(lambda: gr.Tabs(selected="embed"), None, tabs, queue=False, **quiet)
     shown.then(None, js=FOCUS_TAB)  # the button that was pressed is hidden now; the keyboard goes on from here
-    lead_on.click(on_start, inputs, outputs, **quiet)
-    start.click(on_start, inputs, outputs, **quiet)
-    go_on.click(on_continue, inputs, outputs, **quiet)
+    for button, begin in ((lead_on, on_start), (start, on_start), (go_on, on_continue)):
+        button.click(begin, inputs, outputs, **quiet).then(None, js=REDRAW)
     stop.click(on_stop, None, None, queue=False, **quiet)
     tab.select(on_tab, None, outputs, **quiet)
     library.rail.open(on_open, None, [*outputs, *settings, tabs], **quiet)
@@ -238,7 +258,8 @@ def _show(embedding: Embedding, state: str) -> dict[str, Any]:
     """What the browser draws of an embedding: numbers as text, the curve thinned, the picture as it is now."""
     step = embedding.step
     if step is None:
-        view = {"state": state, "progress": "Waiting for the device …", "title": "The embedding begins"}
+        begins = {"state": state, "progress": "Waiting for the device …", "title": "The embedding begins"}
+        view = begins if state == "waiting" else {"state": "ready"}
         return view if embedding.image is None else {**view, "picture": _picture(embedding)}
     best = min(loss for _, loss, _ in embedding.history)
     total = step.total

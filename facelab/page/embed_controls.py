@@ -9,6 +9,7 @@ import gradio as gr
 
 from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting
+from facelab.page.seed import seed_field
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings
 from facelab.sessions import Embedding
 from facelab.studio import Studio
@@ -194,11 +195,8 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             step=0.001,
             info="How far each step of the tuning goes.",
         ),
-        "seed": gr.Number(
+        "seed": seed_field(
             settings.seed,
-            label="Seed",
-            precision=0,
-            minimum=0,
             info="The same seed gives the same face again; it matters for a random start and for the refinement.",
         ),
     }
@@ -247,11 +245,9 @@ def build_recovery_controls(settings: RecoverySettings) -> dict[str, gr.componen
             info="A number of the latent that goes beyond is drawn anew (stochastic clipping). DCGAN's end at 1 "
             "whatever this says.",
         ),
-        "seed": gr.Number(
+        "seed": seed_field(
             settings.seed,
             label="Recovery seed",
-            precision=0,
-            minimum=0,
             info="Another seed begins elsewhere and finds another latent for the same face.",
         ),
     }

@@ -75,37 +75,41 @@ class Film:
         """
         stopping, made, told = session.begin_job(self.tab), [], time.monotonic()
         yield self._running("Waiting for the device …", 0)
-        with closing(self.backstage.worker.iterate(frames)) as steps:
-            for item in steps:
-                before = isinstance(item, Progress)
-                if not before:
-                    made.append(item)
-                if stopping.is_set():
-                    break
-                if time.monotonic() - told > TOLD_SECONDS:
-                    told = time.monotonic()
-                    done = len(made) / max(total or 1, len(made), 1)
-                    yield (
-                        self._running(item.text, item.fraction)
-                        if before
-                        else self._running(f"Frame {len(made)}" + (f" of {total}" if total else ""), 0.9 * done)
-                    )
-        if stopping.is_set() or not made:
-            yield {"state": "done", "text": f"Stopped at frame {len(made)}.", "kinds": []}
-            return
-        total = len(made)
-        yield self._running("Putting the frames together …", 0.95)
-        said = Provenance(model, operations, from_photo)
-        clip = Clip(made, fps, name, said, some_frames(made[strip or slice(None)]) if film else made)
-        session.clips[self.tab] = clip
-        seen = [] if film and strip is None else clip.strip
-        yield {
-            "state": "done",
-            "text": f"{total} frames" + (f", {total / fps:.1f} s" if film else ""),
-            "picture": gif_file_uri(encode(clip, "gif")) if film else "",
-            "frames": [jpeg_uri(frame, side=STRIP_SIDE, quality=STRIP_QUALITY) for frame in seen],
-            "kinds": KINDS,
-        }
+        try:
+            with closing(self.backstage.worker.iterate(frames)) as steps:
+                for item in steps:
+                    before = isinstance(item, Progress)
+                    if not before:
+                        made.append(item)
+                    if stopping.is_set():
+                        break
+                    if time.monotonic() - told > TOLD_SECONDS:
+                        told = time.monotonic()
+                        done = len(made) / max(total or 1, len(made), 1)
+                        yield (
+                            self._running(item.text, item.fraction)
+                            if before
+                            else self._running(f"Frame {len(made)}" + (f" of {total}" if total else ""), 0.9 * done)
+                        )
+            if stopping.is_set() or not made:
+                yield {"state": "done", "text": f"Stopped at frame {len(made)}.", "kinds": []}
+                return
+            total = len(made)
+            yield self._running("Putting the frames together …", 0.95)
+            said = Provenance(model, operations, from_photo)
+            clip = Clip(made, fps, name, said, some_frames(made[strip or slice(None)]) if film else made)
+            session.clips[self.tab] = clip
+            seen = [] if film and strip is None else clip.strip
+            yield {
+                "state": "done",
+                "text": f"{total} frames" + (f", {total / fps:.1f} s" if film else ""),
+                "picture": gif_file_uri(encode(clip, "gif")) if film else "",
+                "frames": [jpeg_uri(frame, side=STRIP_SIDE, quality=STRIP_QUALITY) for frame in seen],
+                "kinds": KINDS,
+            }
+        except Exception:
+            yield {"state": "idle"}
+            raise
 
     def _running(self, text: str, fraction: float) -> dict[str, Any]:
         return {"state": "running", "text": text, "fraction": fraction}

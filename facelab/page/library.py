@@ -21,7 +21,7 @@ from facelab.page.examples import load_examples
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import THUMB_SIDE, jpeg_uri
-from facelab.page.uploads import take_upload
+from facelab.page.uploads import MAX_UPLOAD_BYTES, take_upload
 from facelab.project import Preset, Project, ProjectFace
 from facelab.project_file import open_project, save_project
 from facelab.sessions import LibraryFace, Session
@@ -74,10 +74,12 @@ def build_library(backstage: Backstage) -> Library:
         data, studio, run = io.BytesIO(take_upload(event.path)), backstage.studio, backstage.worker.run
         if file.suffix.lower() == ".facelab":
             project = open_project(data)
+            session.check_room(len(project.faces))
             histories = [(each.name, run(each.history, studio)) for each in project.faces]
             session.add_directions(project.directions)
         else:
             project, histories = Project(()), run(_read, studio, data, file.stem, file.suffix.lower())
+        session.check_room(len(histories))
         for name, history in histories:
             session.add_history(history, name=name, saved=True)
         presets = {"number": token_hex(4), "items": [asdict(each) for each in project.presets]}
@@ -92,6 +94,12 @@ def build_library(backstage: Backstage) -> Library:
                 raise BadSetting("There is nothing in the library to save yet.")
             faces = tuple(ProjectFace.of(each.name, each.history) for each in kept)
             save_project(Project(faces, tuple(session.directions.values()), _presets(event.presets)), buffer)
+            size = buffer.tell()
+            if size > MAX_UPLOAD_BYTES:
+                raise BadSetting(
+                    f"All faces together make a file of {size / 2**20:.0f} MB, and this page opens no more than "
+                    f"{MAX_UPLOAD_BYTES // 2**20} MB. Save some faces on their own and delete them here, then the rest."
+                )
             for each in kept:
                 each.saved = True
         return gr.update(value=library.show(session), parcel=parcel(buffer.getvalue(), "faces", "facelab"))

@@ -18,7 +18,8 @@ from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.means import sheet_of_means
 from facelab.page.picker import picked, picked_faces, picker
-from facelab.page.sheet import Sheet, build_sheet
+from facelab.page.seed import seed_field
+from facelab.page.sheet import Sheet, build_sheet, last_sheet
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.recovery import RecoverySettings
 from facelab.sessions import LibraryFace, Session
@@ -115,9 +116,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                     )
                     count = gr.Slider(9, 63, 27, step=9, label="How many", info="Faces on the sheet.")
                 with gr.Column(visible=False, min_width=0) as for_seed:
-                    seed = gr.Number(
-                        1, label="Seed", precision=0, minimum=0, info="The same seed draws the same faces."
-                    )
+                    seed = seed_field()
                 with gr.Row(elem_classes="fl-actions"):
                     act = gr.Button(WAYS["average"][1], variant="primary", size="lg")
         sheet = build_sheet(backstage, "mix", viewer)
@@ -198,13 +197,13 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         return Result(short if len(names) > 1 else names[0], said, face, source, step, others)
 
     def draw(session: Session, values: dict[Any, Any]) -> Iterator[dict[str, Any]]:
-        stopping = session.begin_job("mix")
         name = values[way]
+        centre_face = picked(session, values[centre], "Face") if name == "neighbours" else None
+        stopping = session.begin_job("mix")
         title = "Neighbours" if name == "neighbours" else "Random faces"
         yield {"title": title, "running": True, "text": "Drawing …"}
         drawing, seeded = [], int(values[seed] or 0)
         if name == "neighbours":
-            centre_face = picked(session, values[centre], "Face")
             title = f"Neighbours of {centre_face.name}"
             faces = studio.neighbours(centre_face.face, NEIGHBOURS, radius=float(values[radius]), seed=seeded)
             source = centre_face.history
@@ -264,16 +263,20 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
     @friendly
     def on_act(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        if values[way] in ("neighbours", "random"):
-            for update in draw(session, values):
-                yield {sheet: update}
-        elif values[way] == "combine" and values[several_times]:
-            for update in combinations(session, values):
-                yield {sheet: update}
-        elif values[way] == "average":
-            yield from averaged(session, values)
-        else:
-            yield {viewer.view: viewer.show(session, mixed(session, values))}
+        try:
+            if values[way] in ("neighbours", "random"):
+                for update in draw(session, values):
+                    yield {sheet: update}
+            elif values[way] == "combine" and values[several_times]:
+                for update in combinations(session, values):
+                    yield {sheet: update}
+            elif values[way] == "average":
+                yield from averaged(session, values)
+            else:
+                yield {viewer.view: viewer.show(session, mixed(session, values))}
+        except Exception:
+            yield {sheet: last_sheet(session, "mix")}
+            raise
 
     inputs = {way, several, several_times, expression, centre, radius, truncation, count, seed, along, space}
     columns = [for_several, for_arithmetic, for_neighbours, for_random, for_seed, for_average, for_space]

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from facelab import clips
 from facelab.page.api import build_api
 from facelab.page.attributes import build_attributes_tab
 from facelab.page.backstage import Backstage
@@ -23,9 +22,9 @@ from facelab.page.morph import build_morph_tab
 from facelab.page.paste import build_paste_tab
 from facelab.page.theme import build_theme
 from facelab.page.upload import build_upload_tab
-from facelab.page.uploads import part_uploads
+from facelab.page.uploads import MAX_UPLOAD_BYTES, part_uploads
 from facelab.page.video import build_video_tab
-from facelab.photo import MAX_BYTES
+from facelab.page.viewer import QUIET
 from facelab.sessions import Sessions
 from facelab.studio import Studio
 from facelab.worker import Worker
@@ -33,6 +32,7 @@ from facelab.worker import Worker
 FOLDER = Path(__file__).parent
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PROMISE = "Edit a portrait in the latent space of a face generator, and put it back into the photo."
+SIGN_SECONDS = 45  # between a page's signs of life: Gradio's own heartbeat does not come back after a lost connection
 CACHE_SECONDS = 600  # how long the files of API answers lie in Gradio's cache
 
 
@@ -46,6 +46,9 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
 
     def leave(request: gr.Request) -> None:
         backstage.sessions.leave(request.session_hash)
+
+    def stay(request: gr.Request) -> None:
+        backstage.sessions.stay(request.session_hash)
 
     with page:
         with gr.Column(elem_id="fl-top", min_width=0):
@@ -73,6 +76,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         build_api(backstage)
         gr.HTML(_footer(), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
         page.unload(leave)
+        gr.Timer(SIGN_SECONDS).tick(stay, **QUIET)
     return page.queue(default_concurrency_limit=None)  # the worker sees to fair turns and to how many may wait
 
 
@@ -88,7 +92,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "allowed_paths": [],
-        "max_file_size": max(MAX_BYTES, clips.MAX_BYTES),
+        "max_file_size": MAX_UPLOAD_BYTES,
         "ssr_mode": False,
         "show_error": False,
     }

@@ -92,5 +92,10 @@ def build_sheet(backstage: Backstage, tab: str, viewer: Viewer) -> gr.HTML:
     return view
 
 
+def last_sheet(session: Session, tab: str) -> dict[str, Any]:
+    """What a tab's sheet shows where a new one came to nothing: the one before, which can still be taken from."""
+    return session.sheets[tab].view() if tab in session.sheets else {}
+
+
 def _small(picture: np.ndarray) -> str:
     return jpeg_uri(picture, side=CELL_SIDE, quality=88)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gradio import route_utils
 from gradio.utils import get_upload_folder
 
+from facelab import clips, photo
 from facelab.errors import UnreadablePhoto
+
+MAX_UPLOAD_BYTES = max(photo.MAX_BYTES, clips.MAX_BYTES)  # of a file of any kind
 
 
 class UploadFile(route_utils.GradioUploadFile):
@@ -20,6 +25,8 @@ class UploadFile(route_utils.GradioUploadFile):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sha.update(secrets.token_bytes(16))
+        # Gradio moves a whole upload elsewhere, and forgets the rest of one that was broken off.
+        weakref.finalize(self, Path(self.file.name).unlink, missing_ok=True)
 
 
 def part_uploads() -> None:
@@ -39,3 +46,5 @@ def take_upload(path: str) -> bytes:
         return file.read_bytes()
     finally:
         file.unlink(missing_ok=True)
+        with suppress(OSError):  # something else lies there, or another took it
+            file.parent.rmdir()

@@ -29,7 +29,7 @@ from facelab.page.viewer import IN_TURN, MOVING_QUALITY, QUIET
 from facelab.pasting import QUAD_OF_CROP
 from facelab.sessions import Session
 from facelab.tracking import Track
-from facelab.video import ClipStep, film_clip
+from facelab.video import EDIT_PASSES, ClipStep, film_clip
 
 TAB = "video"
 HINT = "Choose a clip; then this shows the edit on its face"
@@ -147,25 +147,26 @@ def build_video_tab(backstage: Backstage) -> None:
         session = backstage.visitor(request)
         stopping, name = session.begin_job(TAB), PurePath(str(event.name)).name[:40]
         yield {footage: _running("Opening the video", 0), make: gr.Button(interactive=False)}
+        as_before = {make: gr.Button(interactive=TAB in session.clips)}
         try:
             opened = read_clip(take_upload(event.path))
             with closing(worker.iterate(studio.find_tracks, opened)) as steps:
                 for step in _now_and_then(steps, TOLD_SECONDS):
                     if stopping.is_set():
-                        yield {footage: {"state": "idle", "text": "Stopped."}}
+                        yield {footage: {"state": "idle", "text": "Stopped."}, **as_before}
                         return
                     yield {footage: _running(_told(step), step.done / (step.total or step.done + 100))}
         except Exception as error:  # shown where the clip was chosen; the clip before it stays
-            yield {footage: {"state": "refused", "text": explain(error)}}
+            yield {footage: {"state": "refused", "text": explain(error)}, **as_before}
             return
         kept = session.clips[TAB] = Footage(opened, PurePath(name).stem or "clip", list(step.tracks))
         pictures = [thumb_uri(track.crop) for track in kept.tracks] if len(kept.tracks) > 1 else []
         yield {
             clip: {"number": token_hex(4), "name": name, "about": _about(opened)},
             footage: gr.update(value={"state": "idle"}, faces=pictures, chosen=0),
-            view: preview(session, values),
             make: gr.Button(interactive=True),
         }
+        yield {view: preview(session, values)}
 
     @friendly
     def on_choose(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -235,7 +236,7 @@ def build_video_tab(backstage: Backstage) -> None:
     footage.choose(on_choose, inputs, [footage, view], **QUIET)
     footage.stop(on_stop, None, None, queue=False, **QUIET)
     changes = [source.input, method.input, event_of(sliders, "slide"), event_of(edited, "pick")]
-    gr.on(changes, on_edit, inputs, [view], **IN_TURN)
+    gr.on([*changes, event_of(view, "detail")], on_edit, inputs, [view], **IN_TURN)
     source.input(on_source, source, [by_sliders, by_face], **QUIET)
     make.click(on_make, inputs, [footage, make], **QUIET)
 
@@ -265,8 +266,8 @@ def _told(step: ClipStep, fraction: float = 0.0, elapsed: float = 0.0) -> str:
     words = f"{WORDS.get(step.phase, 'Putting it together')} · {step.done}" + (
         f" of {step.total}" if step.total else ""
     )
-    if step.phase == "edit":  # both the face as it was and the edited one are drawn
-        words = f"{WORDS['edit']} · {step.done // 2} of {(step.total or 0) // 2}"
+    if step.phase == "edit":  # a frame is done when it has been through all passes
+        words = f"{WORDS['edit']} · {step.done // EDIT_PASSES} of {(step.total or 0) // EDIT_PASSES}"
     left = elapsed * (1 - fraction) / fraction if fraction > 0.02 and elapsed > 2 else 0.0
     return f"{words} {what}" + (f" · about {_rounded(left)} left" if left >= 1 else "")
 

@@ -148,7 +148,7 @@ def build_viewer(
     @friendly
     def on_detail(event: gr.EventData, request: gr.Request) -> Any:
         session = backstage.visitor(request)
-        session.detail = bool(event.on)
+        session.detail = session.detail if event.on is None else bool(event.on)  # None: drawn anew as it is
         result = result_of(session)
         return viewer.show(session, result)
 

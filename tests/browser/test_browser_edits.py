@@ -26,6 +26,7 @@ from visitor import (
 
 from facelab.embedding_settings import PRESETS
 from facelab.face import Face
+from facelab.page.examples import load_examples
 from facelab.photo import read_photo
 
 expect.set_options(timeout=60_000)  # continuous integration has slow machines
@@ -382,10 +383,32 @@ def test_the_library_is_saved_as_a_project_and_opened_again(visit, portrait: Pat
 def test_pictures_are_marked_for_the_eye_on_demand(visit, tmp_path: Path):
     page = visit()
     add_examples(page)
-    open_tab(page, "Morph")
-    plain = picture(page, "morph")
+    plain = {}
+    for tab in ("Attributes", "Morph"):
+        open_tab(page, tab)
+        plain[tab] = picture(page, tab.lower())
     page.get_by_label("Write “made with AI” on what I save").check()
-    another_picture(page, "morph", plain)
+    another_picture(page, "morph", plain["Morph"])
+    open_tab(page, "Attributes")
+    another_picture(page, "attributes", plain["Attributes"])
+
+
+def test_nothing_is_left_in_attributes_of_a_face_that_is_deleted(visit, tmp_path: Path):
+    next(iter(load_examples().values())).face.save(tmp_path / "Mara.npz")
+    page = visit()
+    bring(page, tmp_path / "Mara.npz")
+    panel = open_tab(page, "Attributes")
+    before = picture(page, "attributes")
+    smile = panel.get_by_label("Smile: serious to smiling")
+    smile.fill("2")
+    another_picture(page, "attributes", before)
+    expect(panel.locator(".fl-step")).to_have_text(["Original", "Smile +2.00"])
+    page.get_by_role("button", name="Delete Mara").click()
+    page.get_by_role("button", name="Delete Mara for good").click()
+    expect(panel.get_by_text("Choose a face, then move a slider")).to_be_visible()
+    expect(panel.locator(".fl-view-steps")).to_be_hidden()
+    expect(panel.get_by_role("button", name="Undo")).to_be_hidden()
+    expect(smile).to_have_value("0")
 
 
 def test_what_is_missing_is_said(visit):

@@ -6,7 +6,17 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import expect
-from visitor import set_steps, step_of, upload, use_example, wait_for_state, wait_for_step
+from visitor import (
+    another_picture,
+    open_tab,
+    picture,
+    set_steps,
+    step_of,
+    upload,
+    use_example,
+    wait_for_state,
+    wait_for_step,
+)
 
 from facelab.face import Face
 
@@ -65,6 +75,24 @@ def test_stop_keeps_the_face_and_continue_goes_on(visit):
     wait_for_state(page, "stopped")
     expect(page.locator(".fl-face")).to_have_count(1)
     assert page.locator(".fl-plot .curve").get_attribute("points").count(",") >= stopped + 3  # one curve, begun once
+
+
+def test_attributes_show_what_became_of_a_face_that_was_edited_while_it_was_embedded(visit):
+    page = visit()
+    use_example(page)
+    set_steps(page, steps=1000, refine_steps=10)
+    page.get_by_role("button", name="Embed", exact=True).click()
+    expect(page.locator(".fl-face")).to_have_count(1)
+    panel = open_tab(page, "Attributes")
+    plain = picture(page, "attributes")
+    panel.get_by_label("Smile: serious to smiling").fill("2")
+    edited = another_picture(page, "attributes", plain)
+    open_tab(page, "Embed")
+    wait_for_step(page, 4)
+    page.get_by_role("button", name="Stop").click()
+    wait_for_state(page, "stopped")
+    open_tab(page, "Attributes")
+    another_picture(page, "attributes", edited)
 
 
 def test_two_visitors_embed_at_once_and_keep_their_faces_apart(visit):

@@ -5,12 +5,14 @@ const root = element.querySelector(".fl-library");
 const count = el("span", { class: "fl-count" });
 const list = el("ul", { class: "fl-faces", tabindex: "-1" });
 const status = el("p", { class: "fl-hidden", role: "status" });
+const said = el("p", { class: "fl-library-said", role: "alert" });
 const input = el("input", { type: "file", accept: ".npz,.facelab,.npy,.pt", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
 input.addEventListener("change", async () => {
   const file = input.files[0];
   input.value = "";
+  said.textContent = "";
   if (!file) return;
-  try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { status.textContent = "The file did not get through. Choose it again."; }
+  try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { said.textContent = "The file did not get through, or is larger than this page opens. Choose it again."; }
 });
 const saveAll = button("Save all as a project (.facelab)", { class: "fl-icon-button", onclick: () => trigger("project", { presets: facelab.presets.stored() }) }, icon("save"));
 const marks = el("input", { type: "checkbox", onchange: () => {
@@ -21,7 +23,7 @@ const marking = el("label", { class: "fl-marking" }, marks, el("span", {}, "Writ
 root.append(
   el("div", { class: "fl-library-head" }, el("h2", {}, "Library"), count,
     saveAll, button("Open a face (FACE.npz), a project (.facelab) or latents (.npy, .pt)", { class: "fl-icon-button", onclick: () => input.click() }, icon("upload"))),
-  input, status, list, marking);
+  input, status, said, list, marking);
 
 const card = (face) => {
   const name = el("input", {

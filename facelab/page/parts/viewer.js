@@ -139,7 +139,14 @@ root.addEventListener("keydown", (event) => {
   (event.shiftKey ? redo : undo).click();
 });
 
-document.addEventListener("facelab:redraw", () => { if (root.offsetParent && !isEmpty()) trigger("detail", { on: props.value.detail !== false }); });
+// What a picture is made of has changed: it is asked for anew, in a hidden tab as soon as it is seen.
+let stale = false;
+const redraw = () => {
+  stale = !root.offsetParent;
+  if (!stale && !isEmpty() && !props.value.moving) trigger("detail", { on: null });
+};
+document.addEventListener("facelab:redraw", redraw);
+new ResizeObserver(() => { if (stale) redraw(); }).observe(root);
 draw();
 drawHistory();
 watch(["value", "before"], draw);

@@ -1,0 +1,276 @@
+"""What the page does where work fails, ends or is not wanted any more: its handlers, called as Gradio calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from secrets import token_hex
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.blocks import Block
+from gradio.utils import get_upload_folder
+
+from facelab.alignment import quad_from_eyes
+from facelab.history import History
+from facelab.page.examples import load_examples
+from facelab.page.page import build_page
+from facelab.sessions import LibraryFace, Photo, Session, Sessions
+from facelab.studio import Studio
+from facelab.template import TEMPLATE_EYES
+from facelab.worker import Worker
+
+SHORT = {"Steps": 3, "Refine the generator for this face": False}
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody at the page: what is theirs, and what they do there."""
+
+    page: gr.Blocks
+    studio: Studio
+    worker: Worker
+    session: Session
+    name: str
+
+    def do(self, handler: str, part: str, values: dict[str, Any] | None = None, **event: Any) -> Any:
+        """Call the handler that has this part among its inputs, outputs and triggers.
+
+        values: of inputs, by label or id; the others have those that the page begins with. event: what it says.
+        """
+        fn = next(each for each in self.page.fns.values() if each.name == handler and part in self._parts(each))
+        given = {each: (values or {}).get(_called(each), getattr(each, "value", None)) for each in fn.inputs}
+        inputs = iter([given] if fn.inputs_as_dict else given.values())
+        told = {"gr.EventData": SimpleNamespace(**event), "gr.Request": SimpleNamespace(session_hash=self.name)}
+        kinds = [each.annotation for each in signature(fn.fn).parameters.values()]
+        return fn.fn(*(told[kind] if kind in told else next(inputs) for kind in kinds))
+
+    def _parts(self, fn: Any) -> set[str]:
+        triggers = [self.page.blocks[id] for id, _ in fn.targets if id in self.page.blocks]
+        return {_called(each) for each in (*fn.inputs, *fn.outputs, *triggers)}
+
+    def add(self, model: str = "faces128") -> LibraryFace:
+        """Put a random face into the library."""
+        [face] = self.studio.of(model).random_faces(1, seed=1)
+        return self.session.add_history(History.begin(face, self.studio.render(face)), name=model)
+
+    def open_photo(self) -> None:
+        """Open an example as a photo, and align it."""
+        photo = self.session.photo = Photo(next(iter(load_examples().values())).as_photo(), "Mara")
+        photo.aligned = self.studio.align(photo.pixels, quad_from_eyes(*(TEMPLATE_EYES * 512)))
+
+    def embed(self) -> tuple[LibraryFace, Iterator[dict[Any, Any]]]:
+        """Begin to embed a photo: the likeness that the encoder sees, in the library, and the updates after it."""
+        self.open_photo()
+        updates = self.do("on_start", "fl-start", SHORT)
+        next(updates), next(updates)
+        [kept] = self.session.faces.values()
+        return kept, updates
+
+    def edit(self, kept: LibraryFace, **strengths: float) -> dict[str, Any]:
+        """Choose a face in Attributes and move sliders, until they rest."""
+        said = {"face": kept.id, "strengths": strengths, "moving": False, "stamp": 1}
+        values = {"fl-picker-attributes-face": {"chosen": [kept.id]}, "fl-sliders": said}
+        return _told(self.do("on_change", "fl-sliders", values))
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[tuple[gr.Blocks, Studio, Worker, Sessions]]:
+    studio, worker, sessions = Studio(device="cpu"), Worker(), Sessions()
+    yield build_page(studio, worker=worker, sessions=sessions), studio, worker, sessions
+    worker.close()
+
+
+@pytest.fixture
+def visitor(site: tuple[gr.Blocks, Studio, Worker, Sessions]) -> Visitor:
+    page, studio, worker, sessions = site
+    name = token_hex(4)
+    return Visitor(page, studio, worker, sessions.of(name), name)
+
+
+def _called(block: Any) -> str:
+    return getattr(block, "elem_id", None) or getattr(block, "label", None) or str(getattr(block, "value", ""))
+
+
+def _told(update: dict[Any, Any]) -> dict[str, Any]:
+    """An update, by what its parts are called and by their properties."""
+    return {_called(part): vars(new) if isinstance(new, Block) else new for part, new in update.items()}
+
+
+def _until_it_fails(updates: Iterator[dict[Any, Any]], match: str) -> list[dict[str, Any]]:
+    """What is told on the way to an error."""
+    told: list[dict[str, Any]] = []
+    with pytest.raises(gr.Error, match=match):
+        told.extend(map(_told, updates))
+    return told
+
+
+def _chosen(*faces: LibraryFace) -> dict[str, Any]:
+    return {"chosen": [each.id for each in faces]}
+
+
+def test_a_film_that_fails_leaves_no_stop_button_behind(visitor: Visitor) -> None:
+    values = {
+        "fl-picker-morph-first": _chosen(visitor.add()),
+        "fl-picker-morph-second": _chosen(visitor.add("vae64")),
+    }
+    told = _until_it_fails(visitor.do("on_make", "fl-film-morph", values), "faces128")
+    assert [each["fl-film-morph"]["state"] for each in told] == ["running", "idle"]
+
+
+def test_a_grid_that_fails_leaves_the_sheet_before_it(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add("vae64")
+    picked = {"fl-picker-crossover-contents": _chosen(one), "fl-picker-crossover-styles": _chosen(one)}
+    *_, before = map(_told, visitor.do("on_draw", "fl-sheet-crossover", picked))
+    picked["fl-picker-crossover-styles"] = _chosen(other)
+    told = _until_it_fails(visitor.do("on_draw", "fl-sheet-crossover", picked), "faces128")
+    assert told[0]["fl-sheet-crossover"]["running"] and told[-1] == before
+
+
+def test_neighbours_of_no_face_are_not_begun(visitor: Visitor) -> None:
+    told = _until_it_fails(visitor.do("on_act", "fl-sheet-mix", {"What to do": "neighbours"}), "Choose a face")
+    assert not any(each["fl-sheet-mix"].get("running") for each in told)
+
+
+def test_random_faces_that_fail_leave_no_stop_button_behind(visitor: Visitor, monkeypatch) -> None:
+    monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+    told = _until_it_fails(visitor.do("on_act", "fl-sheet-mix", {"What to do": "random"}), "using this machine")
+    assert told[0]["fl-sheet-mix"]["running"] and told[-1]["fl-sheet-mix"] == {}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_clip_that_is_refused_leaves_the_one_before_to_be_edited(visitor: Visitor, there: bool) -> None:
+    if there:
+        visitor.session.clips["video"] = object()
+    file = Path(get_upload_folder()) / token_hex(4) / "bad.mp4"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no video")
+    told = [_told(each) for each in visitor.do("on_clip", "fl-clip-video", path=file, name=file.name)]
+    assert [each["fl-footage-video"]["state"] for each in told] == ["running", "refused"]
+    assert told[0]["Make the video"]["interactive"] is False and told[-1]["Make the video"]["interactive"] is there
+
+
+def test_an_embedding_that_is_refused_has_not_begun(visitor: Visitor, monkeypatch) -> None:
+    visitor.open_photo()
+    monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+    told = _until_it_fails(visitor.do("on_start", "fl-start", SHORT), "using this machine")
+    assert told[0]["fl-embedding"]["value"]["state"] == "waiting" and told[-1]["fl-embedding"] == {"state": "ready"}
+    assert (
+        told[-1]["fl-start"]["visible"] and told[-1]["fl-start"]["interactive"] and not told[-1]["fl-stop"]["visible"]
+    )
+    assert not visitor.session.embedding.running and not visitor.session.faces
+
+
+def test_an_embedding_that_ends_in_a_crowd_is_in_the_library(visitor: Visitor, monkeypatch) -> None:
+    kept, updates = visitor.embed()
+    for update in updates:
+        told = _told(update)
+        if visitor.session.embedding.step is not None:
+            monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+    assert kept.face.latent.values is visitor.session.embedding.step.latent.values
+    assert told["fl-embedding"]["state"] == "done" and not told["fl-stop"]["visible"]
+
+
+def test_what_fails_while_it_is_embedded_is_kept_and_can_go_on(visitor: Visitor, monkeypatch) -> None:
+    _, updates = visitor.embed()
+    monkeypatch.setattr(visitor.session.embedding, "record", lambda step: 1 / 0)
+    told = _until_it_fails(updates, "went wrong")
+    assert told[-1]["fl-embedding"]["state"] == "ready" and told[-1]["fl-start"]["interactive"]
+    assert len(visitor.session.faces) == 1 and not visitor.session.embedding.running
+
+
+@pytest.mark.parametrize("strengths", [{"smile": 1.0}, {}], ids=["edited", "only looked at"])
+def test_a_face_that_attributes_show_while_it_is_embedded_is_kept_as_it_became(
+    visitor: Visitor, strengths: dict[str, float]
+) -> None:
+    kept, updates = visitor.embed()
+    photo, likeness = kept.photo, kept.history.base
+    if strengths:
+        visitor.edit(kept, **strengths)
+    else:
+        visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": _chosen(kept)})
+    for _ in updates:
+        pass
+    assert kept.history.base is not likeness
+    assert visitor.session.results["attributes"].face is kept.face
+    visitor.do("on_keep", "fl-viewer-attributes")
+    assert len(visitor.session.faces) == 2
+    new = list(visitor.session.faces.values())[-1]
+    assert new.face is kept.face and new.photo is photo is not None and len(new.history.versions) == 1 + len(strengths)
+
+
+def test_what_another_tab_made_of_it_is_made_again(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    other = visitor.add()
+    values = {"fl-picker-morph-first": _chosen(kept), "fl-picker-morph-second": _chosen(other)}
+    visitor.do("on_change", "fl-picker-morph-first", values)
+    for _ in updates:
+        pass
+    result = visitor.session.results["morph"]
+    between = (kept.face.latent.values + other.face.latent.values) / 2
+    assert result.source is kept.history and (result.face.latent.values - between).abs().max() < 1e-5
+
+
+def test_tabs_are_drawn_anew_after_an_embedding(visitor: Visitor) -> None:
+    begun = [each._id for each in visitor.page.fns.values() if each.name in ("on_start", "on_continue")]
+    after = [each.trigger_after for each in visitor.page.fns.values() if "facelab:redraw" in str(each.js)]
+    assert len(begun) == 3 and set(begun) <= set(after)
+
+
+def test_a_face_that_is_deleted_while_it_is_embedded_does_not_come_back(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    visitor.do("on_remove", "fl-library", id=kept.id)
+    *_, last = map(_told, updates)
+    assert not visitor.session.faces and last["fl-library"] == {"faces": []}
+    assert last["fl-embedding"]["state"] == "stopped"
+    for _ in visitor.do("on_continue", "fl-continue", SHORT):
+        pass
+    assert len(visitor.session.faces) == 1, "who goes on with it wants it again"
+
+
+def test_a_click_on_the_face_that_is_embedded_lets_it_go_on(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    other = visitor.add()
+    assert set(_told(visitor.do("on_open", "fl-embedding", id=kept.id))) == {"fl-tabs"}
+    assert not kept.embedding.stopping.is_set()
+    visitor.do("on_open", "fl-embedding", id=other.id)
+    assert kept.embedding.stopping.is_set(), "another face takes its place"
+    for _ in updates:
+        pass
+
+
+def test_nothing_is_left_in_attributes_of_a_face_that_is_deleted(visitor: Visitor) -> None:
+    kept = visitor.add()
+    assert visitor.edit(kept, smile=1.0)["fl-viewer-attributes"]["history"]["at"] == 1
+    visitor.do("on_remove", "fl-library", id=kept.id)
+    told = _told(visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": _chosen()}))
+    assert "picture" not in told["fl-viewer-attributes"]["value"] and told["fl-viewer-attributes"]["history"] is None
+    assert told["fl-sliders"] == {"face": "", "strengths": {}}
+
+
+def test_pictures_are_drawn_anew_in_every_tab_and_stay_of_their_kind(visitor: Visitor) -> None:
+    asked = {
+        visitor.page.blocks[id].elem_id
+        for each in visitor.page.fns.values()
+        for id, name in each.targets
+        if name == "detail"
+    }
+    assert asked == {
+        each.elem_id for each in visitor.page.blocks.values() if "fl-viewer" in str(getattr(each, "elem_id", ""))
+    }
+    visitor.edit(visitor.add())
+    for on, kept in ((None, True), (False, False), (None, False)):
+        visitor.do("on_detail", "fl-viewer-attributes", on=on)
+        assert visitor.session.detail is kept
+
+
+def test_a_seed_out_of_range_is_a_message(visitor: Visitor) -> None:
+    seeds = [each for each in visitor.page.blocks.values() if "seed" in str(getattr(each, "label", "")).lower()]
+    assert len(seeds) == 4
+    for seed in seeds:
+        with pytest.raises(gr.Error, match="greater than maximum"):
+            seed.preprocess(10**20)
