@@ -58,8 +58,12 @@ def test_classifiers_are_right_where_the_truth_is_theirs(tiny):
 
 def test_plain_means_shrink_and_speeds_are_positive(tiny):
     generator, circle, reader = tiny
-    figures = measures.measure_collapse(circle, generator, reader, points(70))
+    people = [str(each) for each in range(70)]
+    figures = measures.measure_collapse(circle, generator, reader, points(70), people)
     assert list(figures) == [2, 8, 32], "as far as two groups of that many are there"
+    assert figures == measures.measure_collapse(circle, generator, reader, points(70), people), "the same draws"
+    twice = measures.measure_collapse(circle, generator, reader, points(70), [str(each // 2) for each in range(70)])
+    assert list(twice) == [2, 8], "nobody is in a group twice, or in both"
     norms = [each["plain_norm"] for each in figures.values()]
     assert 1 > norms[0] > norms[1] > norms[2] > 0.5
     speed = measures.measure_speed(

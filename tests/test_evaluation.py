@@ -15,6 +15,7 @@ from PIL import Image
 from facelab.checkpoints import cards
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
+from facelab.evaluation import portraits
 from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
@@ -29,6 +30,7 @@ from facelab.evaluation.metrics import (
     laplacian_variance,
     mean_pairwise_distance,
 )
+from facelab.evaluation.portraits import Portraits
 from facelab.evaluation.sizes import at_size
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
@@ -174,6 +176,9 @@ def test_what_lacks_an_attribute_and_what_has_it_is_decided_by_real_faces():
     low, high = limits["lips"]
     assert (real.scores["lips"] < low).mean() == pytest.approx(0.5, abs=0.01)
     assert (real.scores["lips"] > high).mean() == pytest.approx(1 / 3, abs=0.01)
+    assert limits["age"] == (0, 0), "so does it of age"
+    low, high = thresholds(replace(real, in_years=True))["age"]
+    assert low == np.median(real.scores["age"]) < high, "years have no yes and no"
 
 
 def test_the_entanglement_matrix_is_a_picture(tmp_path):
@@ -197,6 +202,42 @@ def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
     for images, how in ([portrait[:, ::-1]], settings), ([portrait], fewer):
         other = embed_portraits(images, model="faces128", settings=how, folder=tmp_path)
         assert other[0].stages != first[0].stages
+
+
+def test_what_dlib_saw_is_kept_for_the_same_pictures_alone(tmp_path, monkeypatch):
+    looks = []
+
+    def look(images, **_):
+        looks.append(len(images))
+        means = np.stack(images).mean(axis=(1, 2, 3))
+        return Portraits(means[:, None].repeat(128, axis=1), np.zeros((len(images), 68, 2)), np.ones(len(images), bool))
+
+    monkeypatch.setattr(portraits, "describe", look)
+    monkeypatch.setattr(portraits, "PART", 4)
+    some, others = RANDOM.integers(0, 256, (2, 6, 8, 8, 3), np.uint8)
+    kept = {"cache": tmp_path, "name": "val"}
+    first = portraits.describe_split(some, **kept)
+    assert looks == [4, 2]
+    other = portraits.describe_split(others, **kept)
+    again = portraits.describe_split(list(some), **kept)
+    assert looks == [4, 2, 4, 2], "another data set is looked at, the same one is not"
+    assert np.array_equal(again.vectors, first.vectors) and not np.array_equal(other.vectors, first.vectors)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--samples", 2, "--copies"],
+        ["--samples", 2, "--side", 64],
+        ["--samples", 0, "--eyes"],
+        ["--samples", 0, "--embed", 2],
+        ["--circle"],
+    ],
+)
+def test_evaluate_wants_pictures_that_no_training_saw(facelab, tmp_path, options):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    status, out, said = facelab("evaluate", "faces128", "--data", tmp_path, *options)
+    assert status == 1 and not out and "labels.csv with the columns image and split" in said
 
 
 def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):

@@ -182,6 +182,8 @@ def test_photos_are_of_the_val_split(lab, tmp_path):
     assert not any(photo.shown for photo in photos) and all(photo.start == "mean" for photo in photos)
     pictures = collect(lab.generator, faces=2, photos=path, seed=1)
     assert [picture.kind for picture in pictures[:4]] == ["face", "face", "photo", "photo"]
+    Image.new("RGB", (80, 64)).save(tmp_path / "alone.png")
+    assert len(take_photos(tmp_path, 4, side=16, seed=1)) == 1, "all of them, where nothing says which are val"
     with pytest.raises(BadSetting, match="There is no"):
         take_photos(tmp_path / "none", 1, side=16, seed=1)
 

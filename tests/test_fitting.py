@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from facelab.encoder import LOOKS, Encoder, look_closely
+from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import WIDTHS, FaceReader, reader_distance
+from facelab.training import distributed
 from facelab.training.encoder import draw_latents
 from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
@@ -65,6 +67,28 @@ def test_a_fitting_goes_on_exactly_where_it_was_saved():
         second.step(labelled(step))
     for name, value in whole.weights().items():
         assert torch.equal(value, second.weights()[name]), name
+
+
+def test_a_resumed_fitting_decays_and_learns_as_it_is_told_now():
+    def trainer(**settings):
+        return JudgeTrainer(Judge(), FitSettings(images=80, batch=8, **settings), device=CPU)
+
+    resumed = trainer(weight_decay=0.2, learning_rate=1e-4, warm_up=0.0)
+    resumed.load_state(trainer(weight_decay=0.05).state())
+    resumed.step(labelled())
+    weights, others = resumed.optimizer.param_groups
+    assert (weights["weight_decay"], others["weight_decay"]) == (0.2, 0.0)
+    assert weights["lr"] == others["lr"] == pytest.approx(1e-4)
+
+
+def test_what_a_small_network_s_training_would_not_heed_is_refused(monkeypatch):
+    with pytest.raises(BadSetting, match="--accumulate"):
+        JudgeTrainer(Judge(), FitSettings(batch=8, accumulate=2), device=CPU)
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    with pytest.raises(BadSetting, match="torchrun"):
+        JudgeTrainer(Judge(), FitSettings(batch=8), device=CPU)
+    with pytest.raises(BadSetting, match="--flip"):
+        ReaderSettings(flip=True)
 
 
 def test_the_learning_rate_rises_and_falls():

@@ -1,10 +1,14 @@
 """Figures that commands keep: what is written is what is printed, and those of other weights are known as such."""
 
+import hashlib
 import json
 
 import pytest
+import torch
 
 from facelab.checkpoints import cards
+from facelab.checkpoints.directions import write_directions
+from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting, BadWeights
 from facelab.evaluation.measured import Measured, embedding_kind, keep, load_measured
 from tests.tiny_circle import MODEL, put_circle
@@ -92,3 +96,34 @@ def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp
     assert kept["embedding-z"].command == f"{begins} --samples 0 --embed 9 --space z --save"
     assert kept["directions"].command.endswith("--space z --directions --method mean --save")
     assert f"{MODEL}-circle" in kept["circle"].weights and f"{MODEL}-circle" not in kept["run"].weights
+
+
+def test_figures_are_of_the_weights_that_were_measured_though_others_are_published_meanwhile(
+    facelab, shelf, tmp_path, monkeypatch
+):
+    from facelab.evaluation import command
+
+    vector = torch.ones(6)
+    direction = Direction("smile", "Smile", "less", "more", "expression", (0, 1), (), 1.0, vector, vector)
+    write_directions([direction], shelf / f"{MODEL}-directions.safetensors")
+    found = hashlib.sha256((shelf / f"{MODEL}-directions.safetensors").read_bytes()).hexdigest()
+    for part, sha256 in (("encoder", "old"), ("directions", found)):
+        cards.write_companion(MODEL, part, {"sha256": sha256})
+    quality = dict.fromkeys(("faces", "strength", "flipped", "kept", "both", "identity_median", "skin_drift"), 1.0)
+    told = {"space": "z", "embedded": 9, "embedding": {}, "groups": {}, "method": "mean"}
+
+    def measure(*_):
+        path = shelf / f"{MODEL}.json"  # by another process: this one's catalogue knows nothing of it
+        path.write_text(path.read_text().replace('"old"', '"new"'))
+        return told | {"directions": {"smile": {"default": quality | {"changes": {}}}}}
+
+    monkeypatch.setattr(command, "measure_embeddings", measure)
+    options = ("--samples", 0, "--embed", 9, "--directions", "--save")
+    status, _, said = facelab("evaluate", MODEL, "--data", tmp_path, *options)
+    assert status == 0, said
+    assert cards.find_card(MODEL).companions["encoder"] == {"sha256": "new"}
+    for kind in ("embedding-z", "directions"):
+        kept = load_measured(kind, MODEL)
+        assert kept.weights[f"{MODEL}-encoder"] == "old" and kept.earlier, kind
+    now = hashlib.sha256((shelf / f"{MODEL}-directions.safetensors").read_bytes()).hexdigest()
+    assert kept.weights[f"{MODEL}-directions"] == now != found, "the directions' file has its figures now"

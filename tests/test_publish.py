@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,11 +18,13 @@ from facelab.circle import load_circle
 from facelab.errors import BadWeights
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import load_reader
+from facelab.training import publish as publishing
 from facelab.training.data import Pictures
 from facelab.training.directions_command import labels_of
-from facelab.training.run import write_weights
+from facelab.training.run import Run, write_weights
 from tests.tiny_circle import put_circle
 
+SHIPPED = cards.checkpoint_folder()
 TINY = ["--resolution", 16, "--batch", 4, "--images", 64, "--sheet-images", 32, "--z-dim", 6, "--channels", 4]
 FAMILIES = {
     "vae": [],
@@ -245,6 +248,26 @@ def test_a_run_of_the_circle_becomes_the_models_with_the_hours_that_it_took(face
     torch.testing.assert_close(load_circle(load_model(name)[0]).mean, tensors["mean"])
 
 
+def test_a_publish_that_is_broken_off_leaves_file_and_card_as_they_were(shelf, tmp_path, monkeypatch):
+    name = put_circle(shelf)
+    cards._catalogue.cache_clear()
+    files = [shelf / f"{name}-circle.safetensors", shelf / f"{name}.json"]
+    before = [path.read_bytes() for path in files]
+    run = Run(tmp_path / "run")
+    (run.folder / "weights").mkdir()
+    tensors = {key: 2 * value for key, value in read_weights(files[0]).items()}
+    write_weights(run.folder / "weights" / "00000064.safetensors", tensors, 64)
+    run.settings.write_text(json.dumps({"family": "circle", "model": name}))
+
+    def broken_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publishing, "_reach_of", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        publishing.publish_companion(run, shelf, name, "circle")
+    assert [path.read_bytes() for path in files] == before
+
+
 def test_a_companions_card_keeps_what_another_command_wrote_meanwhile(shelf):
     name = put_circle(shelf)
     before = find_card(name)
@@ -322,6 +345,23 @@ def test_directions_are_found_by_labels_and_published(facelab, pictures, shelf, 
     cards._catalogue.cache_clear()
     status, _, said = facelab("publish", file, "--name", "small")
     assert status == 1 and "another model" in said
+
+
+def test_where_the_reader_is_it_tries_how_far_directions_of_one_latent_go(facelab, pictures, shelf, tmp_path):
+    from facelab.checkpoints.directions import read_directions
+    from facelab.training.direction_reach import STRENGTHS
+
+    for name in ("faces128.json", "faces128-identity.safetensors"):
+        shutil.copy(SHIPPED / name, shelf)
+    run = trained(facelab, pictures, tmp_path / "run", "vae")
+    assert facelab("publish", run, "--name", "tiny", "--data", "noise")[0] == 0
+    file = tmp_path / "found.safetensors"
+    status, _, said = facelab(
+        "train", "directions", "--data", pictures, "--cache", tmp_path / "seen", "--out", file, "--model", "tiny"
+    )
+    assert status == 0, said
+    strengths = {each.strength for each in read_directions(file).values()}
+    assert strengths <= set(STRENGTHS) and strengths != {1.0}
 
 
 def test_without_labels_the_reader_says_who_has_what(pictures, tmp_path):

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ from PIL import Image
 from torch import nn
 
 from facelab.errors import BadSetting, BadWeights
+from facelab.identity import FaceReader
 from facelab.training.augmentation import AdaptiveAugmentation, augment
-from facelab.training.data import Pictures, open_pictures
+from facelab.training.data import Pictures, has_splits, open_pictures
+from facelab.training.eyes import Eyes
 from facelab.training.losses import path_lengths, r1_penalty
 from facelab.training.plot import plot_losses
 from facelab.training.run import Run, images_seen, train, write_weights
 from facelab.training.settings import RunSettings, TrainSettings
 from facelab.training.stylegan2 import make_trainer as stylegan2_trainer
-from tests.tiny_training import ROOT, assert_same, flatten, make_pictures, make_trainer
+from tests.tiny_training import ROOT, SETTINGS, assert_same, flatten, make_pictures, make_trainer
 
 KILLED_RUN = """
 import sys, pathlib
@@ -80,6 +83,16 @@ def test_a_training_goes_on_from_a_runs_own_weights(tmp_path):
         images_seen(tmp_path / "broken.safetensors")
 
 
+def test_a_resumed_stylegan2_learns_at_the_rate_that_it_is_given():
+    before = make_trainer(eyes=Eyes(FaceReader()))
+    resumed = make_trainer(replace(SETTINGS, learning_rate=0.0005), eyes=Eyes(FaceReader()))
+    resumed.load_state(before.state())
+    lazy = 0.0005 * 4 / 5
+    for optimizer, rate in (("generator", lazy), ("discriminator", lazy), ("eyes", 0.0005)):
+        (group,) = getattr(resumed, f"{optimizer}_optimizer").param_groups
+        assert group["full_lr"] == pytest.approx(rate), optimizer
+
+
 def test_training_moves_both_networks_and_the_average_follows():
     trainer = make_trainer()
     before = deepcopy(flatten(trainer.state()))
@@ -132,6 +145,19 @@ def test_only_the_train_split_is_opened(tmp_path):
     opened = open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
     assert sorted(opened.images[:, 0, 0, 0]) == [10, 30]
     assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split=None)) == 3
+
+
+@pytest.mark.parametrize("labels", [None, "image,Smiling\n1.png,1\n2.png,-1\n"])
+def test_without_splits_all_pictures_are_for_training_and_none_for_evaluating(tmp_path, labels):
+    for name in "12":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    if labels is not None:
+        (tmp_path / "labels.csv").write_text(labels)
+    assert not has_splits(tmp_path)
+    for split in ("train", None):
+        assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split=split)) == 2
+    with pytest.raises(BadSetting, match=r"labels\.csv with the columns image and split"):
+        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split="val")
 
 
 def test_nothing_to_train_on_is_a_clear_error(tmp_path):

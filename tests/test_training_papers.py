@@ -65,6 +65,15 @@ def test_a_resumed_run_is_the_uninterrupted_one(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_a_resumed_run_learns_at_the_rate_that_it_is_given(name):
+    resumed = make(name, learning_rate=5e-4)
+    resumed.load_state(make(name).state())
+    resumed.step(make_pictures().batch(0, size=4, seed=0))
+    rates = {group["lr"] for optimizer in resumed.optimizers.values() for group in optimizer.param_groups}
+    assert rates == {5e-4}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_published_draws_the_same_faces(name, tmp_path):
     trainer, run = make(name), Run(tmp_path)
     numbers = trainer.step(make_pictures().batch(0, size=4, seed=0))

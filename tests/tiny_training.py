@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
@@ -29,13 +30,13 @@ def make_pictures() -> Pictures:
     return Pictures(np.random.default_rng(0).integers(0, 256, (13, 16, 16, 3), np.uint8))
 
 
-def make_trainer(settings: TrainSettings = SETTINGS) -> Trainer:
+def make_trainer(settings: TrainSettings = SETTINGS, **others: nn.Module) -> Trainer:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     channels = {"channel_base": 128, "channel_max": 16}
     generator = StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, **channels)
     discriminator = Discriminator(16, downsample="average", grow_from=settings.grow_from, **channels)
-    return Trainer(generator, discriminator, settings)
+    return Trainer(generator, discriminator, settings, **others)
 
 
 def assert_same(expected: dict, reached: dict) -> None:

@@ -63,9 +63,10 @@ def checked_rows(rows: slice, num_layers: int) -> slice:
 
 
 def named_rows(num_layers: int) -> dict[str, slice]:
-    """Ranges of layers by the size of the pictures that they style (two rows a resolution, from 4 px on).
+    """Ranges of layers, cut where StyleGAN cuts its own (Karras et al. 2019, section 3.1: two rows a resolution).
 
-    coarse: 4 and 8 px. middle: 16 and 32 px. fine: from 64 px on. half: the second half, Image2StyleGAN's style rows.
+    StyleGAN2 has one row at 4 px, so each range ends in the first of the next size's two rows. coarse: 4 px to 16 px's
+    first. middle: 16 px's second to 64 px's first. fine: the rest. half: the second half, Image2StyleGAN's style rows.
     """
     named = {
         "coarse": slice(0, min(4, num_layers)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,7 @@ EDITS = (
 )
 FAULTY = ("beard", "mustache", "makeup")  # the paper's edits that change the gender (figure 11)
 GROUPS = (2, 8, 32, 64, 128)  # faces of an average; beyond about 60, the paper says, plain means are one face
+DRAWS = 12  # of pairs of groups: how far apart one pair lies is mostly chance
 BATCH = 16
 SEEN = {each.id: each.seen for each in WANTED}
 
@@ -107,8 +109,8 @@ def measure_edits(
     flipped: of the faces that lack it after decoding, the share in which the eyes then see it. gender_held,
     gender_plain: the share whose gender the judge sees change. kept: the share that dlib takes for the person that the
     vector without the edit decodes to, and moved: the median distance from there. person: the same as kept, of the
-    portrait itself. preset: the same figures at the strengths of `reach`, by edit. until: the same figures of the
-    paper's way, the walk until the classifier is sure, with the median of its steps and the share that got there.
+    portrait itself. preset: the same figures at the strengths of `reach`, by edit. until: those of the paper's way, the
+    walk until the classifier is sure, with the median of its steps and the share that got there.
     """
     pictures = decode(circle, generator, points)
     start = describe(pictures)
@@ -139,6 +141,10 @@ def measure_edits(
             "person": _share((person < SAME_PERSON) & end.found),
         }
 
+    def gender_changed(place: Tensor, chosen: np.ndarray) -> float:
+        after = scores_of(eyes.network, decode(circle, generator, place), start.landmarks[chosen])
+        return _share((after["gender"] > 0) != gender[chosen])
+
     for id, sign in EDITS:
         low, high = eyes.limits(id, sign)
         lacks = sign * before[id] < low if low != high else sign * before[id] <= low
@@ -149,19 +155,19 @@ def measure_edits(
         ends = {}
         far = (reach or {}).get(edit_key(id, sign), strength)
         held = [circle.classifier(each) for each in feature_of(id).held]
-        ways = {"held": (strength, held), "plain": (strength, []), "preset": (far, held)}
+        ways = {"held": (strength, held), "plain": (strength, []), "preset": (far, held), "plain_preset": (far, [])}
         for way, (amount, holding) in ways.items():
             arc = sign * amount * circle.sphere.arc
             walked = walk_on_sphere(points[chosen], circle.classifier(id), arc, steps=100, frames=1, held=holding)
             ends[way] = walked[-1]
         ends["until"], walked = _until_sure(circle, points[chosen], id, sign)
-        plain = scores_of(eyes.network, decode(circle, generator, ends["plain"]), start.landmarks[chosen])
-        at_strength = seen_at(ends["held"], id, sign, chosen)
-        at_preset = at_strength if far == strength else seen_at(ends["preset"], id, sign, chosen)
+        at_strength, at_preset = (
+            {**seen_at(ends[held], id, sign, chosen), "gender_plain": gender_changed(ends[plain], chosen)}
+            for held, plain in (("held", "plain"), ("preset", "plain_preset"))
+        )
         figures[edit_key(id, sign)] = {
             "faces": len(chosen),
             **at_strength,
-            "gender_plain": _share((plain["gender"] > 0) != gender[chosen]),
             "preset": {**at_preset, "strength": far},
             "until": {**seen_at(ends["until"], id, sign, chosen), **walked},
         }
@@ -237,26 +243,32 @@ def measure_verification(vectors: np.ndarray, people: Sequence[str], *, seed: in
     return figures
 
 
-def measure_collapse(circle: Circle, generator: Generator, reader: FaceReader, points: Tensor) -> dict[int, Any]:
-    """What is left of an average of many, points [N, V]: for each number of faces the plain mean's norm, and how far
-    apart the averages of two separate groups lie, as angles between what is decoded (the reader's vectors): by the mean
-    on the sphere, by the paper's chain of slerps, and by the plain mean of as many random latents of the generator.
+def measure_collapse(
+    circle: Circle, generator: Generator, reader: FaceReader, points: Tensor, people: Sequence[str]
+) -> dict[int, Any]:
+    """What is left of an average of many, of points [N, V], a portrait a person: for each number of faces the plain
+    mean's norm, and how far apart the averages of two groups lie that share nobody, as angles between what is decoded
+    (the reader's vectors), both the means of several draws of groups. chained: by the paper's chain of slerps (equation
+    2). sphere: by the mean on the sphere. plain: by the plain mean. latents: by the plain mean of as many random
+    latents of the generator.
     """
+    points = points[np.unique(np.asarray(people), return_index=True)[1]]
     figures = {}
     for count in GROUPS:
         if 2 * count > len(points):
             break
-        groups = points[:count], points[count : 2 * count]
-        means = {
-            "sphere": [karcher_mean(group) for group in groups],
-            "chained": [chained_mean(group) for group in groups],
-            "plain": [plain_mean(group) for group in groups],
-        }
-        apart = {name: _decoded_angle(circle(torch.stack(pair)), generator, reader) for name, pair in means.items()}
-        drawn = torch.stack([generator.sample(count, seed=seed).mean(dim=0) for seed in (1, 2)])
-        apart["latents"] = _decoded_angle(drawn, generator, reader)
-        norm = float(torch.stack(means["plain"]).norm(dim=1).mean())
-        figures[count] = {"plain_norm": round(norm, 4), **{name: round(value, 4) for name, value in apart.items()}}
+        norms, angles = [], defaultdict(list)
+        for draw in range(DRAWS):
+            order = torch.randperm(len(points), generator=torch.Generator().manual_seed(draw))
+            groups = points[order[:count]], points[order[count : 2 * count]]
+            for name, mean in (("chained", chained_mean), ("sphere", karcher_mean), ("plain", plain_mean)):
+                pair = torch.stack([mean(group) for group in groups])
+                angles[name].append(_decoded_angle(circle(pair), generator, reader))
+                norms += [float(pair.norm(dim=1).mean())] if name == "plain" else []
+            drawn = [generator.sample(count, seed=2 * draw + number).mean(dim=0) for number in (1, 2)]
+            angles["latents"].append(_decoded_angle(torch.stack(drawn), generator, reader))
+        means = {name: round(float(np.mean(each)), 4) for name, each in angles.items()}
+        figures[count] = {"plain_norm": round(float(np.mean(norms)), 4), **means}
     return figures
 
 

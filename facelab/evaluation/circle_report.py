@@ -27,13 +27,13 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     from facelab.circle import DLIB, load_circle
     from facelab.edits.sphere import on_sphere
     from facelab.evaluation import circle as measures
+    from facelab.evaluation.geometry import measured
     from facelab.evaluation.judge import load_judge
     from facelab.evaluation.portraits import Portraits, describe_split
     from facelab.identity import load_reader
     from facelab.training.circle import DESCRIBED_SIDE, SEEN, classes_of
     from facelab.training.data import Pictures, open_pictures
     from facelab.training.labels import read_labels
-    from facelab.training.sight import scores_of
 
     generator = load_model(model)[0]
     circle, reader, network = load_circle(generator, weights), load_reader(), load_judge()
@@ -50,20 +50,23 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     points = on_sphere(vectors)
     images = Pictures(np.stack([small.images[index] for index in chosen[:128]])).tensor(slice(None))
 
-    read = reader.read(pictures.tensor(slice(None)))
-    classes = classes_of(read_labels(data, split="val"), torch.stack(list(scores_of(read, SEEN).values()), dim=1))
+    # Sizes as dlib measures them: the reader's are what the classifiers have learned.
+    shapes, none = measured(everyone.landmarks), np.zeros(len(everyone.landmarks), np.float32)
+    sizes = torch.from_numpy(np.stack([shapes.get(each.seen, none) for each in SEEN], axis=1)).float()
+    classes = classes_of(read_labels(data, split="val"), sizes)
     with tqdm(total=len(measures.EDITS), desc="edits", unit="edit", file=sys.stderr) as bar:
         reach = find_card(model).companions["circle"].get("reach", {}) if weights is None else {}
         edits = measures.measure_edits(circle, generator, eyes, seen, points[chosen], reach=reach, progress=bar.update)
     people = _people(data)
+    named = [people[index] for index in found]
     return {
         "faces": len(chosen),
         "resolution": generator.resolution,
         "speed": measures.measure_speed(circle, generator, look, images),
         "edits": edits,
         "classifiers": measures.measure_classifiers(circle, points[found], classes[found]),
-        "verification": measures.measure_verification(vectors[found].numpy(), [people[index] for index in found]),
-        "collapse": measures.measure_collapse(circle, generator, reader, points[found]),
+        "verification": measures.measure_verification(vectors[found].numpy(), named),
+        "collapse": measures.measure_collapse(circle, generator, reader, points[found], named),
     }
 
 

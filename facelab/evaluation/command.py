@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     models: Annotated[list[str], typer.Argument(help="Names that `models list` prints; several are compared.")],
-    data: Annotated[Path, typer.Option(help="Folder or zip of real aligned faces with a labels.csv.")],
+    data: Annotated[Path, typer.Option(help="Folder or zip of real aligned faces; its labels.csv says which are val.")],
     samples: Annotated[int, typer.Option(min=0, help="How many random faces to look at; 0 for none.")] = 5000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random faces.")] = 1,
     side: Annotated[
@@ -86,6 +86,7 @@ def evaluate(
     people. Directions: how often the judge sees the attribute change, how many stay themselves, and what else changes.
     """
     from facelab.checkpoints.cards import find_card
+    from facelab.evaluation.measured import weights_of
 
     if directions and not embed:
         raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
@@ -100,6 +101,7 @@ def evaluate(
         print(json.dumps(rows) if as_json else as_table(rows))
         return
     (model,) = models
+    before = weights_of(model)  # another command may publish while this one measures
     figures: dict[str, Any] = {"model": model, "resolution": find_card(model).resolution}
     with tempfile.TemporaryDirectory() as folder:
         keep = cache or Path(folder)
@@ -119,38 +121,43 @@ def evaluate(
 
             figures["circle"] = evaluate_circle(model, data, count=faces, weights=weights, cache=keep)
     if save:
-        _save(model, figures, samples=samples, seed=seed, faces=faces, every=every)
+        _save(model, figures, before, samples=samples, seed=seed, faces=faces, every=every)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 
-def _save(model: str, figures: dict[str, Any], *, samples: int, seed: int, faces: int, every: int) -> None:
-    """Keep what was measured of one model, each kind with the command that measures it."""
+def _save(
+    model: str, figures: dict[str, Any], weights: dict[str, str], *, samples: int, seed: int, faces: int, every: int
+) -> None:
+    """Keep what was measured of one model, each kind with the command that measures it. weights: with which."""
     from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.directions import record_quality
-    from facelab.evaluation.measured import embedding_kind, keep
+    from facelab.evaluation.measured import embedding_kind, keep, stated_sha256
 
     said = f"evaluate {model} --data DATA"
     if "run" in figures:
         sparse = f" --every {every}" if every > 1 else ""
         command = f"{said} --samples {samples} --seed {seed} --run RUN{sparse} --save"
-        keep("run", model, {"rows": figures["run"]}, command=command)
+        keep("run", model, {"rows": figures["run"]}, command=command, weights=weights)
     if "runs" in figures:
         command = f"{said} --samples {samples} --seed {seed}{' --run RUN' * len(figures['runs'])} --save"
-        keep("runs", model, {"rows": figures["runs"]}, command=command)
+        keep("runs", model, {"rows": figures["runs"]}, command=command, weights=weights)
     if "embedding" in figures:
         space, command = figures["space"], f"{said} --samples 0 --embed {figures['embedded']}"
         command += f" --steps {figures['steps']}" if "steps" in figures else ""
+        command += f" --space {space}"
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
-        keep(embedding_kind(space), model, kept, command=f"{command} --space {space} --save", using=["encoder"])
+        keep(embedding_kind(space), model, kept, command=f"{command} --save", using=["encoder"], weights=weights)
         if "directions" in figures:
             if "directions" in find_card(model).companions:  # a conditional model's are its own conditions
                 record_quality(model, figures["directions"])
+                name = f"{model}-directions"
+                weights = {**weights, name: stated_sha256(name)}  # the same ones, with their figures
             kept = {name: figures[name] for name in ("space", "embedded", "method", "directions")}
-            command += f" --space {space} --directions --method {figures['method']} --save"
-            keep("directions", model, kept, command=command, using=["encoder", "directions"])
+            command += f" --directions --method {figures['method']} --save"
+            keep("directions", model, kept, command=command, using=["encoder", "directions"], weights=weights)
     if "circle" in figures:
         command = f"{said} --circle --faces {faces} --save"
-        keep("circle", model, figures["circle"], command=command, using=["circle"])
+        keep("circle", model, figures["circle"], command=command, using=["circle"], weights=weights)
 
 
 def _compare(

@@ -27,12 +27,13 @@ UPPER = 2 / 3  # where nothing says yes or no, the upper third of real portraits
 @dataclass(frozen=True, eq=False)
 class Look:
     """What is seen in N pictures. scores: float [N] by direction id, higher is more. vectors float32 [N, 128], found
-    bool [N]: dlib's.
+    bool [N]: dlib's. in_years: whether age was estimated, or is the judge's logit.
     """
 
     scores: dict[str, np.ndarray]
     vectors: np.ndarray
     found: np.ndarray
+    in_years: bool = False
 
 
 def look(network: Judge, pictures: Sequence[np.ndarray]) -> Look:
@@ -50,7 +51,7 @@ def look(network: Judge, pictures: Sequence[np.ndarray]) -> Look:
     estimated = estimate_gender_and_age(pictures, seen.landmarks)
     if estimated is not None:
         scores["gender"], scores["age"] = estimated
-    return Look(scores, seen.vectors, seen.found)
+    return Look(scores, seen.vectors, seen.found, in_years=estimated is not None)
 
 
 def estimate_gender_and_age(
@@ -80,10 +81,11 @@ def estimate_gender_and_age(
 
 def thresholds(real: Look) -> dict[str, tuple[float, float]]:
     """By direction: below the first value a face lacks it, above the second it has it, by what real portraits show."""
-    sharp = {wanted.id for wanted in WANTED if wanted.seen.removeprefix("-") in ATTRIBUTES} | {"gender"}
-    continuous = {"age"}  # years
+    sharp = {wanted.id for wanted in WANTED if wanted.seen.removeprefix("-") in ATTRIBUTES}
+    if real.in_years:
+        sharp.remove("age")
     return {
-        name: (0.0, 0.0) if name in sharp - continuous else tuple(np.quantile(values, (0.5, UPPER)))
+        name: (0.0, 0.0) if name in sharp else tuple(np.quantile(values, (0.5, UPPER)))
         for name, values in real.scores.items()
     }
 

@@ -57,14 +57,28 @@ class Measured:
         return path
 
 
-def keep(kind: str, model: str, figures: Mapping[str, Any], *, command: str, using: Sequence[str] = ()) -> Measured:
-    """Write figures that were measured here and now. command: as it follows `python -m facelab`. using: the model's
-    companions that took part, such as "circle".
-    """
+def weights_of(model: str) -> dict[str, str]:
+    """What the card says of a model's weight file and of its companions': SHA-256 by name. Raises UnknownModel."""
     card = find_card(model)
-    names = [model, *(f"{model}-{part}" for part in using if part in card.companions)]
-    weights = {name: stated_sha256(name) for name in names}
-    made = Measured(kind, model, f"python -m facelab {command}", machine(), weights, dict(figures))
+    return {name: stated_sha256(name) for name in (model, *(f"{model}-{part}" for part in card.companions))}
+
+
+def keep(
+    kind: str,
+    model: str,
+    figures: Mapping[str, Any],
+    *,
+    command: str,
+    using: Sequence[str] = (),
+    weights: Mapping[str, str] | None = None,
+) -> Measured:
+    """Write figures that were measured here and now. command: as it follows `python -m facelab`. using: the model's
+    companions that took part, such as "circle". weights: its `weights_of` when measuring began, by default now's.
+    """
+    known = weights_of(model) if weights is None else weights
+    took_part = (model, *(f"{model}-{part}" for part in using))
+    hashes = {name: known[name] for name in took_part if name in known}
+    made = Measured(kind, model, f"python -m facelab {command}", machine(), hashes, dict(figures))
     made.save()
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -66,12 +67,13 @@ def describe_split(
     name: str,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Portraits:
-    """`describe`, kept in `cache` part by part, so that it can be broken off and is done once."""
+    """`describe`, kept in `cache` part by part, so that it can be broken off and is done once for the same pictures."""
     cache.mkdir(parents=True, exist_ok=True)
     parts = []
     for first in range(0, len(images), PART):
         part = images[first : first + PART]
-        path = cache / f"seen-{name}-{images[0].shape[0]}-{first:05d}-{len(part)}.npz"
+        made_of = hashlib.sha256(np.ascontiguousarray(part)).hexdigest()[:12]
+        path = cache / f"seen-{name}-{images[0].shape[0]}-{first:05d}-{made_of}.npz"
         if not path.exists():
             describe(list(part), progress=progress).save(path)
         parts.append(Portraits.load(path))

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from facelab.evaluation.portraits import as_pictures
 from facelab.generators.base import Generator
 from facelab.photo import read_photo
-from facelab.training.data import names_of_split, read_member
+from facelab.training.data import has_splits, names_of_split, read_member
 
 TRUNCATION = 0.8
 TURN, ZOOM, SHIFT, GAIN, GAMMA = 4.0, 0.06, 0.02, 0.07, 0.15  # largest: degrees, fractions, and of colours
@@ -114,7 +114,7 @@ def _vary(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def take_photos(source: Path, count: int, *, side: int, seed: int) -> list[Picture]:
     """`count` photos of a folder or a zip by chance, or all where there are fewer; for numbers, never for figures."""
-    names = names_of_split(source, "val")
+    names = names_of_split(source, "val" if has_splits(source) else None)
     chosen = np.random.default_rng(seed).permutation(len(names))[:count]
     images = [_square(read_photo(read_member(source, names[index])), side) for index in chosen]
     return [Picture(f"photo {number}", "photo", image) for number, image in enumerate(images, 1)]

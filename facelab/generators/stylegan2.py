@@ -186,8 +186,9 @@ class SynthesisBlock(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """w+ [N, L, W] -> float32 [N, 3, R, R] in about [-1, 1]. Row 2k and 2k+1 style the k-th block; torgb shares the
-    next block's first row (Karras et al. 2020, figure 7b with the row layout of the published code).
+    """w+ [N, L, W] -> float32 [N, 3, R, R] in about [-1, 1]. Row 0 styles b4's convolution, rows 2k - 1 and 2k those of
+    the k-th block after it (b8: 1 and 2, b64: 7 and 8); torgb shares the next block's first row, the last torgb has the
+    last row (Karras et al. 2020, figure 7b with the row layout of the published code).
     """
 
     def __init__(

@@ -21,9 +21,9 @@ from facelab.sessions import LibraryFace, Session
 
 RANGES = {
     "half": ("Half and half", "The finer half of the layers: features, colours and light, as in the paper."),
-    "coarse": ("Coarse", "4 to 8 pixels: pose, the shape of face and head."),
-    "middle": ("Middle", "16 to 32 pixels: features, expression, hair's shape."),
-    "fine": ("Fine", "From 64 pixels on: colours, light and texture."),
+    "coarse": ("Coarse", "Up to about 8 pixels: pose, the shape of face and head."),
+    "middle": ("Middle", "About 16 to 32 pixels: features, expression, hair's shape."),
+    "fine": ("Fine", "From about 64 pixels on: colours, light and texture."),
 }
 MISSING = (
     "Choose a content and a style, both of a StyleGAN model such as faces128: models with one latent for the whole "

@@ -76,8 +76,7 @@ def as_batch(pixels: np.ndarray) -> Tensor:
 def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | None = "train") -> Pictures:
     """Decode the pictures of a folder or a zip into `cache` (once), cropped to squares of `resolution` pixels.
 
-    split: where a labels.csv with the columns image and split is there, only this split's pictures; None takes all.
-    Raises BadSetting when there is nothing to train on.
+    split: as for `names_of_split`. Raises BadSetting when there is nothing to train on, or to evaluate by.
     """
     names = names_of_split(source, split)
     key = hashlib.sha256(f"{source.resolve()} {source.stat().st_mtime_ns} {len(names)} {split}".encode()).hexdigest()[
@@ -91,9 +90,17 @@ def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | No
 
 
 def names_of_split(source: Path, split: str | None) -> list[str]:
-    """The pictures' names in a folder or a zip, sorted, of one split or all."""
+    """The pictures' names in a folder or a zip, sorted, of one split or all; without splits, all are for training.
+
+    Raises BadSetting for another split than "train" where there are none, and where there are no pictures.
+    """
     if not source.exists():
         raise BadSetting(f"There is no {source}. Give a folder or a zip of pictures.")
+    if split not in (None, "train") and not has_splits(source):
+        raise BadSetting(
+            f"{source} does not say which pictures no training sees. Add a labels.csv with the columns image and split "
+            f"and a line for each picture: 00017.png,{split} for those, 00018.png,train for the others."
+        )
     names = sorted(name for name in _list(source) if Path(name).suffix.lower() in SUFFIXES)
     labels = read_member(source, "labels.csv")
     if split is not None and labels is not None:
@@ -103,6 +110,12 @@ def names_of_split(source: Path, split: str | None) -> list[str]:
     if not names:
         raise BadSetting(f"{source} holds no pictures to train on ({', '.join(sorted(SUFFIXES))}).")
     return names
+
+
+def has_splits(source: Path) -> bool:
+    """Whether a labels.csv with a column split tells training pictures from those that no training sees."""
+    labels = read_member(source, "labels.csv") if source.exists() else None
+    return labels is not None and "split" in next(csv.reader(io.StringIO(labels.decode("utf-8"))), [])
 
 
 def _list(source: Path) -> list[str]:

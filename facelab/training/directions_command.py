@@ -91,9 +91,11 @@ def find(
 
 def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Direction]:
     """The directions of a model with one latent: differences of the means of encoded portraits, as in the VAE/GAN
-    paper, and beside them the regression and the classifiers.
+    paper, and beside them the regression and the classifiers; how far each has to go is tried where the reader is here.
     """
     from facelab.encoder import load_encode
+    from facelab.identity import has_reader, load_reader
+    from facelab.training.direction_reach import reach
     from facelab.training.directions import encode_pictures, find_directions, score_labels
     from facelab.training.labels import Labels
 
@@ -101,7 +103,12 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
     encode = load_encode(generator)
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encode, pictures, progress=bar.update)
-    return find_directions(latents, score_labels(Labels(labels.attributes[: len(latents)], labels.pose)))
+    directions = find_directions(latents, score_labels(Labels(labels.attributes[: len(latents)], labels.pose)))
+    if not has_reader():
+        return directions
+    how = {"any_rows": False, "progress": lambda *_: bar.update()}
+    with _bar("strengths", len(directions), "direction") as bar:
+        return reach(directions, generator, load_reader(), latents[:ENCODED], **how)
 
 
 def _found(data: Path, pictures: Pictures, encode: Encode, cache: Path) -> list[Direction]:

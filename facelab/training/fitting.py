@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facelab.errors import BadSetting
+from facelab.training import distributed
 from facelab.training.settings import FitSettings
 
 HALF_LIFE = 300  # steps, of the moving average
@@ -19,11 +21,18 @@ GRADIENT_LIMIT = 5.0
 
 
 class Fitting(ABC):
-    """A supervised training as run.Trainer wants it; a family says what the loss of a batch is."""
+    """A supervised training as run.Trainer wants it; a family says what the loss of a batch is.
+
+    Raises BadSetting for a batch in parts or several processes: one process sees a batch as a whole.
+    """
 
     columns: Sequence[str] = ()
 
     def __init__(self, network: nn.Module, settings: FitSettings, *, device: torch.device) -> None:
+        if settings.accumulate > 1 or distributed.world() > 1:
+            raise BadSetting(
+                "A small network is trained by one process, by whole batches. Leave out --accumulate and torchrun."
+            )
         self.settings, self.device = settings, device
         self.network = network.to(device=device, memory_format=torch.channels_last).train()
         self.average = copy.deepcopy(network).requires_grad_(False)
@@ -67,9 +76,10 @@ class Fitting(ABC):
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a `state()`."""
+        """Go on from a `state()`, with the weight decay of the settings; each step sets its own learning rate."""
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
+        self.optimizer.param_groups[0]["weight_decay"] = self.settings.weight_decay
         self.steps, self.images = state["steps"], state["images"]
 
     def sheet(self) -> np.ndarray | None:

@@ -174,11 +174,13 @@ class NetworksTrainer(ABC):
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a `state()`."""
+        """Go on from a `state()`, at the learning rate of the settings."""
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate
         self.steps, self.images = state["steps"], state["images"]
 
     def _seed(self, part: int) -> None:

@@ -133,12 +133,12 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     data = path.read_bytes()
     start = Path(run.read_settings().get("start") or "")
     started = hashlib.sha256(start.read_bytes()).hexdigest() if start.is_file() else ""
-    (folder / f"{name}-{part}.safetensors").write_bytes(data)
     sha256, before = hashlib.sha256(data).hexdigest(), card.companions.get(part, {})
     history = _with_before(_history(run, images), before, sha256, started)
     told = {"sha256": sha256, **history}
     if part == "circle":
-        told["reach"] = _reach_of(circle, generator)
+        told["reach"] = _reach_of(circle, generator)  # minutes, in which file and card still belong together
+    (folder / f"{name}-{part}.safetensors").write_bytes(data)
     write_companion(name, part, told)
     return sha256, history
 
@@ -201,10 +201,10 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
         fill(critic, part(kept, "d."))
     if not all(value.isfinite().all() for value in generator.state_dict().values()):
         raise BadSetting(f"{path} holds numbers that are none: this training has failed. Publish an earlier run.")
+    _write_losses(run, images, folder / f"{name}-losses.csv")  # raises where the table is empty: before all else
     write_weights(folder / f"{name}.safetensors", kept, images)
     sha256 = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
     card = replace(card, spaces=generator.spaces, sha256=sha256)
-    _write_losses(run, images, folder / f"{name}-losses.csv")
     write_card(card)
     return card
 

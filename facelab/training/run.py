@@ -7,8 +7,9 @@ Everything here serves every family. A family is a module of facelab.training wi
 - if it needs more than pictures, `open_batches(source, settings, cache) -> Batches`;
 
 and a line in families.FAMILIES, which gives it `python -m facelab train NAME` with an option for each setting,
-checkpoints, --resume, tables, plots, several processes and the progress bar. networks.NetworksTrainer does most of it
-for networks that are moved by a few losses. The promise: every random number of a step comes from settings.seed and
+checkpoints, --resume, tables, plots and the progress bar. networks.NetworksTrainer does most of it for networks that
+are moved by a few losses, by several processes as well; fitting.Fitting, by one process, for a network that looks at
+faces. The promise: every random number of a step comes from settings.seed and
 `steps`, and state() holds all else that the next step depends on; then a resumed run repeats the uninterrupted one bit
 for bit.
 """

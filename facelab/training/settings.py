@@ -112,9 +112,14 @@ class FitSettings(RunSettings):
 
 @dataclass(frozen=True)
 class ReaderSettings(FitSettings):
-    """The reader's: mirrored faces have other vectors, so none are shown."""
+    """The reader's. Raises BadSetting for mirrored pictures: their vectors, landmarks and pose are not known."""
 
-    flip: bool = option(False, "Mirror half of the pictures; dlib's vector of a mirrored face is another one.")
+    flip: bool = option(False, "Not for the reader: dlib's vector of a mirrored face is another one.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.flip:
+            raise BadSetting("A mirrored face has another vector, other landmarks and another pose. Leave out --flip.")
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,12 @@ class CircleSettings(FitSettings):
     look_every: int = option(1, "Steps between looks at decoded faces and at edits of them.", minimum=1)
     looks: int = option(12, "Faces a look.", minimum=1)
     sheet_images: int = option(200_000, "Vectors between sheets and weight files.", minimum=1)
+    flip: bool = option(False, "Not for the circle: dlib's vector of a mirrored face is another one.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.flip:
+            raise BadSetting("A mirrored face has another vector. Leave out --flip.")
 
 
 @dataclass(frozen=True)

@@ -330,6 +330,7 @@ class Trainer:
         if self.eyes is not None and "eyes" in state:
             self.eyes.load_state_dict(state["eyes"])
             self.eyes_optimizer.load_state_dict(state["eyes_optimizer"])
+            set_lazy_rates(self.eyes_optimizer, learning_rate=self.settings.learning_rate, interval=0)
         if state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
         self.augmentation.load_state(state["augmentation"])

@@ -35,7 +35,7 @@ TITLE = "ISTRC: the circle through identity vectors"
 FROM_VECTORS, FROM_PIXELS, WALK = 500, 150, 1.0  # our goals at 64 px: faces a second twice, and seconds
 FLIPPED = 0.75  # our goal: the share of faces in which the eyes see an edit
 FAULTS = 0.10  # our goal: the share whose gender changes by the edits that the paper faults
-ALIKE = 0.5  # of the angle between averages on the sphere: nearer than this, averages of another space are one face
+ALIKE = 0.5  # of the angle between averages by slerps: nearer than this, averages of another space are one face
 
 WITHOUT_BEGAN = (
     "There is no circle through BEGAN's auto-encoder yet, which is the paper's: `train began --data DATA --out RUN`, "
@@ -96,7 +96,7 @@ def _speeds(card: Card, evidence: Evidence) -> list[Entry]:
 def _edits(card: Card, evidence: Evidence) -> list[Note]:
     """A table of the paper's edits, which it shows and does not measure."""
     at_one = ("flipped at 1", "gender flipped, held", "gender flipped, plain", "still the same by dlib")
-    preset = ("preset strength", "flipped there", "gender flipped there", "still the same there")
+    preset = ("preset strength", "flipped there", "gender flipped there", "that, plain", "still the same there")
     until = ("flipped, walked until sure", "steps then, median", "still the same then")
     rows = [("edit", "faces", *at_one, *preset, *until)]
     findings = []
@@ -116,11 +116,12 @@ def _told_edit(id: str, value: dict) -> tuple[str, ...]:
     if id == "gender":  # there it is what the edit is for
         shares[1:3] = "–", "–"
     there = value.get("preset")
-    at_preset = ["–"] * 4
+    at_preset = ["–"] * 5
     if there:
-        at_preset = [f"{there['strength']:g}", *(percent(there[key]) for key in ("flipped", "gender_held", "kept"))]
+        told = (there.get(key) for key in ("flipped", "gender_held", "gender_plain", "kept"))
+        at_preset = [f"{there['strength']:g}", *("–" if each is None else percent(each) for each in told)]
         if id == "gender":
-            at_preset[2] = "–"
+            at_preset[2:4] = "–", "–"
     until = value.get("until")
     walked = (percent(until["flipped"]), f"{until['steps']:.0f}", percent(until["kept"])) if until else ["–"] * 3
     return str(value["faces"]), *shares, *at_preset, *walked
@@ -157,7 +158,12 @@ def _collapse_line(card: Card, found: Finding, count: str) -> Entry:
     if found.value:
         told = "; ".join(
             f"{name} {found.value[way]:.3f}"
-            for way, name in (("sphere", "sphere"), ("plain", "plain vectors"), ("latents", "plain latents"))
+            for way, name in (
+                ("chained", "the paper's slerps"),
+                ("sphere", "mean on the sphere"),
+                ("plain", "plain vectors"),
+                ("latents", "plain latents"),
+            )
         )
         told += f"; plain mean's norm {found.value['plain_norm']:.2f}"
     theirs = f"one woman beyond {COLLAPSE} (section 4.2)" if int(count) > COLLAPSE else ""
@@ -169,7 +175,7 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
     edits = {_title(id, sign): _at_preset(of, id, sign, "flipped") for id, sign in EDITS if id != "makeup"}
     faulty = [(id, sign) for id, sign in EDITS if id in FAULTY]
     held = {_title(*each): _at_preset(of, *each, "gender_held") for each in faulty}
-    plain = {_title(*each): of("edits", edit_key(*each), "gender_plain") for each in faulty}
+    plain = {_title(*each): _at_preset(of, *each, "gender_plain") for each in faulty}
     name = card.name
     size = "" if card.resolution == 64 else f" It draws at {card.resolution} px, the goal is for 64."
     beside = ", ".join(f"{each} {percent(found.value)}" for each, found in plain.items() if found.value is not None)
@@ -232,14 +238,15 @@ def _at_preset(of: Callable[..., Finding], id: str, sign: int, key: str) -> Find
 
 
 def _plain_collapse(card: Card, found: Finding) -> Claim:
-    says = f"{card.name}: plain means of more than {COLLAPSE} latents are one face, means on the sphere are not"
+    where = "section 4.2 and equation 2"
+    says = f"{card.name}: plain means of more than {COLLAPSE} latents are one face, means by slerps are not"
     many = {count: each for count, each in (found.value or {}).items() if int(count) > COLLAPSE}
     if not many:
-        return Claim(says, "section 4.2", None, "", (found.command,))
-    holds = all(each["latents"] < ALIKE * each["sphere"] for each in many.values())
+        return Claim(says, where, None, "", (found.command,))
+    holds = all(each["latents"] < ALIKE * each["chained"] for each in many.values())
     told = "; ".join(
         f"the averages of two groups of {count} are {each['latents']:.3f} apart by plain latents and "
-        f"{each['sphere']:.3f} on the sphere"
+        f"{each['chained']:.3f} by slerps, {each['sphere']:.3f} by the mean on the sphere"
         for count, each in many.items()
     )
     why = (
@@ -247,10 +254,10 @@ def _plain_collapse(card: Card, found: Finding) -> Claim:
         if holds
         else (
             " Means of many people are much alike in every space, the sphere's as well: what two groups share is all "
-            "that is left. The sphere's mean keeps the length that a plain one loses, and nothing more."
+            "that is left."
         )
     )
-    return Claim(says, "section 4.2", holds, f"Ours, as angles: {told}.{why}", (found.command,), found.earlier)
+    return Claim(says, where, holds, f"Ours, as angles: {told}.{why}", (found.command,), found.earlier)
 
 
 def _sphere_verifies(card: Card, found: Finding) -> Claim:

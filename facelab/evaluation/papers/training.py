@@ -17,6 +17,9 @@ from facelab.training.settings import PaperSettings
 
 AT_REST = 0.1  # of a loss's whole range: so near to its end it has come to rest
 TAIL = 0.1  # of a training, whose mean is a loss's end
+SWING = 4.0  # deviations of a loss around its trend at the end: noise seldom goes farther
+RESTED = 0.2  # of a training: what rests for less may still be on its way
+NO_LOSSES = (*PROGRESS, "k", "ada_p")  # what steers a training
 
 # What the papers trained, in pictures seen. Of PGGAN the paper takes published weights.
 THEIRS = {
@@ -66,22 +69,32 @@ def shortfalls(evidence: Evidence, systems: Sequence[str]) -> str:
 
 
 def at_rest(rows: Sequence[Mapping[str, str]]) -> int | None:
-    """After how many pictures all losses stay within a tenth of their range around their end, smoothed; None for a
-    table without losses. A loss that moves to the end comes to rest at the end only.
+    """After how many pictures all losses stay near their end, smoothed: within a tenth of their range, or within what
+    they still swing there. None for a table without losses, and where one has not rested for a fifth of the training.
     """
-    columns = [name for name in (rows[0] if rows else ()) if name not in PROGRESS]
+    columns = [name for name in (rows[0] if rows else ()) if name not in NO_LOSSES and not name.endswith("_sign")]
     places = []
     for column in columns:
         points = curve(rows, column)
         if len(points) < 3:
             continue
         values = smooth(points[:, 1])
-        end, span = values[-max(1, round(TAIL * len(values))) :].mean(), np.ptp(values)
+        tail, end = (values[-max(1, round(share * len(values))) :] for share in (TAIL, RESTED))
+        span = np.ptp(values)
         if not span:
             continue
-        away = np.flatnonzero(np.abs(values - end) > AT_REST * span)
-        places.append(points[min(away[-1] + 1, len(points) - 1) if len(away) else 0, 0])
+        swing = _around_its_trend(end).std()
+        away = np.flatnonzero(np.abs(values - tail.mean()) > max(AT_REST * span, SWING * swing))
+        first = away[-1] + 1 if len(away) else 0
+        if first > (1 - RESTED) * len(points):
+            return None
+        places.append(points[first, 0])
     return int(max(places)) if places else None
+
+
+def _around_its_trend(values: np.ndarray) -> np.ndarray:
+    places = np.arange(len(values))
+    return values - np.polyval(np.polyfit(places, values, min(1, len(values) - 1)), places)
 
 
 def epochs(card: Card, images: int) -> float | None:

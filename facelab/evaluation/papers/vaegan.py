@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from facelab.checkpoints.cards import read_losses
 from facelab.evaluation.inception import ABSENT
 from facelab.evaluation.papers import pictures
@@ -60,7 +62,9 @@ def _edits(evidence: Evidence) -> list[Entry]:
         if found.value:
             ways = [each["default"] for each in found.value["directions"].values() if each["default"].get("faces")]
             flipped = sum(each["flipped"] for each in ways) / max(1, len(ways))
-            told = f"{percent(flipped)}, mean of {len(ways)} directions by {found.value['method']}"
+            strengths = [abs(each["strength"]) for each in ways]
+            far = " to ".join(f"{each:g}" for each in sorted({min(strengths), max(strengths)})) if strengths else ""
+            told = f"{percent(flipped)}, mean of {len(ways)} directions by {found.value['method']}, strength {far}"
         lines.append(Entry(f"attribute edits that the judge sees, {card.name}", "pictures (section 5.1)", found, told))
     return lines
 
@@ -71,7 +75,7 @@ def _convergence(evidence: Evidence) -> list[Entry]:
             f"epochs until the losses come to rest, {SYSTEMS[system][0]}",
             f"{EPOCHS[system]} (table 4.2, by eye)",
             _rest(evidence, system),
-            number(1),
+            _epochs,
         )
         for system in THREE
     ]
@@ -121,7 +125,7 @@ def _claims(evidence: Evidence) -> list[Claim]:
             "The VAE's losses come to rest first",
             "table 4.2 and section 4.1",
             {SYSTEMS[system][0]: _rest(evidence, system) for system in THREE},
-            number(1, "epochs"),
+            _epochs,
             why=" An adversary's loss has no end to come to rest at: it tells who is ahead, not how good faces are."
             + short,
             least=True,
@@ -161,17 +165,24 @@ def _best(says: str, best: Finding, others: dict[str, Finding], words, *, sign: 
         return Claim(says, "our goal", None, "", commands)
     worse = [name for name, each in known.items() if sign * each.value >= sign * best.value]
     told = f"Ours: {words(best.value)}" + "".join(f", {name} {words(each.value)}" for name, each in known.items()) + "."
-    told += f" {' and '.join(worse)} is better." if worse else ""
+    told += f" As good or better: {', '.join(worse)}." if worse else ""
     told += f" Missing: {', '.join(missing)}." if missing else ""
     earlier = best.earlier or any(each.earlier for each in known.values())
     return Claim(says, "our goal", False if worse else None if missing else True, told, commands, earlier)
 
 
 def _rest(evidence: Evidence, system: str) -> Finding:
-    """Epochs until the losses of a system's model came to rest, from the table that ships with it."""
+    """Epochs until the losses of a system's model came to rest, by the table that ships with it; infinite if they did
+    not.
+    """
     card = evidence.card(system)
     if card is None:
         return untrained(system)
-    images = at_rest(read_losses(card))
+    rows = read_losses(card)
+    images = at_rest(rows)
     command = Command("python -m facelab papers", f"the table of losses {card.name}-losses.csv")
-    return Finding(None if images is None else epochs(card, images), command)
+    return Finding(None if not rows else math.inf if images is None else epochs(card, images), command)
+
+
+def _epochs(value: object) -> str:
+    return number(1, "epochs")(value) if value != math.inf else "not by the end of training"
