@@ -30,7 +30,7 @@ from facelab.evaluation.metrics import (
     laplacian_variance,
     mean_pairwise_distance,
 )
-from facelab.evaluation.portraits import Portraits
+from facelab.evaluation.portraits import FEW, Portraits, describe, describers
 from facelab.evaluation.sizes import at_size
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
@@ -287,3 +287,15 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     (shelf / cards.COMPARISON).write_text(json.dumps(kept))
     again = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save", "--add")
     assert again[1] == model | {"face_score": 1.777}, "what was measured alike is not measured again"
+
+
+def test_processes_that_describe_faces_stay_while_they_are_needed():
+    with describers() as outer:
+        with describers() as inner:
+            assert inner is outer
+        faces = [picture for _, picture in Studio().sample(2, seed=5, truncation=0.5)]
+        again = describe(faces * (FEW // 2 + 1))
+        assert outer._processes, "it was this pool that looked"
+    np.testing.assert_allclose(again.vectors[:2], describe(faces).vectors, atol=1e-5)
+    with describers() as another:
+        assert another is not outer

@@ -68,11 +68,12 @@ def keep_circle(**changes):
     edit = {"faces": 100, "flipped": 0.8, "gender_held": 0.05, "gender_plain": 0.4, "kept": 0.7, "person": 0.5}
     apart = {"plain_norm": 0.8, "sphere": 0.3, "chained": 0.3, "plain": 0.1, "latents": 0.05}
     figures = {
-        "speed": {"from_vectors": 700.0, "from_pixels": 200.0, "walk_seconds": 0.5},
         "edits": {f"{id} {'+' if sign > 0 else '-'}": dict(edit) for id, sign in EDITS},
         "collapse": {"32": apart, "64": apart},
         "verification": {way: {"accuracy": value} for way, value in (("raw", 0.97), ("great_circle", 0.98))},
     }
+    speed = {"from_vectors": 700.0, "from_pixels": 200.0, "walk_seconds": changes.pop("walk_seconds", 0.5)}
+    keep("circle-speed", MODEL, {"speed": speed}, command="evaluate tiny --circle --faces 0", using=["circle"])
     for place, value in changes.items():
         *path, last = place.split("__")
         inner = figures
@@ -165,7 +166,7 @@ def test_the_circles_goals_and_the_papers_claims_are_decided(shelf, tmp_path):
     says = ("from vectors", "from pixels", "500 steps", "each of the ten edits", "flip the gender", "great circle")
     assert all(claim(each, tmp_path).holds for each in (*says, "plain means"))
     assert "By the plain walk: Beard: shaved 40 %" in claim("flip the gender", tmp_path).told
-    keep_circle(**{"edits__makeup +__gender_held": 0.2, "edits__eyes +__flipped": 0.7, "speed__walk_seconds": 1.5})
+    keep_circle(**{"edits__makeup +__gender_held": 0.2, "edits__eyes +__flipped": 0.7, "walk_seconds": 1.5})
     assert "Outside: Make-up: with." in claim("flip the gender", tmp_path).told
     assert "Outside: Eyes: wider." in claim("each of the ten edits", tmp_path).told
     assert claim("500 steps", tmp_path).holds is False and claim("from vectors", tmp_path).holds is True

@@ -24,7 +24,7 @@ from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_me
 from facelab.evaluation.edits import UPPER
 from facelab.evaluation.geometry import measured
 from facelab.evaluation.judge import ATTRIBUTES, Judge, as_images, judge
-from facelab.evaluation.portraits import Portraits, as_pictures, describe
+from facelab.evaluation.portraits import Portraits, as_pictures, describe, describers
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader
@@ -92,6 +92,7 @@ def decode(circle: Circle, generator: Generator, points: Tensor) -> list[np.ndar
     return as_pictures(torch.cat(parts))
 
 
+@describers()
 def measure_edits(
     circle: Circle,
     generator: Generator,
@@ -141,9 +142,10 @@ def measure_edits(
             "person": _share((person < SAME_PERSON) & end.found),
         }
 
-    def gender_changed(place: Tensor, chosen: np.ndarray) -> float:
-        after = scores_of(eyes.network, decode(circle, generator, place), start.landmarks[chosen])
-        return _share((after["gender"] > 0) != gender[chosen])
+    def both(place: Tensor, plain: Tensor, id: str, sign: int, chosen: np.ndarray) -> dict[str, float]:
+        after = scores_of(eyes.network, decode(circle, generator, plain), start.landmarks[chosen])
+        turned = _share((after["gender"] > 0) != gender[chosen])
+        return {**seen_at(place, id, sign, chosen), "gender_plain": turned}
 
     for id, sign in EDITS:
         low, high = eyes.limits(id, sign)
@@ -161,10 +163,9 @@ def measure_edits(
             walked = walk_on_sphere(points[chosen], circle.classifier(id), arc, steps=100, frames=1, held=holding)
             ends[way] = walked[-1]
         ends["until"], walked = _until_sure(circle, points[chosen], id, sign)
-        at_strength, at_preset = (
-            {**seen_at(ends[held], id, sign, chosen), "gender_plain": gender_changed(ends[plain], chosen)}
-            for held, plain in (("held", "plain"), ("preset", "plain_preset"))
-        )
+        at_strength = at_preset = both(ends["held"], ends["plain"], id, sign, chosen)
+        if far != strength:
+            at_preset = both(ends["preset"], ends["plain_preset"], id, sign, chosen)
         figures[edit_key(id, sign)] = {
             "faces": len(chosen),
             **at_strength,
@@ -178,17 +179,11 @@ def measure_edits(
 def _until_sure(circle: Circle, points: Tensor, id: str, sign: int) -> tuple[Tensor, dict[str, float]]:
     """Where the walks from points [N, V] end that go on until the classifier is sure, and what they took."""
     classifier, held = circle.classifier(id), [circle.classifier(each) for each in feature_of(id).held]
-    limit, ends, steps = math.log(SURE / (1 - SURE)), [], []
-    arc = sign * circle.sphere.arc / EDIT_STEPS
-    for part in points.split(BATCH):
-        path, taken = walk_until_sure(part, classifier, arc, sure=limit, most=MOST_STEPS, held=held)
-        ends.append(path[-1])
-        steps.append(taken)
-    end = torch.cat(ends)
+    limit, arc = math.log(SURE / (1 - SURE)), sign * circle.sphere.arc / EDIT_STEPS
+    path, taken = walk_until_sure(points, classifier, arc, sure=limit, most=MOST_STEPS, held=held)
     with torch.no_grad():
-        arrived = sign * classifier(end) >= limit
-    median = float(torch.cat(steps).float().median())
-    return end, {"steps": median, "arrived": _share(arrived.numpy())}
+        arrived = sign * classifier(path[-1]) >= limit
+    return path[-1], {"steps": float(taken.float().median()), "arrived": _share(arrived.numpy())}
 
 
 def measure_classifiers(circle: Circle, points: Tensor, classes: Tensor) -> dict[str, dict[str, float]]:

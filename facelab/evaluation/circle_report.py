@@ -13,6 +13,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def time_circle(model: str, data: Path, *, count: int, weights: Path | None, cache: Path) -> dict[str, Any]:
+    """How fast the circle of a model is, on `count` portraits of the val split: see circle.measure_speed. weights: as
+    `evaluate_circle` takes them. Only an idle machine tells.
+    """
+    import torch
+
+    from facelab.checkpoints.weights import load_model
+    from facelab.circle import DLIB, load_circle
+    from facelab.evaluation.circle import measure_speed
+    from facelab.identity import load_reader
+    from facelab.training.data import open_pictures
+
+    generator = load_model(model)[0]
+    circle, reader = load_circle(generator, weights), load_reader()
+    look = (lambda images: reader.read(images).vectors) if circle.sphere is DLIB else _facenet()
+    images = open_pictures(data, resolution=generator.resolution, cache=cache, split="val").tensor(slice(count))
+    with torch.no_grad():
+        return {"resolution": generator.resolution, "speed": measure_speed(circle, generator, look, images)}
+
+
 def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None, cache: Path) -> dict[str, Any]:
     """The circle of a model on `count` portraits of the val split. weights: another circle of its shape, as a run's.
 
@@ -32,13 +52,12 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     from facelab.evaluation.portraits import Portraits, describe_split
     from facelab.identity import load_reader
     from facelab.training.circle import DESCRIBED_SIDE, SEEN, classes_of
-    from facelab.training.data import Pictures, open_pictures
+    from facelab.training.data import open_pictures
     from facelab.training.labels import read_labels
 
     generator = load_model(model)[0]
     circle, reader, network = load_circle(generator, weights), load_reader(), load_judge()
     pictures = open_pictures(data, resolution=max(generator.resolution, DESCRIBED_SIDE), cache=cache, split="val")
-    small = open_pictures(data, resolution=generator.resolution, cache=cache, split="val")
     everyone = describe_split(pictures.images, cache=cache, name="val")
     found = np.flatnonzero(everyone.found)
     chosen = found[:: max(1, len(found) // count)][:count]
@@ -48,7 +67,6 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     look = (lambda images: reader.read(images).vectors) if circle.sphere is DLIB else _facenet()
     vectors = torch.from_numpy(everyone.vectors) if circle.sphere is DLIB else look(pictures.tensor(slice(None)))
     points = on_sphere(vectors)
-    images = Pictures(np.stack([small.images[index] for index in chosen[:128]])).tensor(slice(None))
 
     # Sizes as dlib measures them: the reader's are what the classifiers have learned.
     shapes, none = measured(everyone.landmarks), np.zeros(len(everyone.landmarks), np.float32)
@@ -62,7 +80,6 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     return {
         "faces": len(chosen),
         "resolution": generator.resolution,
-        "speed": measures.measure_speed(circle, generator, look, images),
         "edits": edits,
         "classifiers": measures.measure_classifiers(circle, points[found], classes[found]),
         "verification": measures.measure_verification(vectors[found].numpy(), named),

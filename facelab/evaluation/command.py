@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from facelab.evaluation.comparison import Comparison, Row
 
 
+TIMED = 128  # portraits that go round the circle while its speed is taken
+
+
 def evaluate(
     models: Annotated[list[str], typer.Argument(help="Names that `models list` prints; several are compared.")],
     data: Annotated[Path, typer.Option(help="Folder or zip of real aligned faces; its labels.csv says which are val.")],
@@ -74,7 +77,9 @@ def evaluate(
     circle: Annotated[
         bool, typer.Option("--circle", help="Measure ISTRC's circle through this model instead; no samples.")
     ] = False,
-    faces: Annotated[int, typer.Option(min=16, help="Of --circle: how many val faces are edited.")] = 200,
+    faces: Annotated[
+        int, typer.Option(min=0, help="Of --circle: how many val faces are edited; 0 to see how fast it is instead.")
+    ] = 200,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
@@ -117,9 +122,10 @@ def evaluate(
             chosen = space and space.value
             figures |= measure_embeddings(model, data, embed, chosen, steps, directions, method, matrix, keep)
         if circle:
-            from facelab.evaluation.circle_report import evaluate_circle
+            from facelab.evaluation.circle_report import evaluate_circle, time_circle
 
-            figures["circle"] = evaluate_circle(model, data, count=faces, weights=weights, cache=keep)
+            measure = evaluate_circle if faces else time_circle
+            figures["circle"] = measure(model, data, count=faces or TIMED, weights=weights, cache=keep)
     if save:
         _save(model, figures, before, samples=samples, seed=seed, faces=faces, every=every)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
@@ -157,7 +163,14 @@ def _save(
             keep("directions", model, kept, command=command, using=["encoder", "directions"], weights=weights)
     if "circle" in figures:
         command = f"{said} --circle --faces {faces} --save"
-        keep("circle", model, figures["circle"], command=command, using=["circle"], weights=weights)
+        keep(
+            "circle" if faces else "circle-speed",
+            model,
+            figures["circle"],
+            command=command,
+            using=["circle"],
+            weights=weights,
+        )
 
 
 def _compare(

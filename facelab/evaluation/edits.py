@@ -15,7 +15,7 @@ from PIL import Image
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES, Judge, as_images, judge
-from facelab.evaluation.portraits import describe
+from facelab.evaluation.portraits import describe, describers
 from facelab.face import Face
 from facelab.recognition import SAME_PERSON
 from facelab.studio import Studio
@@ -136,6 +136,7 @@ def measure_direction(
     }
 
 
+@describers()
 def measure_directions(
     studio: Studio,
     network: Judge,

@@ -19,6 +19,7 @@ from facelab.evaluation.machine import machine
 FOLDER = "measured"
 KINDS = (
     "circle",
+    "circle-speed",
     "combinations",
     "directions",
     "embedding-w",

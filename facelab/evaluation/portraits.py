@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from facelab.recognition import Recogniser
 CHUNK = 16
 PART = 2048
 FEW = 48  # faces are described sooner than other processes are there
+_staying: list[ProcessPoolExecutor] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,20 @@ class Portraits:
             return cls(arrays["vectors"], arrays["landmarks"], arrays["found"])
 
 
+@contextmanager
+def describers() -> Iterator[ProcessPoolExecutor]:
+    """The processes that describe faces. They stay for all that is described inside: beginning takes each seconds."""
+    if _staying:
+        yield _staying[-1]
+        return
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        _staying.append(pool)
+        try:
+            yield pool
+        finally:
+            _staying.pop()
+
+
 def describe(images: Sequence[np.ndarray], *, progress: Callable[[int], None] = lambda count: None) -> Portraits:
     """Look at aligned faces, uint8 [R, R, 3] each. progress is told how many more are done."""
     chunks = [np.stack(images[first : first + CHUNK]) for first in range(0, len(images), CHUNK)]
@@ -53,7 +69,7 @@ def describe(images: Sequence[np.ndarray], *, progress: Callable[[int], None] = 
         progress(len(images))
         return Portraits(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     parts = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+    with describers() as pool:
         for part in pool.map(_describe_chunk, chunks):
             parts.append(part)
             progress(len(part[2]))

@@ -31,6 +31,7 @@ SYSTEMS = {
 # What measures a kind of figures, in the size in which they are worth telling.
 MEASURES = {
     "circle": "evaluate {model} --data DATA --circle --faces 200 --save",
+    "circle-speed": "evaluate {model} --data DATA --circle --faces 0 --save",
     "combinations": "recovery {model} --targets 0 --combinations 200 --save",
     "directions": "evaluate {model} --data DATA --samples 0 --embed 100 --directions --save",
     "embedding-w": "evaluate {model} --data DATA --samples 0 --embed 100 --space w --save",

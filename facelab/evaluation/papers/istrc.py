@@ -79,7 +79,7 @@ def _times(evidence: Evidence) -> list[Entry]:
 
 def _speeds(card: Card, evidence: Evidence) -> list[Entry]:
     side = f"{card.resolution} px, {card.name}"
-    speed = lambda name: evidence.kept("circle", card, "speed", name)  # noqa: E731
+    speed = lambda name: evidence.kept("circle-speed", card, "speed", name)  # noqa: E731
     theirs = f"{FACES_A_SECOND} (GTX 1080, section 6.1)"
     return [
         entry(f"faces a second from vectors, {side}", theirs, speed("from_vectors"), number(0)),
@@ -172,6 +172,7 @@ def _collapse_line(card: Card, found: Finding, count: str) -> Entry:
 
 def _claims(card: Card, evidence: Evidence) -> list[Claim]:
     of = lambda *path: evidence.kept("circle", card, *path)  # noqa: E731
+    speed = lambda name: evidence.kept("circle-speed", card, "speed", name)  # noqa: E731
     edits = {_title(id, sign): _at_preset(of, id, sign, "flipped") for id, sign in EDITS if id != "makeup"}
     faulty = [(id, sign) for id, sign in EDITS if id in FAULTY]
     held = {_title(*each): _at_preset(of, *each, "gender_held") for each in faulty}
@@ -183,7 +184,7 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
         within(
             f"{name}: at least {FROM_VECTORS} faces a second from vectors, on 2 cores",
             "our goal",
-            {"faces a second": of("speed", "from_vectors")},
+            {"faces a second": speed("from_vectors")},
             number(0),
             FROM_VECTORS,
             float("inf"),
@@ -192,7 +193,7 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
         within(
             f"{name}: at least {FROM_PIXELS} faces a second from pixels",
             "our goal",
-            {"faces a second": of("speed", "from_pixels")},
+            {"faces a second": speed("from_pixels")},
             number(0),
             FROM_PIXELS,
             float("inf"),
@@ -201,7 +202,7 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
         within(
             f"{name}: 500 steps and 10 pictures in under {WALK:g} s",
             "our goal",
-            {"seconds": of("speed", "walk_seconds")},
+            {"seconds": speed("walk_seconds")},
             number(2),
             0,
             WALK,
