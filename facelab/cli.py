@@ -28,6 +28,7 @@ from facelab.commands.photo import project_app
 from facelab.commands.report import COMMANDS as REPORT
 from facelab.commands.sheets import COMMANDS as SHEETS
 from facelab.commands.video import COMMANDS as VIDEO
+from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
 from facelab.evaluation.recovery import recovery
@@ -140,7 +141,7 @@ def embed(
     ] = None,
     restarts: Annotated[int | None, typer.Option(help="Of recover: searches side by side.")] = None,
     limit: Annotated[float | None, typer.Option(help="Of recover: beyond it, a number is drawn anew.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of what is random.")] = 0,
     landmarks: LandmarksOption = Landmarks.dlib,
     model: ModelOption = "faces128",
     mark: MarkOption = False,
@@ -156,6 +157,12 @@ def embed(
     settings = _chosen(studio, preset, {name: value for name, value in chosen.items() if value is not None})
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz, such as face.npz; it is {out.name!r}.")
+    picture_path = out.with_suffix(".png")
+    if picture_path.exists() and picture_path.samefile(photo):
+        raise BadSetting(
+            f"--out {out.name} would put the generator's picture over {picture_path.name}, the photo itself. Choose "
+            "another name."
+        )
     make_folder(out.parent)
     pixels, found = _find(studio, photo, landmarks)
     if face is None and len(found) > 1:
@@ -164,7 +171,7 @@ def embed(
     step = _embed(studio, aligned, settings)
     result = studio.to_face(step, aligned)
     picture = studio.render(result)
-    files = [str(out), str(out.with_suffix(".png"))]
+    files = [str(out), str(picture_path)]
     result.save(files[0])
     save_png(picture, files[1], **asdict(Provenance.of(result)), mark=mark)
     distance = step.identity_distance
@@ -203,6 +210,8 @@ def main() -> NoReturn:
     """Run the command line and exit. Every failure that a user can act on is one line on stderr."""
     try:
         status = app(prog_name="facelab", standalone_mode=False) or 0
+        if status == 130:  # typer answers an interrupt by itself, without a word
+            _fail("Stopped.", status)
     except _ClickException as error:
         status = _fail(error.format_message(), 2)
     except FaceLabError as error:

@@ -11,6 +11,7 @@ STARTS = ("mean", "random", "encoder")
 SCHEDULES = ("constant", "cosine")
 PERCEPTUALS = ("discriminator", "vgg16")
 NOISES = ("constant", "resampled")
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ class EmbedSettings:
             ("refine_learning_rate", 1e-6, 10),
             ("preview_every", 0, 100_000),
             ("patience", 0, 100_000),
+            ("seed", 0, MAX_SEED),
         ):
             if not low <= getattr(self, name) <= high:  # False for nan, too
                 raise BadSetting(f"{name} must be between {low:g} and {high:g}, not {getattr(self, name)}.")

@@ -51,7 +51,7 @@ def read_recipe(text: str) -> Recipe:
         if sum(map(_walked, steps)) > MAX_WALKED:
             raise BadSetting(f"This recipe walks {MAX_WALKED:,} small steps and more, too many for one. Split it.")
         return Recipe(str(values["model"]), steps)
-    except (ValueError, KeyError, TypeError, RecursionError) as cause:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as cause:
         if isinstance(cause, BadSetting):
             raise
         raise BadSetting(
@@ -82,7 +82,7 @@ def replay(studio: Studio, face: Face, recipe: Recipe, others: Others) -> Face:
             )
         try:
             face = operation(studio, face, step, others)
-        except (KeyError, IndexError, TypeError, ValueError) as cause:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as cause:
             if isinstance(cause, BadSetting):
                 raise
             raise BadSetting(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from facelab.embedding import Descent, EmbedStep, as_picture, as_pixels, learning_rate_at, signal_to_noise
+from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Latent
 from facelab.generators.single_latent import SingleLatentGenerator
@@ -55,6 +56,7 @@ class RecoverySettings:
             ("limit", 0.1, 100),
             ("goal", 0, 100),
             ("preview_every", 0, 100_000),
+            ("seed", 0, MAX_SEED),
         ):
             if not low <= getattr(self, name) <= high:  # False for nan, too
                 raise BadSetting(f"{name} must be between {low:g} and {high:g}, not {getattr(self, name)}.")

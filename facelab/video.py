@@ -139,6 +139,7 @@ def edit_clip(
     face, and BadSetting when there are not as many.
     """
     _check_model(studio)
+    edit(studio.random_faces(1)[0])  # what cannot be done is said before the work
     frames = smoothing * clip.fps
     if track is None:
         track = yield from _chosen(eyes, clip, face)

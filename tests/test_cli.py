@@ -52,6 +52,22 @@ def test_embed_writes_a_face_and_its_picture(facelab, shared_photos, tmp_path):
     assert "astronaut" not in str(picture.text)
 
 
+def test_embed_never_writes_over_the_photo(facelab, shared_photos, tmp_path):
+    photo = tmp_path / "me.png"
+    with Image.open(shared_photos / "astronaut.png") as picture:
+        picture.save(photo)
+    before = photo.read_bytes()
+    status, _, said = facelab("embed", photo, "--out", tmp_path / "me.npz", "--steps", 2, "--no-refine")
+    assert status == 1 and "over me.png, the photo itself" in said
+    assert photo.read_bytes() == before and not (tmp_path / "me.npz").exists()
+
+
+@pytest.mark.parametrize("command", ["sample", "neighbours", "embed"])
+def test_a_seed_that_no_generator_takes_is_one_line(facelab, tmp_path, command):
+    status, _, said = facelab(command, *([] if command == "sample" else ["x"]), "--out", "x.png", "--seed", 2**70)
+    assert status == 2 and "seed" in said and len(said.splitlines()) == 1
+
+
 def test_embed_takes_its_settings(facelab, shared_photos, tmp_path, monkeypatch):
     seen = {}
     plain = cli._embed

@@ -34,6 +34,14 @@ def test_a_clip_is_edited_with_its_sound_and_says_so(facelab, clip, tmp_path, mo
     assert b"compositeWithTrainedAlgorithmicMedia" in out.read_bytes() and "location" not in said
 
 
+def test_an_edit_that_cannot_be_is_refused_before_the_work(facelab, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("facelab.video.find_tracks", lambda *more: pytest.fail("the clip was looked at first"))
+    for wrong in ("nosuch=1", "smile=99"):
+        status, _, said = facelab("video", clip, "--set", wrong, "--out", tmp_path / "x.mp4")
+        assert status == 1 and wrong.partition("=")[0] in said
+    assert not (tmp_path / "x.mp4").exists()
+
+
 def test_what_is_missing_is_one_line(facelab, clip, tmp_path):
     (tmp_path / "clip.txt").write_text("no clip")
     for given, word in (

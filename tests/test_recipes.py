@@ -23,6 +23,7 @@ def test_a_recipe_is_read_as_it_was_written():
         '{"version": 1, "model": "faces128", "steps": ["smile"]}',
         '{"version": 1, "model": "faces128", "steps": [' + ",".join(["{}"] * 1001) + "]}",
         "[" * 100_000,
+        '{"version": 1, "model": "faces128", "steps": [{"op": "walk", "steps": 1e400}]}',
     ],
 )
 def test_what_is_no_recipe_is_refused_with_an_example(text):

@@ -19,6 +19,7 @@ from facelab.commands.results import (
     Output,
     SizeOption,
 )
+from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def neighbours(
     angle: Annotated[
         float, typer.Option(min=0, max=1, help="Radians from the face; strangers are about 0.58 apart.")
     ] = 0.15,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faces.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same faces.")] = 0,
     model: ModelOption = "faces128",
     mark: MarkOption = False,
     as_json: JsonOption = False,

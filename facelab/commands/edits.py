@@ -104,7 +104,9 @@ def edit(
     ] = Method.linear,
     keep: Annotated[
         list[str] | None,
-        typer.Option(help="An attribute to hold, repeatable, or none; by default what each attribute asks for."),
+        typer.Option(
+            help="An attribute to hold, repeatable, or none; by default what each asks for, with linear none."
+        ),
     ] = None,
     direction: DirectionOption = None,
     layers: Annotated[str | None, typer.Option(help="Rows of w+ that move, such as 0-7 or middle.")] = None,
@@ -225,7 +227,9 @@ def stylise(
     out: OutOption,
     steps: Annotated[int, typer.Option(help="How long the style is searched for.")] = 80,
     content_weight: Annotated[float, typer.Option(help="More keeps the face, less takes the style.")] = 0.15,
-    layers: Annotated[str | None, typer.Option(help="Rows of w+ that are free, such as 4-11; by default 2-.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Free rows of w+, such as 4-11; by default all but 0 and 1.")
+    ] = None,
     features: Annotated[Features | None, typer.Option(help="Whose see the style; by default VGG-16's if here.")] = None,
     size: SizeOption = None,
     frames: FramesOption = 60,

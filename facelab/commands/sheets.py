@@ -11,6 +11,7 @@ import typer
 from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, make_folder, names_of, open_studio
 from facelab.commands.edits import FaceArgument, LayersOption
 from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption
+from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SheetOption = Annotated[
 SideOption = Annotated[
     int | None, typer.Option("--size", min=16, max=1024, help="Side of each picture in pixels; by default the model's.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same faces.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same faces.")]
 
 
 def walk(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def recovery(
     combinations: Annotated[
         int, typer.Option(min=0, help="Pairs of faces to combine, of single and of mean latents.")
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the targets, the starts and the pairs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the targets, the starts and the pairs.")] = 0,
     save: Annotated[bool, typer.Option("--save", help="Keep the figures beside the model, for papers.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:

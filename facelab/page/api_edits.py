@@ -77,8 +77,8 @@ def build_edits_api(backstage: Backstage) -> None:
         face: FACE.npz. strengths: by attribute, such as {"smile": 1.5, "age": -1}; 1 is the distance between people
         without and with it. options: {"method": "linear" | "mean" | "gradient" | "circle", "keep": ["gender"],
         "layers": "0-7", "size": 512, "raw": false, "mark": false}; circle walks on the sphere of identities; without
-        "keep" each attribute holds what it asks for; mark writes "made with AI" into the picture. directions: one's
-        own, files of /direction, named in strengths by their ids.
+        "keep" each attribute holds what it asks for, and with linear nothing; mark writes "made with AI" into the
+        picture. directions: one's own, files of /direction, named in strengths by their ids.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
         """
         chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", **PICTURE)

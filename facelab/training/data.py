@@ -118,10 +118,17 @@ def has_splits(source: Path) -> bool:
     return labels is not None and "split" in next(csv.reader(io.StringIO(labels.decode("utf-8"))), [])
 
 
+def _archive(source: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(source)
+    except zipfile.BadZipFile as cause:
+        raise BadSetting(f"{source} is neither a folder nor a zip of pictures.") from cause
+
+
 def _list(source: Path) -> list[str]:
     if source.is_dir():
         return [str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()]
-    with zipfile.ZipFile(source) as archive:
+    with _archive(source) as archive:
         return archive.namelist()
 
 
@@ -130,7 +137,7 @@ def read_member(source: Path, name: str) -> bytes | None:
     if source.is_dir():
         path = source / name
         return path.read_bytes() if path.exists() else None
-    with zipfile.ZipFile(source) as archive:
+    with _archive(source) as archive:
         return archive.read(name) if name in archive.namelist() else None
 
 
@@ -138,7 +145,7 @@ def _contents(source: Path, names: list[str]) -> Iterator[bytes]:
     if source.is_dir():
         yield from ((source / name).read_bytes() for name in names)
         return
-    with zipfile.ZipFile(source) as archive:
+    with _archive(source) as archive:
         yield from (archive.read(name) for name in names)
 
 
