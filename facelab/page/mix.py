@@ -20,7 +20,7 @@ from facelab.page.means import sheet_of_means
 from facelab.page.picker import picked, picked_faces, picker
 from facelab.page.seed import seed_field
 from facelab.page.sheet import Sheet, build_sheet, last_sheet
-from facelab.page.viewer import QUIET, build_viewer
+from facelab.page.viewer import IN_TURN, QUIET, build_viewer
 from facelab.recovery import RecoverySettings
 from facelab.sessions import LibraryFace, Session
 
@@ -283,5 +283,5 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
     shown = [for_combining, way, *columns, act]
     way.input(on_way, [way, along], shown, **QUIET)
     along.input(lambda drawn: gr.Column(visible=drawn > 0), along, for_seed, **QUIET)
-    act.click(on_act, inputs, [viewer.view, sheet], **QUIET)
+    act.click(on_act, inputs, [viewer.view, sheet], **IN_TURN)  # also while the sheet of the last one is drawn
     expression.submit(on_act, inputs, [viewer.view, sheet], **QUIET)
