@@ -213,7 +213,11 @@ def main() -> NoReturn:
         if status == 130:  # typer answers an interrupt by itself, without a word
             _fail("Stopped.", status)
     except _ClickException as error:
-        status = _fail(error.format_message(), 2)
+        message, status = error.format_message(), 2
+        if message.lstrip().startswith("Usage:"):  # a group of commands without one: its help, as it is
+            say(message)
+        else:
+            _fail(message, status)
     except FaceLabError as error:
         status = _fail(str(error), 1)
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say

@@ -52,6 +52,12 @@ def test_embed_writes_a_face_and_its_picture(facelab, shared_photos, tmp_path):
     assert "astronaut" not in str(picture.text)
 
 
+@pytest.mark.parametrize("group", [(), ("project",), ("models",)])
+def test_without_a_command_there_is_help(facelab, group):
+    status, out, said = facelab(*group)
+    assert status == 2 and not out and said.startswith("Usage: ") and len(said.splitlines()) > 5
+
+
 def test_embed_never_writes_over_the_photo(facelab, shared_photos, tmp_path):
     photo = tmp_path / "me.png"
     with Image.open(shared_photos / "astronaut.png") as picture:
