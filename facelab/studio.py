@@ -68,6 +68,9 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
             self.device = beside.device
         else:
             self.device = best_device() if device == "auto" else torch.device(device)
+            there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+            if not there.get(self.device.type, lambda: True)():
+                raise BadSetting(f"This machine has no {self.device.type}. Choose the device auto or cpu.")
         self._looks: WeakKeyDictionary[Face, Look] = WeakKeyDictionary()
 
     def models(self) -> list[Card]:

@@ -81,6 +81,16 @@ def test_a_project_is_saved_shown_and_opened(facelab, case, tmp_path):
     assert again.latent.values.equal(Face.load(case / "edited.npz").latent.values)
 
 
+def test_a_project_takes_faces_of_any_model(facelab, case, tmp_path):
+    assert facelab("sample", "--model", "dcgan64", "--count", 1, "--out", tmp_path / "other.npz")[0] == 0
+    (other,) = tmp_path.glob("other*.npz")
+    work = tmp_path / "work.facelab"
+    status, _, said = facelab("project", "save", work, case / "face.npz", other)
+    assert status == 0, said
+    shown = json.loads(facelab("project", "show", work, "--json")[1])
+    assert set(shown["models"]) == {"faces128", "dcgan64"}
+
+
 def test_a_damaged_project_is_one_line(facelab, case, tmp_path):
     (tmp_path / "bad.facelab").write_bytes(b"PK\x03\x04 not really")
     for command in (("show", tmp_path / "bad.facelab"), ("open", tmp_path / "bad.facelab", "--out", tmp_path / "x")):

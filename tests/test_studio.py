@@ -143,3 +143,9 @@ def test_without_vggs_weights_the_error_says_where_they_go(studio, tmp_path, mon
 
 def test_everything_that_a_first_visitor_needs_warms_up(studio: Studio) -> None:
     studio.warm_up()
+
+
+def test_a_device_that_is_not_there_is_said_at_once(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(BadSetting, match="no cuda"):
+        Studio(device="cuda")

@@ -123,7 +123,7 @@ def save(
     versions = tuple(SavedVersion(describe_step(steps[-1]), steps) for steps in parts)
     kept = []
     for path, face in zip(faces, read, strict=True):
-        result = studio.apply(face, chosen, own)
+        result = face if recipe is None else studio.apply(face, chosen, own)
         kept.append(ProjectFace(path.stem, face, studio.render(result), result, versions, len(versions), own))
     save_project(Project(tuple(kept), tuple(own.values())), target)
     answer({"faces": len(kept), "bytes": target.stat().st_size, "files": [str(target)]}, as_json, str(target))
