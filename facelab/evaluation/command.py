@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from facelab.evaluation.comparison import Comparison, Row
 
 
+FEWEST = 16  # faces whose shares say anything
 TIMED = 128  # portraits that go round the circle while its speed is taken
 
 
@@ -95,6 +96,8 @@ def evaluate(
 
     if directions and not embed:
         raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
+    if circle and 0 < faces < FEWEST:
+        raise BadSetting(f"--circle needs --faces of at least {FEWEST}, or 0 to see only how fast it is.")
     if save and (weights is not None or eyes):
         raise BadSetting("--save keeps figures of the model as it ships. Leave out --weights and --eyes.")
     if len(models) > 1 or side or reconstruct or (save and not (circle or embed or run)):

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from facelab.recognition import Recogniser
 CHUNK = 16
 PART = 2048
 FEW = 48  # faces are described sooner than other processes are there
-_staying: list[ProcessPoolExecutor] = []
+_staying: ContextVar[ProcessPoolExecutor | None] = ContextVar("staying", default=None)  # each thread has its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +51,15 @@ class Portraits:
 @contextmanager
 def describers() -> Iterator[ProcessPoolExecutor]:
     """The processes that describe faces. They stay for all that is described inside: beginning takes each seconds."""
-    if _staying:
-        yield _staying[-1]
+    if (pool := _staying.get()) is not None:
+        yield pool
         return
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        _staying.append(pool)
+        token = _staying.set(pool)
         try:
             yield pool
         finally:
-            _staying.pop()
+            _staying.reset(token)
 
 
 def describe(images: Sequence[np.ndarray], *, progress: Callable[[int], None] = lambda count: None) -> Portraits:
