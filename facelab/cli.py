@@ -174,12 +174,12 @@ def embed(
     files = [str(out), str(picture_path)]
     result.save(files[0])
     save_png(picture, files[1], **asdict(Provenance.of(result)), mark=mark)
-    distance = step.identity_distance
+    whole = step.phase_done and step.identity_distance is not None  # a step in between tells of its own picture
     figures = {
         "steps": step.step,
         "loss": round(step.state.best_loss, 6),
-        "psnr": round(step.psnr, 3),
-        "identity_distance": round(studio.identity_distance(result) if distance is None else distance, 4),
+        "psnr": round(step.psnr if whole else studio.signal_to_noise(result), 3),
+        "identity_distance": round(step.identity_distance if whole else studio.identity_distance(result), 4),
         "latent_distance": round(step.latent_distance, 4),
         **({"restarts": [round(loss, 6) for loss in step.state.best_losses]} if step.restarts else {}),
         "seconds": round(time.perf_counter() - started, 2),

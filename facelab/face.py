@@ -9,7 +9,6 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from facelab.errors import BadFaceFile, LatentMismatch
+from facelab.files import write_file
 
 FACE_FORMAT = "facelab-face/1"
 CROP_SIZE = 512
@@ -151,12 +151,9 @@ class Face:
             arrays["operations"] = np.array(self.made)
         if self.photo_behind:
             arrays["photo_behind"] = np.array(True)
-        if isinstance(target, (str, os.PathLike)):  # np.savez would add ".npz" to a path of another ending
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **arrays)
-            Path(target).write_bytes(buffer.getvalue())
-        else:
-            np.savez_compressed(target, **arrays)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        write_file(buffer.getvalue(), target)
 
     @classmethod
     def load(cls, source: str | os.PathLike | BinaryIO) -> Face:

@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -21,6 +20,7 @@ from torch import Tensor
 from facelab.edits.attributes import Direction, difference_of
 from facelab.errors import BadFaceFile, BadSetting, LatentMismatch
 from facelab.face import read_arrays
+from facelab.files import write_file
 
 DIRECTION_FORMAT = "facelab-direction/1"
 MAX_DIRECTION_BYTES = 4 * 2**20
@@ -47,10 +47,7 @@ def save_direction(direction: Direction, target: str | os.PathLike | BinaryIO) -
     }
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    if isinstance(target, (str, os.PathLike)):
-        Path(target).write_bytes(buffer.getvalue())
-    else:
-        target.write(buffer.getvalue())
+    write_file(buffer.getvalue(), target)
 
 
 def load_direction(source: str | os.PathLike | BinaryIO) -> Direction:

@@ -24,6 +24,7 @@ import facelab
 from facelab.edits.attributes import Direction
 from facelab.errors import BadFaceFile, BadProject, BadSetting
 from facelab.face import MAX_FACE_FILE_BYTES, Face
+from facelab.files import write_file
 from facelab.history import MAX_VERSIONS
 from facelab.own_directions import MAX_DIRECTION_BYTES, by_id, load_direction, save_direction
 from facelab.project import NAME_LENGTH, Preset, Project, ProjectFace, SavedVersion
@@ -64,10 +65,7 @@ def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None
         manifest |= {"directions": [pool.direction(each) for each in directions]}
         manifest |= {"presets": [{"name": each.name, "strengths": dict(each.strengths)} for each in project.presets]}
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
-    if isinstance(target, (str, os.PathLike)):
-        Path(target).write_bytes(buffer.getvalue())
-    else:
-        target.write(buffer.getvalue())
+    write_file(buffer.getvalue(), target)
 
 
 def open_project(source: str | os.PathLike | BinaryIO) -> Project:

@@ -23,7 +23,7 @@ from facelab.circling import Circling
 from facelab.comparing import Comparing
 from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
-from facelab.embedding import EmbedState, EmbedStep, as_picture, embed
+from facelab.embedding import EmbedState, EmbedStep, as_picture, embed, signal_to_noise
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound
 from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
@@ -216,6 +216,15 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         where no photo is behind it.
         """
         return None if face.crop is None else self._distance(self.render(face), self._recogniser.vector(face.crop))
+
+    @by_its_model
+    def signal_to_noise(self, face: Face) -> float | None:
+        """PSNR in dB of a face's picture, at the model's size, against the photo's crop behind it; None without one."""
+        if face.crop is None:
+            return None
+        side = self.card.resolution
+        difference = self.render(face).astype(np.float32) - resized(face.crop, side)
+        return signal_to_noise(float(np.square(difference / 127.5).mean()))
 
     def _distance(self, picture: np.ndarray, target: np.ndarray) -> float:
         from facelab.recognition import identity_distance

@@ -156,6 +156,8 @@ def test_ctrl_c_keeps_the_best_so_far(facelab, shared_photos, tmp_path, monkeypa
     assert status == 0 and json.loads(out)["steps"] == 2
     assert json.loads(out)["identity_distance"] > 0
     assert "Stopped at step 2" in err and Face.load(target).latent.space == "w+"
+    kept = Studio().signal_to_noise(Face.load(target))  # of what was kept, which a step's own picture is not
+    assert json.loads(out)["psnr"] == pytest.approx(kept, abs=0.01)
 
 
 def test_it_runs_as_a_module_and_keeps_stdout_to_itself(no_face):

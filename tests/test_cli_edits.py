@@ -231,6 +231,8 @@ def test_a_face_is_edited_again_and_again(facelab, files, tmp_path):
     [
         (["edit", "{a}", "--out", "{folder}/x.png"], "--set"),
         (["edit", "{a}", "--set", "smile", "--out", "{folder}/x.png"], "smile=2"),
+        (["edit", "{a}", "--set", "age=1", "--set", "age=2", "--out", "{folder}/x.png"], "age is given twice"),
+        (["mix", "A", "A={a}", "A={folder}", "--out", "{folder}/x.png"], "A is given twice"),
         (["edit", "{a}", "--set", "smile=much", "--out", "{folder}/x.png"], "not a number"),
         (["edit", "{a}", "--set", "smile=nan", "--out", "{folder}/x.png"], "not a number"),
         (["edit", "{a}", "--set", "smile=99", "--out", "{folder}/x.png"], "between"),

@@ -76,7 +76,8 @@ def test_embed_gives_a_face_a_picture_and_its_numbers(client: Client, portrait: 
     ("settings", "message"),
     [
         ({"preset": "slow"}, "fast, paper"),
-        ({"wings": 2}, "not known"),
+        ({"wings": 2, "steps": 5}, "not known: wings"),
+        ({"steps": "many"}, "right kind"),
         ({"steps": 100_000}, "at most 1000"),
         ({"space": "v"}, "space must be one of"),
     ],

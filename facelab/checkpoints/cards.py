@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from facelab.errors import BadWeights, UnknownModel
+from facelab.files import write_file
 
 FOLDER_VARIABLE = "FACELAB_CHECKPOINTS"
 COMPARISON = "comparison.json"  # what `evaluate M1 M2 --save` measured, beside the cards
@@ -102,10 +103,7 @@ def catalogue() -> dict[str, Card]:
 
 def write_card(card: Card) -> None:
     """Write a card beside its weights, at once or not at all; from now on the catalogue has it."""
-    path = checkpoint_folder() / f"{card.name}.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(card.to_json(), encoding="utf-8")
-    partial.replace(path)
+    write_file(card.to_json().encode(), checkpoint_folder() / f"{card.name}.json")
     _catalogue.cache_clear()
 
 

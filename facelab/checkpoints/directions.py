@@ -17,6 +17,7 @@ from facelab.checkpoints.cards import find_card, find_companion, write_companion
 from facelab.checkpoints.weights import read_weights
 from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.errors import BadWeights
+from facelab.files import write_file
 
 _TEXTS = ("id", "title", "low", "high", "group")
 _QUALITY = ("faces", "strength", "flipped", "kept", "both", "identity_median", "skin_drift")
@@ -68,7 +69,7 @@ def write_directions(directions: Iterable[Direction], path: Path) -> None:
             for name, value in direction.classifier.state_dict().items():
                 tensors[f"{direction.id}.classifier.{name}"] = value
     halves = {name: value.detach().to(torch.float16).contiguous() for name, value in tensors.items()}
-    path.write_bytes(save(halves, metadata={"directions": json.dumps(entries)}))  # save_file would hide it from others
+    write_file(save(halves, metadata={"directions": json.dumps(entries)}), path)  # save_file would hide it from others
 
 
 def record_quality(model: str, measured: Mapping[str, Mapping[str, Any]]) -> None:

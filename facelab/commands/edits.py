@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -124,7 +125,7 @@ def edit(
     from facelab.recipes import attribute_steps
 
     job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
-    strengths = dict(assignment_of(text, "--set smile=2") for text in settings)
+    strengths = assignments_of(settings, "--set smile=2")
     rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
     mine = read_own_directions(direction)
     taken = sorted(set(mine) & set(job.studio.directions()))
@@ -355,7 +356,7 @@ def mix(
     from facelab.edits.arithmetic import parse
 
     weights = parse(expression)
-    named = dict(assignment_of(text, "A=a.npz") for text in faces)
+    named = assignments_of(faces, "A=a.npz")
     job = Job(Output(out, size, frames, fps, mark=mark), [Path(path) for path in named.values()], as_json)
     _meet(job, space)
     result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)), space=space and space.value)
@@ -382,6 +383,15 @@ def assignment_of(text: str, example: str) -> tuple[str, str]:
     if not (name.strip() and sign and value.strip()):
         raise BadSetting(f"{text[:40]!r} is not of the kind {example}.")
     return name.strip(), value.strip()
+
+
+def assignments_of(texts: Iterable[str], example: str) -> dict[str, str]:
+    """Several of the kind `name=value`, by name. Raises BadSetting for another kind or a name that comes twice."""
+    named: dict[str, str] = {}
+    for name, value in (assignment_of(text, example) for text in texts):
+        if named.setdefault(name, value) != value:
+            raise BadSetting(f"{name} is given twice, as {named[name][:40]} and as {value[:40]}. Leave one out.")
+    return named
 
 
 def number_of(text: str, where: str) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, names_of, open_studio
-from facelab.commands.edits import Method, assignment_of, number_of
+from facelab.commands.edits import Method, assignments_of, number_of
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def video(
 ) -> None:
     """Do an edit to one face of a short clip, without flicker. Where the face is not seen, frames stay as they are."""
     from facelab.clips import read_clip
+    from facelab.files import write_file
     from facelab.video import film_clip
 
     started = time.perf_counter()
@@ -55,7 +56,7 @@ def video(
         faces = len(step.tracks) or faces
         if step.face is not None:
             operations = [*step.face.operations, "clip"]
-    out.write_bytes(step.film)
+    write_file(step.film, out)
     figures = {
         "frames": count,
         "fps": footage.fps,
@@ -81,7 +82,7 @@ def _edit_of(
     if recipe is not None:
         steps = read_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
         return lambda face: studio.apply(face, steps)
-    named = dict(assignment_of(text, "--set smile=2") for text in settings or ())
+    named = assignments_of(settings or (), "--set smile=2")
     strengths = {name: number_of(text, f"--set {name}={text}") for name, text in named.items()}
     return lambda face: studio.edit(face, strengths, method=method, keep=names_of(keep))
 

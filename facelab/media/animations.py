@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from facelab.errors import BadSetting
+from facelab.files import write_file
 from facelab.media.gif import encode_gif
 from facelab.media.marks import stamp
-from facelab.media.pictures import encode_png, write
+from facelab.media.pictures import encode_png
 from facelab.media.provenance import Provenance
 from facelab.media.sheets import contact_sheet
 from facelab.media.signing import sign
@@ -46,7 +47,7 @@ def save_animation(
     if kind is None:
         kind = Path(target).suffix.removeprefix(".").lower() if isinstance(target, (str, os.PathLike)) else ""
     provenance = Provenance(model, operations, from_photo)
-    write(encode_animation(frames, kind, provenance, fps=fps, mark=mark), target)
+    write_file(encode_animation(frames, kind, provenance, fps=fps, mark=mark), target)
 
 
 def encode_animation(

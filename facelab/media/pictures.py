@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from facelab.files import write_file
 from facelab.media.marks import stamp
 from facelab.media.provenance import Provenance
 from facelab.media.signing import sign
@@ -30,7 +30,7 @@ def save_png(
     model, operations, from_photo: see Provenance. mark: write "made with AI" into the picture, too.
     Raises OSError where the file cannot be written.
     """
-    write(encode_png(image, Provenance(model, operations, from_photo), mark=mark), target)
+    write_file(encode_png(image, Provenance(model, operations, from_photo), mark=mark), target)
 
 
 def encode_png(image: np.ndarray, provenance: Provenance, *, mark: bool = False) -> bytes:
@@ -51,11 +51,3 @@ def encode_jpeg(image: np.ndarray, provenance: Provenance, *, quality: int = 88)
     told = {"exif": provenance.exif(), "xmp": provenance.xmp().encode(), "comment": provenance.comment}
     Image.fromarray(image).save(buffer, "JPEG", quality=quality, optimize=True, **told)
     return sign(buffer.getvalue(), "image/jpeg", provenance)
-
-
-def write(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
-    """Write the bytes of a file to a path or an open file."""
-    if isinstance(target, (str, os.PathLike)):
-        Path(target).write_bytes(data)
-    else:
-        target.write(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import gradio as gr
@@ -106,10 +106,13 @@ def _settings(presets: Mapping[str, Any], values: dict[str, Any]) -> Any:
     preset = values.pop("preset", next(iter(presets)))
     if preset not in presets:
         raise BadSetting(f"preset must be one of {', '.join(presets)}, not {preset!r}.")
+    known = {each.name for each in fields(presets[preset])} - {"preview_every"}
+    if unknown := sorted(values.keys() - known):
+        raise BadSetting(f"These settings are not known: {', '.join(unknown)}. There are: {', '.join(sorted(known))}.")
     try:
         chosen = replace(presets[preset], **values, preview_every=0)
-    except TypeError as cause:
-        raise BadSetting(f"These settings are not known: {', '.join(values)}.") from cause
+    except TypeError as cause:  # what is compared with numbers is no number
+        raise BadSetting(f"These settings are not of the right kind: {', '.join(sorted(values))}.") from cause
     if max(chosen.steps, getattr(chosen, "refine_steps", 0)) > MAX_API_STEPS:
         raise BadSetting(
             f"The API makes at most {MAX_API_STEPS} steps a phase. Use the page or the command line for more."

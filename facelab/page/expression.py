@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePath
+from secrets import token_hex
 from typing import Any
 
 import gradio as gr
@@ -133,8 +134,12 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
     @friendly
     def on_clip(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        face = picked(session, values[target], "Target")
-        filmed = read_clip(take_upload(event.path))
+        try:
+            face = picked(session, values[target], "Target")
+            filmed = read_clip(take_upload(event.path))
+        except Exception:
+            yield {clip: {"number": token_hex(4), "refused": "That one was not opened. Choose it again, or another."}}
+            raise
         yield {clip: {"name": PurePath(str(event.name)).name[:40]}}
         options = {"strength": float(values[strength]), "threshold": float(values[threshold]), "size": FILM_SIDE}
 

@@ -157,7 +157,9 @@ def build_video_tab(backstage: Backstage) -> None:
                         return
                     yield {footage: _running(_told(step), step.done / (step.total or step.done + 100))}
         except Exception as error:  # shown where the clip was chosen; the clip before it stays
-            yield {footage: {"state": "refused", "text": explain(error)}, **as_before}
+            words = f"{session.clips[TAB].name} is still open." if TAB in session.clips else "Choose another video."
+            told = {clip: {"number": token_hex(4), "refused": f"That one was not opened. {words}"}}
+            yield {footage: {"state": "refused", "text": explain(error)}, **told, **as_before}
             return
         kept = session.clips[TAB] = Footage(opened, PurePath(name).stem or "clip", list(step.tracks))
         pictures = [thumb_uri(track.crop) for track in kept.tracks] if len(kept.tracks) > 1 else []

@@ -14,6 +14,7 @@ import typer
 
 from facelab.commands.console import JsonOption, answer
 from facelab.errors import BadSetting
+from facelab.files import write_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,7 +106,7 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
     data = file.read_bytes()
     told = {"sha256": hashlib.sha256(data).hexdigest(), "attributes": list(directions)}
     path = folder / f"{name}-directions.safetensors"
-    path.write_bytes(data)
+    write_file(data, path)
     write_companion(name, "directions", told)
     return path
 
@@ -138,7 +139,7 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     told = {"sha256": sha256, **history}
     if part == "circle":
         told["reach"] = _reach_of(circle, generator)  # minutes, in which file and card still belong together
-    (folder / f"{name}-{part}.safetensors").write_bytes(data)
+    write_file(data, folder / f"{name}-{part}.safetensors")
     write_companion(name, part, told)
     return sha256, history
 

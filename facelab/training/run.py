@@ -35,6 +35,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from facelab.errors import BadSetting, BadWeights
+from facelab.files import write_file
 from facelab.training import distributed
 from facelab.training.plot import plot_losses
 from facelab.training.settings import RunSettings
@@ -189,7 +190,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], images: int) -> Non
         for name, value in tensors.items()
         if not name.endswith("resample_filter")
     }
-    path.write_bytes(save_safetensors(kept, metadata={"format": "pt", "images": str(images)}))
+    write_file(save_safetensors(kept, metadata={"format": "pt", "images": str(images)}), path)
 
 
 def images_seen(path: Path) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from visitor import DESKTOP, FLAGS, PATIENCE, absent
@@ -82,3 +83,19 @@ def visit(site: Site, browser: object) -> Iterator[Callable]:
         with suppress(Exception):
             context.close()
     assert not failures, f"errors in the page's scripts: {failures}"
+
+
+@pytest.fixture(scope="session")
+def portrait(shared_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A portrait that was embedded in a few steps, as the face file that a visitor brings again."""
+    from facelab.embedding_settings import PRESETS
+    from facelab.photo import read_photo
+    from facelab.studio import Studio
+
+    studio = Studio(device="cpu")
+    photo = read_photo((shared_photos / "astronaut.png").read_bytes())
+    aligned = studio.align(photo, studio.find_faces(photo)[0])
+    *_, last = studio.embed(aligned, replace(PRESETS["fast"], steps=20, refine_steps=10))
+    path = tmp_path_factory.mktemp("faces") / "Eileen.npz"
+    studio.to_face(last, aligned).save(path)
+    return path

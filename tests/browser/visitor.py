@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 FLAGS = [
     "--no-sandbox",
@@ -137,3 +139,23 @@ def make_own_direction(page: object, title: str) -> None:
     page.get_by_role("button", name="Make the direction").click()
     page.wait_for_selector(".fl-shelf-items li")
     page.get_by_role("tabpanel", name="Attributes").get_by_role("tab", name="Own").click()
+
+
+def set_slider(page, label: str, value: float) -> None:
+    fill_number(page.get_by_label(f"number input for {label}", exact=True).locator("visible=true"), value)
+
+
+def check_png(path: Path, *, side: int | None = 512, said: str = "") -> None:
+    image = Image.open(path)
+    assert image.format == "PNG" and (side is None or image.size == (side, side))
+    assert "Made with AI" in image.text["Comment"] and said in image.text["Comment"], image.text["Comment"]
+
+
+def check_film(path: Path, *, frames: int) -> None:
+    image = Image.open(path)
+    assert image.n_frames == frames and image.size == (256, 256)
+
+
+def save_picture(page, tab: str, folder: Path) -> Path:
+    viewer = page.locator(f"#fl-viewer-{tab}")
+    return download(page, viewer.get_by_role("button", name="Download the picture"), folder)

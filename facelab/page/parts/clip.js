@@ -1,4 +1,4 @@
-// A short video: dropped, chosen, or filmed by the camera. value: {number, name, about}; props seconds (that the camera films at
+// A short video: dropped, chosen, or filmed by the camera. value: {number, name, about, refused: why it was not opened}; props seconds (that the camera films at
 // most), sound (whether it listens), hint. Event "clip" {path, name}.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-clip");
@@ -66,8 +66,9 @@ if (props.sound) document.addEventListener("drop", (event) => {
 
 const hint = props.hint || "Up to 20 seconds. Its first frame should be neutral.";
 const draw = () => {
-  const { name, about } = props.value || {};
-  status.textContent = name ? `${name}${about ? `: ${about}` : " is open."}` : hint;
+  const { name, about, refused } = props.value || {};
+  if (refused) pending = null;
+  status.textContent = refused || (name ? `${name}${about ? `: ${about}` : " is open."}` : hint);
   if (!name || !props.sound || !pending) return;
   if (facelab.footage) URL.revokeObjectURL(facelab.footage);
   facelab.footage = URL.createObjectURL(pending);  // to compare the edited video with

@@ -1,0 +1,31 @@
+"""Files that people keep are written whole or not at all: what stood there before outlives a full disk."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_file(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
+    """Write the bytes of a file to a path or an open file.
+
+    At a path they appear at once, under another name until all are there; a device or a pipe takes them as they come.
+    Raises OSError where they cannot be written; the path is then as it was.
+    """
+    if not isinstance(target, (str, os.PathLike)):
+        target.write(data)
+        return
+    path = Path(target).resolve()  # of a link, the file that it leads to
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise

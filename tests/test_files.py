@@ -1,0 +1,67 @@
+"""Files that people keep: whole or not at all."""
+
+import io
+import os
+import resource
+
+import pytest
+
+from facelab.files import write_file
+
+
+@pytest.fixture
+def little_room():
+    """Of every file that this process writes only the first 1,000 bytes fit, as on a disk that is nearly full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_stood_there_outlives_a_full_disk(tmp_path, little_room):
+    path = tmp_path / "me.npz"
+    write_file(b"the face", path)
+    with pytest.raises(OSError):
+        write_file(bytes(5000), path)
+    assert path.read_bytes() == b"the face"
+    assert [each.name for each in tmp_path.iterdir()] == ["me.npz"]
+
+
+def test_what_does_not_fit_leaves_nothing(tmp_path, little_room):
+    with pytest.raises(OSError):
+        write_file(bytes(5000), tmp_path / "me.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_leads_to_the_file_as_before(tmp_path):
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "me.png").write_bytes(b"old")
+    (tmp_path / "me.png").symlink_to("album/me.png")
+    write_file(b"new", tmp_path / "me.png")
+    assert (tmp_path / "me.png").is_symlink()
+    assert (tmp_path / "album" / "me.png").read_bytes() == b"new"
+
+
+def test_a_pipe_and_an_open_file_take_the_bytes_as_they_come(tmp_path):
+    buffer = io.BytesIO()
+    write_file(b"abc", buffer)
+    assert buffer.getvalue() == b"abc"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_file(b"abc", tmp_path / "pipe")
+    assert os.read(reader, 10) == b"abc"
+    os.close(reader)
+
+
+def test_a_face_that_does_not_fit_leaves_the_older_one(tmp_path, little_room):
+    import numpy as np
+    import torch
+
+    from facelab.face import Face, Latent
+
+    path = tmp_path / "me.npz"
+    path.write_bytes(b"the older face")
+    crop = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    with pytest.raises(OSError):
+        Face(Latent(torch.zeros(12, 8), "w+", "tiny"), model_sha256="0" * 64, crop=crop).save(path)
+    assert path.read_bytes() == b"the older face"
