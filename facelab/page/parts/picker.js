@@ -19,6 +19,7 @@ let telling;
 const choose = (ids) => {
   mine = ids;
   draw();
+  if (!several) document.dispatchEvent(new CustomEvent("facelab:picked", { detail: { picker: root.closest("[id^=fl-picker]")?.id, id: ids[0] } }));
   setTimeout(write, 20);
   tell(touched ? 40 : 160);  // several pickers of a tab choose at once: all of them first, then the server hears of it
 };

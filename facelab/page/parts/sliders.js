@@ -3,11 +3,18 @@ const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-sliders");
 const LIMIT = 3, STEP = 0.05;
 
-let strengths = {}, open = 0, rows = {}, resting, face = null;
+let strengths = {}, answered = {}, open = 0, rows = {}, resting, face = null;
 const clean = () => Object.fromEntries(Object.entries(strengths).filter(([, value]) => value));
 // Each state that the server hears of has a number; an answer to an earlier one does not move the sliders back.
 let stamp = 0;
+// A slider that moves after another face was chosen, but before that face has come, moves for that face: it is told once it is here.
+let awaited = null, ahead = {}, named = "";
 const tell = (moving, preset = "") => {
+  if (awaited) {
+    ahead = Object.fromEntries(known().filter((id) => (strengths[id] || 0) !== (answered[id] || 0)).map((id) => [id, strengths[id] || 0]));
+    named = preset;
+    return;
+  }
   stamp += 1;
   props.value = { face, strengths: clean(), moving, preset, stamp };
   trigger("slide", {});
@@ -16,6 +23,12 @@ const move = () => { clearTimeout(resting); resting = null; tell(true); };
 const settle = (preset = "") => { clearTimeout(resting); resting = null; tell(false, preset); };
 const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => settle(preset), preset ? 0 : 350); };
 root.addEventListener("focusout", () => { if (resting) settle(); });  // who goes on to another button has finished: no edit is lost
+document.addEventListener("facelab:picked", ({ detail }) => {
+  if (detail.picker !== "fl-picker-attributes-face" || (detail.id === face && !awaited)) return;
+  if (resting) settle();
+  awaited = detail.id || null;
+  ahead = {};
+});
 
 const tabs = el("div", { class: "fl-groups", role: "tablist", "aria-label": "Groups of attributes" });
 const list = el("div", { class: "fl-slider-list", role: "tabpanel", id: `${element.id || "fl-sliders"}-list` });
@@ -122,6 +135,12 @@ watch("value", () => {
   const value = props.value || {};
   if (value.face === face && value.stamp != null && value.stamp < stamp) return;
   if (value.face !== face) { face = value.face; chosen = ""; fillPresets(); }
-  strengths = { ...(value.strengths || {}) };
+  answered = value.strengths || {};
+  strengths = { ...answered, ...ahead };
   update();
+  if (face !== awaited) return;
+  const late = Object.keys(ahead).length > 0;
+  awaited = null;
+  ahead = {};
+  if (late) settle(named);
 });
