@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import fill, part, read_weights
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.evaluation.judge import ATTRIBUTES
@@ -191,6 +192,29 @@ def test_vaegan_moves_each_network_by_its_own_loss():
     assert moved(usual, after_a_step(gamma=0.1, similarity_weight=5.0)) == {"decoder"}
     assert moved(usual, after_a_step(gamma=15.0, similarity_weight=0.1)) == {"encoder"}
     assert moved(usual, after_a_step(gamma=15.0, similarity_weight=5.0, learning_rate=1e-4)) == set(usual)
+
+
+@pytest.mark.parametrize("name", ["vae", "vaegan", "dcgan", "began", "progan"])
+def test_a_discriminator_that_begins_anew_catches_up_alone(name, monkeypatch):
+    card = find_card(f"{name}64")
+    sizes = {key: value for key, value in card.config.items() if hasattr(FAMILIES[name][1], key)}
+    sizes |= {"channels": card.config.get("channels") or card.config["channel_max"]}
+    sizes.pop("attributes", None)
+    trainer = make(name, start=card.name, resolution=64, **sizes)
+    assert trainer.behind == ({"discriminator"} if "d" in trainer.networks else set())
+
+    def moved() -> set[str]:
+        before = {group: [value.detach().clone() for value in values] for group, values in trainer.groups.items()}
+        trainer.step(make_pictures(64).batch(trainer.steps, size=4, seed=0))
+        return {
+            group
+            for group, values in trainer.groups.items()
+            if not all(torch.equal(one, other) for one, other in zip(values, before[group], strict=True))
+        }
+
+    assert moved() == (trainer.behind or set(trainer.groups))
+    monkeypatch.setattr("facelab.training.networks.CATCH_UP_STEPS", 1)
+    assert moved() == set(trainer.groups)
 
 
 def test_vaegan_s_decoder_raises_the_error_that_its_discriminator_lowers():

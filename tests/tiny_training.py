@@ -26,8 +26,8 @@ SETTINGS = TrainSettings(
 )
 
 
-def make_pictures() -> Pictures:
-    return Pictures(np.random.default_rng(0).integers(0, 256, (13, 16, 16, 3), np.uint8))
+def make_pictures(side: int = 16) -> Pictures:
+    return Pictures(np.random.default_rng(0).integers(0, 256, (13, side, side, 3), np.uint8))
 
 
 def make_trainer(settings: TrainSettings = SETTINGS, **others: nn.Module) -> Trainer:

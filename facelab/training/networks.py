@@ -24,6 +24,7 @@ from facelab.training.settings import PaperSettings
 
 SHEET_SIDE = 8
 SHEET_SEED = 1
+CATCH_UP_STEPS = 500  # of a network that begins anew beside one that has learned
 
 
 class NetworksTrainer(ABC):
@@ -65,13 +66,16 @@ class NetworksTrainer(ABC):
         self.steps = 0
         self.images = 0
         self.earlier: Path | None = None  # the table of losses of what this training goes on from
+        self.behind: set[str] = set()  # the groups that catch up alone
         if settings.start:
             self._go_on_from(settings.start)
         self._updates = 0
         self._noted: defaultdict[str, list[Tensor]] = defaultdict(list)
 
     def _go_on_from(self, name: str) -> None:
-        """Fill the networks from a published model. What its file goes without, like a discriminator, begins anew."""
+        """Fill the networks from a published model. What its file goes without, like a discriminator, begins anew and
+        catches up alone before the others move: by what knows nothing they would be spoilt.
+        """
         from facelab.checkpoints.cards import find_card, losses_path
         from facelab.checkpoints.weights import fill, part, read_weights
 
@@ -80,6 +84,9 @@ class NetworksTrainer(ABC):
         for each, network in self.networks.items():
             if found := part(tensors, "g." if each == "model" else f"{each}."):
                 fill(network, found)
+            else:
+                missing = {id(value) for value in network.parameters()}
+                self.behind |= {name for name, values in self.groups.items() if all(id(v) in missing for v in values)}
         self.images = int(card.training.get("images", 0))
         self.earlier = losses_path(card)
 
@@ -105,7 +112,8 @@ class NetworksTrainer(ABC):
         return {name: value.item() for name, value in means.items()}
 
     def update(self, parts: tuple[Any, ...], losses_of: Callable[[Any], dict[str, Tensor]]) -> None:
-        """Move the groups that `losses_of` names, each by its own loss, all from the same forward pass.
+        """Move the groups that `losses_of` names, each by its own loss, all from the same forward pass; while some are
+        behind, only these.
 
         losses_of(part): optimiser -> loss, a mean over the part. Gradients are averaged over parts and processes.
         """
@@ -127,6 +135,8 @@ class NetworksTrainer(ABC):
                 else:
                     gradients[name] = found
         for name, values in gradients.items():
+            if self.behind and self.steps < CATCH_UP_STEPS and name not in self.behind:
+                continue
             distributed.average(values)
             for parameter, value in zip(self.groups[name], values, strict=True):
                 parameter.grad = value

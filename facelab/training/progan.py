@@ -50,6 +50,7 @@ class Trainer(NetworksTrainer):
         super().__init__(settings, model, others={"live": live, "d": critic}, groups=groups, betas=BETAS)
         self.live, self.critic = live, critic
         live.load_state_dict(model.state_dict())  # which a start has filled
+        self.behind.discard("generator")
         model.requires_grad_(False)
 
     @property
