@@ -56,14 +56,14 @@ def test_a_face_is_decoded_and_edited_in_frames(circle, files, tmp_path):
     figures = circle("edit", files[0], "--set", "smile=1", "--steps", 20, "--out", tmp_path / "smile.npz")
     assert figures["operations"][-1] == "circle smile 1"
     options = ["--set", "age=-0.5", "--steps", 20, "--frames", 4]
-    circle("edit", files[0], *options, "--keep", "none", "--out", tmp_path / "way.gif")
-    assert Image.open(tmp_path / "way.gif").n_frames == 5
+    film = circle("edit", files[0], *options, "--keep", "none", "--out", tmp_path / "way.gif")
+    assert Image.open(tmp_path / "way.gif").n_frames == film["frames"] == 5
     circle("edit", files[0], *options, "--strip", "--size", 32, "--out", tmp_path / "way.png")
     assert Image.open(tmp_path / "way.png").size[0] >= 5 * 32
     far, gender = tmp_path / "far.gif", seen["answers"]["gender"]
     walked = circle("edit", files[0], "--set", "smile=1", "--sure", 0.9999, "--steps", 6, "--out", far)
     assert walked["walked"] == 6 and walked["strength"] == 0.06 and walked["arrived"] is False
-    assert Image.open(far).n_frames == 7
+    assert Image.open(far).n_frames == walked["frames"] == 7
     done = circle("edit", files[0], "--set", f"gender={gender - 0.5}", "--sure", 0.5, "--out", far)
     assert done["walked"] == 0 and done["arrived"] is True, "said already"
     own = tmp_path / "seen.npz"

@@ -211,7 +211,8 @@ def test_a_morph_takes_a_place_an_easing_and_a_way_back(facelab, files, studio, 
 def test_a_strip_shows_the_morph_in_one_picture(facelab, files, tmp_path):
     target = tmp_path / "strip.png"
     command = ["morph", files["a"], files["b"], "--strip", "--frames", 12, "--size", 64]
-    assert facelab(*command, "--out", target)[0] == 0
+    status, out, _ = facelab(*command, "--out", target, "--json")
+    assert status == 0 and json.loads(out)["frames"] == 10
     assert Image.open(target).size == (10 * 64 + 9 * 4, 64)
     status, _, err = facelab(*command, "--out", tmp_path / "strip.gif")
     assert status == 1 and "--strip makes a .png" in err

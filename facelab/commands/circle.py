@@ -82,7 +82,7 @@ def edit(
     as_json: JsonOption = False,
 ) -> None:
     """Equal steps along a feature's gradient, back on the sphere after each; an animation or a strip shows the way."""
-    from facelab.media import save_animation
+    from facelab.media import STRIP_PICTURES, save_animation
 
     if strip and out.suffix != ".png":
         raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
@@ -103,9 +103,10 @@ def edit(
     step = {"op": "circle", "id": name.strip(), "strength": strength}
     if strip:
         save_animation(_drawn(job, way), out, **job.said([step]), mark=mark)
-        job.report([step], **{"frames": len(way), **figures})
+        job.report([step], frames=min(len(way), STRIP_PICTURES), **figures)
     else:
-        job.finish(way[-1], [step], frames=_drawn(job, way), **figures)
+        told = {"frames": len(way)} if out.suffix in ANIMATIONS else {}
+        job.finish(way[-1], [step], film=_drawn(job, way), **told, **figures)
 
 
 @circle_app.command()
@@ -144,7 +145,7 @@ def slerp(
 ) -> None:
     """A face on the great circle between two; an animation or a strip shows the whole way."""
     from facelab.edits.interpolation import positions
-    from facelab.media import save_animation
+    from facelab.media import STRIP_PICTURES, save_animation
 
     if strip and out.suffix != ".png":
         raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
@@ -152,7 +153,7 @@ def slerp(
     if strip or out.suffix in ANIMATIONS:
         way = job.studio.circle_between(*job.faces, positions(frames))
         save_animation(_drawn(job, way), out, fps=fps, **job.said([{"op": "slerp"}]), mark=mark)
-        job.report([{"op": "slerp"}], frames=frames)
+        job.report([{"op": "slerp"}], frames=min(frames, STRIP_PICTURES) if out.suffix == ".png" else frames)
     else:
         job.finish(job.studio.circle_between(*job.faces, [t])[0], [{"op": "slerp", "t": t}])
 

@@ -182,7 +182,7 @@ def morph(
     as_json: JsonOption = False,
 ) -> None:
     """Go from one face to another: a film, or one face in between."""
-    from facelab.media import save_animation
+    from facelab.media import STRIP_PICTURES, save_animation
 
     job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
     options = {"path": path and path.value, "space": space and space.value}
@@ -195,9 +195,9 @@ def morph(
         if out.suffix != ".png":
             raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
         save_animation(film, out, **job.said([step]), mark=mark)
-        job.report([step], frames=frames)
+        job.report([step], frames=min(frames, STRIP_PICTURES))
     else:
-        job.finish(between, [step], frames=film)
+        job.finish(between, [step], film=film)
 
 
 def crossover(

@@ -71,9 +71,9 @@ class Job:
             "from_photo": any(face.from_photo for face in self.faces),
         }
 
-    def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, frames: Any = None, **figures: Any) -> None:
-        """Write the result and print what was done."""
-        write_result(self.studio, self.output, self.faces[0], result, self.said(steps), frames=frames)
+    def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, film: Any = None, **figures: Any) -> None:
+        """Write the result and print what was done. film: the frames of an animation, where it is not the usual way."""
+        write_result(self.studio, self.output, self.faces[0], result, self.said(steps), frames=film)
         self.report(steps, **figures)
 
     def report(

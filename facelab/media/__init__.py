@@ -1,6 +1,6 @@
 """Pictures and animations out: every file says, for people and for machines, that it was made with AI by FaceLab."""
 
-from facelab.media.animations import KINDS, encode_animation, filmstrip, save_animation, some_frames
+from facelab.media.animations import KINDS, STRIP_PICTURES, encode_animation, filmstrip, save_animation, some_frames
 from facelab.media.marks import stamp
 from facelab.media.pictures import encode_jpeg, encode_png, save_png
 from facelab.media.provenance import MADE_BY_AI, PHOTO_CHANGED_BY_AI, Provenance
@@ -10,6 +10,7 @@ __all__ = [
     "KINDS",
     "MADE_BY_AI",
     "PHOTO_CHANGED_BY_AI",
+    "STRIP_PICTURES",
     "Provenance",
     "contact_sheet",
     "encode_animation",
