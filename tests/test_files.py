@@ -3,32 +3,38 @@
 import io
 import os
 import resource
+from contextlib import contextmanager
 
 import pytest
 
 from facelab.files import write_file
 
 
-@pytest.fixture
+@contextmanager
 def little_room():
-    """Of every file that this process writes only the first 1,000 bytes fit, as on a disk that is nearly full."""
+    """Of every file that this process writes only the first 1,000 bytes fit, as on a disk that is nearly full.
+
+    No fixture: what pytest itself reports between fixture and test may go to a longer file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_what_stood_there_outlives_a_full_disk(tmp_path, little_room):
+def test_what_stood_there_outlives_a_full_disk(tmp_path):
     path = tmp_path / "me.npz"
     write_file(b"the face", path)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError), little_room():
         write_file(bytes(5000), path)
     assert path.read_bytes() == b"the face"
     assert [each.name for each in tmp_path.iterdir()] == ["me.npz"]
 
 
-def test_what_does_not_fit_leaves_nothing(tmp_path, little_room):
-    with pytest.raises(OSError):
+def test_what_does_not_fit_leaves_nothing(tmp_path):
+    with pytest.raises(OSError), little_room():
         write_file(bytes(5000), tmp_path / "me.png")
     assert not list(tmp_path.iterdir())
 
@@ -53,7 +59,7 @@ def test_a_pipe_and_an_open_file_take_the_bytes_as_they_come(tmp_path):
     os.close(reader)
 
 
-def test_a_face_that_does_not_fit_leaves_the_older_one(tmp_path, little_room):
+def test_a_face_that_does_not_fit_leaves_the_older_one(tmp_path):
     import numpy as np
     import torch
 
@@ -62,6 +68,6 @@ def test_a_face_that_does_not_fit_leaves_the_older_one(tmp_path, little_room):
     path = tmp_path / "me.npz"
     path.write_bytes(b"the older face")
     crop = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError), little_room():
         Face(Latent(torch.zeros(12, 8), "w+", "tiny"), model_sha256="0" * 64, crop=crop).save(path)
     assert path.read_bytes() == b"the older face"
