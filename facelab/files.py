@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 
@@ -12,7 +13,7 @@ def write_file(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
     """Write the bytes of a file to a path or an open file.
 
     At a path they appear at once, under another name until all are there; a device or a pipe takes them as they come.
-    Raises OSError where they cannot be written; the path is then as it was.
+    Raises OSError, which names the path, where they cannot be written; the path is then as it was.
     """
     if not isinstance(target, (str, os.PathLike)):
         target.write(data)
@@ -21,11 +22,13 @@ def write_file(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{token_hex(8)}.partial")
     try:
         partial.write_bytes(data)
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             partial.unlink()
+        if isinstance(error, OSError):  # of the name that people know
+            error.filename, error.filename2 = str(target), None
         raise

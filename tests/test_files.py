@@ -27,8 +27,9 @@ def little_room():
 def test_what_stood_there_outlives_a_full_disk(tmp_path):
     path = tmp_path / "me.npz"
     write_file(b"the face", path)
-    with pytest.raises(OSError), little_room():
+    with pytest.raises(OSError) as error, little_room():
         write_file(bytes(5000), path)
+    assert error.value.filename == str(path)
     assert path.read_bytes() == b"the face"
     assert [each.name for each in tmp_path.iterdir()] == ["me.npz"]
 
