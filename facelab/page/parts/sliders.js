@@ -8,7 +8,7 @@ const clean = () => Object.fromEntries(Object.entries(strengths).filter(([, valu
 // Each state that the server hears of has a number; an answer to an earlier one does not move the sliders back.
 let stamp = 0;
 // A slider that moves after another face was chosen, but before that face has come, moves for that face: it is told once it is here.
-let awaited = null, ahead = {}, named = "";
+let awaited = null, ahead = {}, named = "", patience;
 const tell = (moving, preset = "") => {
   if (awaited) {
     ahead = Object.fromEntries(known().filter((id) => (strengths[id] || 0) !== (answered[id] || 0)).map((id) => [id, strengths[id] || 0]));
@@ -24,10 +24,12 @@ const settle = (preset = "") => { clearTimeout(resting); resting = null; tell(fa
 const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => settle(preset), preset ? 0 : 350); };
 root.addEventListener("focusout", () => { if (resting) settle(); });  // who goes on to another button has finished: no edit is lost
 document.addEventListener("facelab:picked", ({ detail }) => {
-  if (detail.picker !== "fl-picker-attributes-face" || (detail.id === face && !awaited)) return;
+  if (detail.picker !== "fl-picker-attributes-face") return;
   if (resting) settle();
-  awaited = detail.id || null;
+  awaited = detail.id && detail.id !== face ? detail.id : null;
   ahead = {};
+  clearTimeout(patience);
+  patience = setTimeout(() => { if (awaited) { awaited = null; settle(named); } }, 60000);  // a face that cannot come does not block the sliders
 });
 
 const tabs = el("div", { class: "fl-groups", role: "tablist", "aria-label": "Groups of attributes" });
