@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facelab.commands.assignments import number_of
 from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, names_of, open_studio, read_faces
 from facelab.commands.results import (
     ANIMATIONS,
@@ -87,10 +88,7 @@ def edit(
     if strip and out.suffix != ".png":
         raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
     name, sign, value = setting.partition("=")
-    try:
-        strength = float(value if sign else "1")
-    except ValueError as cause:
-        raise BadSetting(f"--set {setting[:40]}: {value[:20]!r} is not a number.") from cause
+    strength = number_of(value if sign else "1", f"--set {setting[:40]}")
     job = _Job(Output(out, size, frames, fps, mark=mark), [face], as_json, model)
     filmed = frames if strip or out.suffix in ANIMATIONS else 1
     options, figures = {"frames": filmed, "keep": names_of(keep), "carry": carry}, {}

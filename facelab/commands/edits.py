@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from facelab.commands.assignments import assignments_of, number_of
 from facelab.commands.console import (
     DirectionOption,
     JsonOption,
@@ -375,31 +374,3 @@ def _meet(job: Job, space: Enum | None) -> None:
 def _named(space: Enum | None) -> dict[str, str]:
     """The circle, as a step names it."""
     return {"space": "circle"} if space is not None and space.value == "circle" else {}
-
-
-def assignment_of(text: str, example: str) -> tuple[str, str]:
-    """Both sides of `name=value`. Raises BadSetting, with an example, for anything else."""
-    name, sign, value = text.partition("=")
-    if not (name.strip() and sign and value.strip()):
-        raise BadSetting(f"{text[:40]!r} is not of the kind {example}.")
-    return name.strip(), value.strip()
-
-
-def assignments_of(texts: Iterable[str], example: str) -> dict[str, str]:
-    """Several of the kind `name=value`, by name. Raises BadSetting for another kind or a name that comes twice."""
-    named: dict[str, str] = {}
-    for name, value in (assignment_of(text, example) for text in texts):
-        if named.setdefault(name, value) != value:
-            raise BadSetting(f"{name} is given twice, as {named[name][:40]} and as {value[:40]}. Leave one out.")
-    return named
-
-
-def number_of(text: str, where: str) -> float:
-    """A finite number. Raises BadSetting, which says where it stood, for anything else."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise BadSetting(f"{where}: {text[:40]!r} is not a number.")
-    return value

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facelab.commands.assignments import assignments_of, number_of
 from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, names_of, open_studio
-from facelab.commands.edits import Method, assignments_of, number_of
+from facelab.commands.edits import Method
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
