@@ -19,6 +19,7 @@ from facelab.alignment import quad_from_eyes
 from facelab.history import History
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
+from facelab.page.video import Footage
 from facelab.sessions import LibraryFace, Photo, Session, Sessions
 from facelab.studio import Studio
 from facelab.template import TEMPLATE_EYES
@@ -145,13 +146,14 @@ def test_random_faces_that_fail_leave_no_stop_button_behind(visitor: Visitor, mo
 @pytest.mark.parametrize("there", [True, False])
 def test_a_clip_that_is_refused_leaves_the_one_before_to_be_edited(visitor: Visitor, there: bool) -> None:
     if there:
-        visitor.session.clips["video"] = object()
+        visitor.session.clips["video"] = Footage(None, "holiday", [])
     file = Path(get_upload_folder()) / token_hex(4) / "bad.mp4"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"no video")
     told = [_told(each) for each in visitor.do("on_clip", "fl-clip-video", path=file, name=file.name)]
     assert [each["fl-footage-video"]["state"] for each in told] == ["running", "refused"]
     assert told[0]["Make the video"]["interactive"] is False and told[-1]["Make the video"]["interactive"] is there
+    assert ("holiday is still open" in told[-1]["fl-clip-video"]["refused"]) is there
 
 
 def test_an_embedding_that_is_refused_has_not_begun(visitor: Visitor, monkeypatch) -> None:
