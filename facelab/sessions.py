@@ -50,10 +50,11 @@ class Photo:
 class Embedding:
     """One embedding, under way, stopped or finished: enough to show it and to go on with it.
 
-    step: the last step made. image: the last picture, uint8 [R, R, 3]. identity: the last identity distance measured.
-    history: (step, total loss, PSNR) of every step. restarts: the losses of a recovery's restarts at every step. strip:
-    (step, picture) every hundred steps of a recovery. seconds: spent so far. stopping: set to make it stop. running:
-    whether steps are being made. dropped: its face was deleted meanwhile. photo: where the crop is from.
+    step: the last step made. image: the last picture, uint8 [R, R, 3]. psnr, identity: the last ones measured; once it
+    is at rest, image and both are the kept face's. history: (step, total loss, PSNR) of every step. restarts: the
+    losses of a recovery's restarts at every step. strip: (step, picture) every hundred steps of a recovery. seconds:
+    spent so far. stopping: set to make it stop. running: whether steps are being made. dropped: its face was deleted
+    meanwhile. photo: where the crop is from.
     """
 
     aligned: AlignedFace
@@ -62,6 +63,7 @@ class Embedding:
     photo: Photo | None = None
     step: EmbedStep | None = None
     image: np.ndarray | None = None
+    psnr: float | None = None
     identity: float | None = None
     history: list[tuple[int, float, float]] = field(default_factory=list)
     restarts: list[tuple[float, ...]] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Embedding:
 
     def record(self, step: EmbedStep) -> None:
         """Take in one more step."""
-        self.step = step
+        self.step, self.psnr = step, step.psnr
         self.history.append((step.step, step.losses["total"], step.psnr))
         if step.image is not None:
             self.image = step.image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from secrets import token_hex
@@ -16,6 +16,7 @@ from gradio.blocks import Block
 from gradio.utils import get_upload_folder
 
 from facelab.alignment import quad_from_eyes
+from facelab.embedding import EmbedStep
 from facelab.history import History
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
@@ -183,6 +184,24 @@ def test_what_fails_while_it_is_embedded_is_kept_and_can_go_on(visitor: Visitor,
     told = _until_it_fails(updates, "went wrong")
     assert told[-1]["fl-embedding"]["state"] == "ready" and told[-1]["fl-start"]["interactive"]
     assert len(visitor.session.faces) == 1 and not visitor.session.embedding.running
+
+
+def test_the_figures_of_a_stopped_embedding_are_the_kept_face_s(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    embedding, figures = visitor.session.embedding, []
+    record = embedding.record
+
+    def record_and_stop(step: EmbedStep) -> None:
+        record(replace(step, psnr=1.0, identity_distance=1.9))
+        figures.append((embedding.psnr, embedding.identity))
+        embedding.stopping.set()
+
+    embedding.record = record_and_stop
+    *_, last = map(_told, updates)
+    assert figures == [(1.0, 1.9)] and last["fl-embedding"]["state"] == "stopped"
+    psnr, identity = visitor.studio.signal_to_noise(kept.face), visitor.studio.identity_distance(kept.face)
+    numbers = last["fl-embedding"]["numbers"]
+    assert numbers["psnr"] == f"{psnr:.1f} dB" != "1.0 dB" and numbers["identity"] == f"{identity:.2f}"
 
 
 @pytest.mark.parametrize("strengths", [{"smile": 1.0}, {}], ids=["edited", "only looked at"])

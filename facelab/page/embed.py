@@ -116,7 +116,11 @@ def build_embed_tab(
         finally:  # also when the page is closed or the device fails: what was found so far is kept
             embedding.running = False
             if embedding.step is not None:
-                keep(session, embedding, studio.to_face(embedding.step, embedding.aligned))
+                face = studio.to_face(embedding.step, embedding.aligned)
+                keep(session, embedding, face)
+                if not embedding.step.done:  # the last step's face is not the best one's, which is kept
+                    embedding.psnr = worker.finish(studio.signal_to_noise, face)
+                    embedding.identity = worker.finish(studio.identity_distance, face)
 
     def keep(session: Session, embedding: Embedding, face: Face) -> None:
         """Put what was found into the library, under the edits that were made to it meanwhile; if it was deleted there,
@@ -275,7 +279,7 @@ def _show(embedding: Embedding, state: str) -> dict[str, Any]:
         "fraction": step.step / max(total, 1),
         "numbers": {
             "loss": f"{best:.4f}",
-            "psnr": f"{step.psnr:.1f} dB",
+            "psnr": f"{embedding.psnr:.1f} dB",
             "identity": "–" if identity is None else f"{identity:.2f}",
             "latent": f"{step.latent_distance:.1f}",
         },
