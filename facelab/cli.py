@@ -28,10 +28,10 @@ from facelab.commands.photo import project_app
 from facelab.commands.report import COMMANDS as REPORT
 from facelab.commands.sheets import COMMANDS as SHEETS
 from facelab.commands.video import COMMANDS as VIDEO
-from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting, FaceLabError
 from facelab.evaluation.command import evaluate
 from facelab.evaluation.recovery import recovery
+from facelab.seeds import MAX_SEED
 from facelab.training.command import app as train_app
 from facelab.training.publish import publish
 

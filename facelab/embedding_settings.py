@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from facelab.errors import BadSetting
+from facelab.seeds import MAX_SEED
 
 SPACES = ("z", "w", "w+")
 STARTS = ("mean", "random", "encoder")
 SCHEDULES = ("constant", "cosine")
 PERCEPTUALS = ("discriminator", "vgg16")
 NOISES = ("constant", "resampled")
-MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)

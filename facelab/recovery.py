@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from facelab.embedding import Descent, EmbedStep, as_picture, as_pixels, learning_rate_at, signal_to_noise
-from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Latent
 from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.generators.stylegan2 import fast_dtype
+from facelab.seeds import MAX_SEED
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 SHOWN_EVERY = 100  # steps between the pictures that the PGGAN paper shows (figure 3)

@@ -20,8 +20,8 @@ from facelab.commands.results import (
     Output,
     SizeOption,
 )
-from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting
+from facelab.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ import typer
 from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, make_folder, names_of, open_studio
 from facelab.commands.edits import FaceArgument, LayersOption
 from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption
-from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting
+from facelab.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from facelab.face import Face

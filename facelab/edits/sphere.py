@@ -14,6 +14,7 @@ from torch import Tensor
 
 from facelab.edits.interpolation import spherical
 from facelab.errors import BadSetting
+from facelab.seeds import seeded
 
 Classifier = Callable[[Tensor], Tensor]  # points [N, D] -> logits [N]
 
@@ -120,7 +121,7 @@ def sum_on_sphere(points: Mapping[str, Tensor], weights: Mapping[str, float], *,
 
 def neighbours_on_sphere(point: Tensor, count: int, *, angle: float, seed: int) -> Tensor:
     """`count` points [count, D] at an angle from a point [D], in random directions (ISTRC, figure 6 has 63)."""
-    noise = torch.randn(count, len(point), generator=torch.Generator().manual_seed(seed)).to(point)
+    noise = torch.randn(count, len(point), generator=seeded(seed)).to(point)
     way = F.normalize(_without(noise, [point.expand_as(noise)]), dim=-1)
     return torch.cos(torch.tensor(angle)) * point + torch.sin(torch.tensor(angle)) * way
 

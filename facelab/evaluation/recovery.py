@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.embedding_settings import MAX_SEED
 from facelab.errors import BadSetting
+from facelab.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from facelab.errors import LatentMismatch
 from facelab.face import Delta, Latent
+from facelab.seeds import seeded
 
 
 class Generator(nn.Module, ABC):
@@ -61,9 +62,10 @@ class Generator(nn.Module, ABC):
         """
 
     def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
-        """n random latents [n, L, D], the same for the same seed; truncation 0 is the mean face, 1 the full variety."""
-        generator = torch.Generator().manual_seed(seed)
-        z = torch.randn(n, self.latent_shape("z")[1], generator=generator)
+        """n random latents [n, L, D], the same for the same seed; truncation 0 is the mean face, 1 the full variety.
+        Raises BadSetting for a seed out of range (seeds.py).
+        """
+        z = torch.randn(n, self.latent_shape("z")[1], generator=seeded(seed))
         mean = self.mean_latent()
         w = torch.lerp(mean, self.map(z.to(mean.device)), truncation)
         return w[:, None].expand(-1, self.num_layers, -1).contiguous()

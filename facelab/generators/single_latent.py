@@ -13,6 +13,7 @@ from facelab.errors import LatentMismatch
 from facelab.face import Delta
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
+from facelab.seeds import seeded
 
 SMALLEST = 4  # pixels on a side, where pictures begin to grow
 
@@ -55,7 +56,7 @@ class SingleLatentGenerator(Generator):
 
     def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
         mean = self.mean_latent()
-        z = self.prior(n, generator=torch.Generator().manual_seed(seed)).to(mean.device)
+        z = self.prior(n, generator=seeded(seed)).to(mean.device)
         return torch.lerp(mean, self.map(z), truncation)[:, None]
 
     def synthesize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from facelab.embedding_settings import MAX_SEED
+from facelab.seeds import MAX_SEED
 
 
 def seed_field(value: int = 1, *, label: str = "Seed", info: str = "The same seed draws the same faces.") -> gr.Number:
