@@ -1,5 +1,6 @@
 """Directions tuned through a generator and a reader of which everything is known."""
 
+import pytest
 import torch
 from torch.nn.functional import cosine_similarity, normalize
 
@@ -7,6 +8,7 @@ from facelab.edits.attributes import Direction
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import Reading
 from facelab.template import TEMPLATE_LANDMARKS
+from facelab.training import direction_tuning
 from facelab.training.direction_list import WANTED
 from facelab.training.direction_tuning import Crowd, skin_weights, tune
 from facelab.training.sight import class_means
@@ -36,6 +38,12 @@ class Eyes:
         return Reading(blue[:, None].expand(-1, 128), landmarks, attributes, torch.zeros(len(pictures), 3))
 
 
+@pytest.fixture
+def still(monkeypatch):
+    """Pictures stay as they are, where a colour is all that there is to see."""
+    monkeypatch.setattr(direction_tuning, "_shaken", lambda images, seed: images)
+
+
 def direction(id, vector, rows=(0, ROWS)):
     wanted = next(each for each in WANTED if each.id == id)
     ends = wanted.low, wanted.high, wanted.group
@@ -53,7 +61,7 @@ def tuned(found, seed=0):
     return better
 
 
-def test_what_comes_along_is_left_behind():
+def test_what_comes_along_is_left_behind(still):
     mixed = torch.tensor([1.0, 1.0, 1.0, 0.0]).expand(ROWS, DIM).contiguous()  # a smile, a man, another person
     before = direction("smile", mixed)
     after = tuned(before)
@@ -92,3 +100,19 @@ def test_classes_are_above_and_below_nought_or_the_outer_thirds():
     assert class_means(scores, binary=True) == (-2.0, 3.0)
     assert class_means(torch.arange(9.0), binary=False) == (1.0, 7.0)
     assert class_means(torch.tensor([-1.0, -2.0]), binary=True) == (-1.5, 0.0), "nobody has it: the border"
+
+
+def test_before_and_after_are_looked_at_in_the_same_way_which_changes_from_step_to_step(monkeypatch):
+    seen = []
+
+    def shaken(images, seed):
+        seen.append(seed)
+        return images
+
+    monkeypatch.setattr(direction_tuning, "_shaken", shaken)
+    tuned(direction("smile", torch.ones(ROWS, DIM)))
+    assert seen[::2] == seen[1::2] and len(set(seen)) == len(seen) // 2
+    monkeypatch.undo()
+    pictures = torch.rand(2, 3, SIDE, SIDE) * 2 - 1
+    first, again, other = (direction_tuning._shaken(pictures, seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other) and not torch.equal(first, pictures)

@@ -5,7 +5,10 @@ import torch
 
 import facelab.training.directions as directions_module
 from facelab.evaluation.geometry import measured, skin_tone
+from facelab.face import Face, Latent
 from facelab.template import TEMPLATE_LANDMARKS
+from facelab.training import directions_command
+from facelab.training.data import Pictures
 from facelab.training.direction_list import WANTED
 from facelab.training.directions import class_difference, classes, find_directions, regress
 
@@ -83,3 +86,19 @@ def test_lighter_cheeks_have_a_greater_angle():
     images = np.stack([np.full((64, 64, 3), tone, np.uint8) for tone in ((224, 188, 160), (120, 80, 60))])
     light, dark = skin_tone(images, TEMPLATE_LANDMARKS[None].repeat(2, axis=0))
     assert light > 28 > dark
+
+
+def test_directions_are_tuned_on_encoded_and_on_embedded_portraits_alike(monkeypatch, tmp_path):
+    pictures = Pictures(np.arange(7, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2).repeat(3, 3))
+    latents = torch.arange(7.0)[:, None, None].expand(7, 6, 4)
+
+    def embedded(portraits, model, cache, *, refine):
+        assert model == "faces128" and not refine
+        values = [torch.full((6, 4), 100.0 + portrait[0, 0, 0]) for portrait in portraits]
+        return [Face(Latent(each, "w+", model)) for each in values]
+
+    monkeypatch.setattr(directions_command, "EMBEDDED", 2)
+    monkeypatch.setattr(directions_command, "_embedded", embedded)
+    crowd = directions_command._crowd(pictures, latents, {"smile": torch.arange(7.0)}, "faces128", tmp_path)
+    assert crowd.latents[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 100, 101, 100, 101, 100, 101]
+    assert crowd.scores["smile"].tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 0, 1, 0, 1]

@@ -2,7 +2,8 @@
 
 A regression on latents knows nothing of pictures. Here a direction, begun at the regression's, is moved by the gradient
 of what the FaceReader sees in the edited faces (as StyleCLIP's mapper is by CLIP, Patashnik et al. 2021, section 5);
-it stays one vector for everybody. The judge takes no part in it.
+it stays one vector for everybody. The reader looks at each face moved, recoloured and softened at random, before and
+after alike: what it sees only in the finest detail of one picture is no attribute. The judge takes no part in it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
+from facelab.training.jitter import jitter
 from facelab.training.sight import SKIN, class_means, is_binary, scores_of
 
 STEPS = 160
@@ -109,11 +111,12 @@ def _tune(
         chosen, sign = _draw(sides, draw)
         latents, sign = crowd.latents[chosen], sign.to(crowd.latents)
         away = F.pad(offset, (0, 0, rows.start, num_rows - rows.stop))
+        shake = int(torch.randint(2**31, (), generator=draw))
         with torch.no_grad():
             before = draw_faces(latents)
-            was = reader(before)
+            was = reader(_shaken(before, shake))
         after = draw_faces(latents + sign[:, None, None] * away)
-        now = reader(after)
+        now = reader(_shaken(after, shake))
         seen_before, seen_after = scores_of(was), scores_of(now)
         goal = torch.where(sign > 0, with_it, without)
         missing = F.relu(sign * (goal - seen_after[direction.id])) / (with_it - without)
@@ -136,6 +139,11 @@ def _tune(
 
     normal = F.normalize(offset.detach().flatten(), dim=0).view_as(offset)
     return replace(direction, normal=F.pad(normal, (0, 0, rows.start, num_rows - rows.stop)).cpu())
+
+
+def _shaken(images: Tensor, seed: int) -> Tensor:
+    """Pictures [N, 3, R, R], each moved, recoloured and softened a little, in the same way for the same seed."""
+    return jitter(images, generator=torch.Generator().manual_seed(seed))[0]
 
 
 def _draw(sides: Sequence[Tensor], draw: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from facelab.generators.base import Generator
     from facelab.training.data import Pictures
     from facelab.training.direction_reach import Likeness
+    from facelab.training.direction_tuning import Crowd
     from facelab.training.labels import Labels
 
 CROWD = 768  # on so many encoded portraits directions are tuned
+EMBEDDED = 96  # and on so many whose latents were searched for: these lie farther out, and edits move them less
 ENCODED = 64  # on so many the rows are tried
 READ = 256  # pictures at a time
 REFINED = 32  # and on so many embedded and refined ones, which are harder to change, the strengths
@@ -49,7 +53,7 @@ def find(
     from facelab.identity import load_reader
     from facelab.training.data import Pictures, open_pictures
     from facelab.training.direction_reach import reach
-    from facelab.training.direction_tuning import Crowd, tune
+    from facelab.training.direction_tuning import tune
     from facelab.training.directions import encode_pictures
     from facelab.training.sight import scores_of
 
@@ -72,14 +76,13 @@ def find(
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
         directions = list(read_directions(start).values())
-    read = scores_of(reader.read(crowd.tensor(slice(None))))
-    tried = Crowd(latents.clone(), {name: values.clone() for name, values in read.items()})
+    tried = _crowd(crowd, latents, scores_of(reader.read(crowd.tensor(slice(None)))), model, cache)
     with _bar("tuning", len(directions), "direction") as bar:
         directions = tune(directions, generator, reader, tried, progress=bar.update)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out)  # whatever happens to the rest
 
-    portraits = [np.array(pictures.images[index]) for index in order[:REFINED]]
+    portraits = [np.array(pictures.images[index]) for index in order[-REFINED:]]
     faces, likeness = _refined(portraits, model, cache)
     values, deltas = torch.stack([face.latent.values for face in faces]), [face.delta for face in faces]
     how = {"deltas": deltas, "likeness": likeness, "any_rows": False}
@@ -145,24 +148,49 @@ def labels_of(data: Path, pictures: Pictures) -> Labels:
     return Labels(np.concatenate(attributes), np.concatenate(pose))
 
 
+def _crowd(pictures: Pictures, latents: Tensor, scores: Mapping[str, Tensor], model: str, cache: Path) -> Crowd:
+    """Whom directions are tuned on: half of the time encoded portraits, and half of it embedded ones.
+
+    latents: the encoder's of all pictures, [N, L, D]. scores: what the reader sees in them, [N] each.
+    """
+    import numpy as np
+    import torch
+
+    from facelab.training.direction_tuning import Crowd
+
+    few = len(pictures) // max(1, len(pictures) // EMBEDDED)
+    portraits = [np.array(each) for each in pictures.images[:few]]
+    found = torch.stack([face.latent.values for face in _embedded(portraits, model, cache, refine=False)])
+    times = len(pictures) // few
+    both = torch.cat([latents, found.repeat(times, 1, 1).to(latents)])
+    return Crowd(both, {name: torch.cat([values, values[:few].repeat(times)]) for name, values in scores.items()})
+
+
+def _embedded(portraits: list[np.ndarray], model: str, cache: Path, *, refine: bool) -> list[Face]:
+    from facelab.embedding_settings import PRESETS
+    from facelab.evaluation.embedding import embed_portraits
+
+    settings = replace(PRESETS["fast"], refine=refine)
+    with _bar("embedding", len(portraits), "face") as bar:
+        done = embed_portraits(portraits, model=model, settings=settings, folder=cache, progress=bar.update)
+    return [one.face for one in done]
+
+
 def _refined(portraits: list[np.ndarray], model: str, cache: Path) -> tuple[list[Face], Likeness]:
     """Portraits as faces, embedded and refined, and how far pictures are from them by dlib."""
     import numpy as np
 
-    from facelab.embedding_settings import PRESETS
-    from facelab.evaluation.embedding import FAILED, embed_portraits
+    from facelab.evaluation.embedding import FAILED
     from facelab.evaluation.portraits import as_pictures, describe
 
-    with _bar("embedding", len(portraits), "face") as bar:
-        embedded = embed_portraits(portraits, model=model, settings=PRESETS["fast"], folder=cache, progress=bar.update)
-    vectors = describe(portraits).vectors
+    faces, vectors = _embedded(portraits, model, cache, refine=True), describe(portraits).vectors
 
     def likeness(pictures: Tensor, whose: Tensor) -> np.ndarray:
         seen = describe(as_pictures(pictures))
         distances = np.linalg.norm(seen.vectors - vectors[whose.numpy()], axis=1)
         return np.where(seen.found, distances, FAILED)
 
-    return [one.face for one in embedded], likeness
+    return faces, likeness
 
 
 def _bar(name: str, total: int, unit: str) -> Any:
