@@ -124,7 +124,7 @@ def test_random_faces_are_those_of_their_seed(client, studio):
         ("/sample", [{"truncation": 3}], "truncation must lie"),
         ("/sample", [{"model": "faces9"}], "faces9"),
         ("/sample", [{"seed": -1}], "A seed lies between 0 and 4294967295"),
-        ("/sample", [{"model": "vae64", "seed": 2**70}], "A seed lies between"),
+        ("/sample", [{"model": "vae64", "seed": 2**70}], "seed must lie between"),
         ("/sample", [{"size": 64}], "Known: count, seed"),
     ],
 )

@@ -10,6 +10,8 @@ from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting
 
+MOST = 1_000_000  # of any number that a caller gives
+
 
 def answer_folder() -> Path:
     """A new folder for one answer, in Gradio's own cache, which is emptied by time."""
@@ -43,9 +45,11 @@ def _like(name: str, value: Any, default: Any) -> Any:
 
 
 def as_number(name: str, value: Any) -> float:
-    """A finite number of JSON. Raises BadSetting for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e6:
+    """A number of JSON, of at most a million. Raises BadSetting for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BadSetting(f"{name} must be a number, not {str(value)[:40]!r}.")
+    if not abs(value) <= MOST:
+        raise BadSetting(f"{name} must lie between -{MOST:,} and {MOST:,}, not {str(value)[:24]}.")
     return float(value)
 
 
