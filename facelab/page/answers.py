@@ -9,8 +9,9 @@ from typing import Any
 from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting
+from facelab.seeds import MAX_SEED
 
-MOST = 1_000_000  # of any number that a caller gives
+MOST = MAX_SEED  # of any number that a caller gives; what it means has closer limits of its own
 
 
 def answer_folder() -> Path:
@@ -45,7 +46,7 @@ def _like(name: str, value: Any, default: Any) -> Any:
 
 
 def as_number(name: str, value: Any) -> float:
-    """A number of JSON, of at most a million. Raises BadSetting for anything else."""
+    """A number of JSON, of at most MOST. Raises BadSetting for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BadSetting(f"{name} must be a number, not {str(value)[:40]!r}.")
     if not abs(value) <= MOST:
