@@ -9,8 +9,9 @@ from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import Reading
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training import direction_tuning
+from facelab.training.crowd import Crowd
 from facelab.training.direction_list import WANTED
-from facelab.training.direction_tuning import Crowd, skin_weights, tune
+from facelab.training.direction_tuning import patch_weights, tune
 from facelab.training.sight import class_means
 
 ROWS, DIM, SIDE = 6, 4, 32
@@ -40,8 +41,9 @@ class Eyes:
 
 @pytest.fixture
 def still(monkeypatch):
-    """Pictures stay as they are, where a colour is all that there is to see."""
+    """Pictures stay as they are, and their colours may change, where a colour is all that there is to see."""
     monkeypatch.setattr(direction_tuning, "_shaken", lambda images, seed: images)
+    monkeypatch.setattr(direction_tuning, "COLOUR_WEIGHT", 0.0)
 
 
 def direction(id, vector, rows=(0, ROWS)):
@@ -52,12 +54,28 @@ def direction(id, vector, rows=(0, ROWS)):
     )
 
 
-def tuned(found, seed=0):
+class Scene(Painter):
+    """Paints blue behind the head only, and red and green elsewhere."""
+
+    def synthesize(self, latents, *, dtype=None):
+        weights = patch_weights(SIDE)
+        behind = (weights["left"] + weights["right"] > 0).float()
+        return super().synthesize(latents) * torch.stack([1 - behind, 1 - behind, behind])
+
+
+class Portraitist(Eyes):
+    """Sees no person in what is behind a head."""
+
+    def __call__(self, pictures):
+        return super().__call__(pictures * torch.tensor([1.0, 1.0, 0.0])[:, None, None])
+
+
+def tuned(found, seed=0, painter=Painter, eyes=Eyes):
     draw = torch.Generator().manual_seed(seed)
     latents = torch.randn(64, ROWS, DIM, generator=draw)
     scores = {each.id: torch.randn(64, generator=draw) for each in WANTED if each.id != "skin"}
     scores["smile"], scores["gender"] = latents.mean(dim=1)[:, 0] * 2, latents.mean(dim=1)[:, 1] * 2
-    (better,) = tune([found], Painter(), Eyes(), Crowd(latents, scores), steps=150)
+    (better,) = tune([found], painter(), eyes(), Crowd(latents, scores), steps=150)
     return better
 
 
@@ -72,6 +90,16 @@ def test_what_comes_along_is_left_behind(still):
     assert torch.equal(after.difference, before.difference), "the plain difference stays what it is"
 
 
+def test_what_is_behind_the_head_stays(still, monkeypatch):
+    monkeypatch.setattr(direction_tuning, "COLOUR_WEIGHT", 1.0)
+    mixed = torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(ROWS, DIM).contiguous()  # a smile before another wall
+    moved = [
+        each.normal.mean(dim=0).abs()
+        for each in (direction("smile", mixed), tuned(direction("smile", mixed), painter=Scene, eyes=Portraitist))
+    ]
+    assert moved[0][2] == moved[0][0] and moved[1][2] < 0.4 * moved[1][0]
+
+
 def test_only_a_directions_own_rows_move():
     rows = torch.zeros(ROWS, DIM)
     rows[2:4, 0] = 1.0
@@ -79,20 +107,24 @@ def test_only_a_directions_own_rows_move():
     assert after.normal[:2].abs().max() == after.normal[4:].abs().max() == 0 < after.normal[2:4].abs().max()
 
 
-def test_skin_which_the_reader_does_not_see_stays_as_it_was():
-    found = direction("skin", torch.ones(ROWS, DIM))
+@pytest.mark.parametrize("id", ["skin", "glasses"])
+def test_what_the_reader_does_not_see_or_sees_too_soon_stays_as_it_was(id):
+    found = direction(id, torch.ones(ROWS, DIM))
     assert tuned(found) is found
 
 
-def test_cheeks_lie_in_the_lower_half_of_the_face_and_the_forehead_above_the_brows():
-    weights = skin_weights(128)
-    assert torch.allclose(weights.sum(dim=(1, 2)), torch.ones(2))
-    rows, columns = torch.nonzero(weights[0], as_tuple=True)
+def test_colours_stay_on_cheeks_forehead_and_in_the_upper_corners():
+    weights = patch_weights(128)
+    assert all(torch.isclose(patch.sum(), torch.tensor(1.0)) for patch in weights.values())
+    rows, columns = torch.nonzero(weights["cheeks"], as_tuple=True)
     assert 55 < rows.float().mean() < 90 and abs(columns.float().mean() - 63.5) < 3
-    assert (weights[0, :, :64] > 0).any() and (weights[0, :, 64:] > 0).any()
-    rows, columns = torch.nonzero(weights[1], as_tuple=True)
+    assert (weights["cheeks"][:, :64] > 0).any() and (weights["cheeks"][:, 64:] > 0).any()
+    rows, columns = torch.nonzero(weights["forehead"], as_tuple=True)
     assert rows.min() > 15 and rows.max() < 128 * TEMPLATE_LANDMARKS[17:27, 1].mean()
     assert abs(columns.float().mean() - 63.5) < 3
+    assert torch.equal(weights["left"], weights["right"].flip(1)), "one corner mirrors the other"
+    rows, columns = torch.nonzero(weights["left"], as_tuple=True)
+    assert rows.max() < TEMPLATE_LANDMARKS[17:27, 1].mean() * 128 and columns.max() < 20
 
 
 def test_classes_are_above_and_below_nought_or_the_outer_thirds():

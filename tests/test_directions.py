@@ -3,14 +3,16 @@
 import numpy as np
 import torch
 
+import facelab.training.crowd as crowd_module
 import facelab.training.directions as directions_module
 from facelab.evaluation.geometry import measured, skin_tone
-from facelab.face import Face, Latent
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.identity import Reading
 from facelab.template import TEMPLATE_LANDMARKS
-from facelab.training import directions_command
-from facelab.training.data import Pictures
+from facelab.training.crowd import join, look_at, not_encoded
 from facelab.training.direction_list import WANTED
-from facelab.training.directions import class_difference, classes, find_directions, regress
+from facelab.training.directions import class_difference, classes, find_directions, find_drawn, regress
+from facelab.training.labels import Labels
 
 COUNT, ROWS, DIM = 2000, 4, 32
 
@@ -88,17 +90,42 @@ def test_lighter_cheeks_have_a_greater_angle():
     assert light > 28 > dark
 
 
-def test_directions_are_tuned_on_encoded_and_on_embedded_portraits_alike(monkeypatch, tmp_path):
-    pictures = Pictures(np.arange(7, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2).repeat(3, 3))
-    latents = torch.arange(7.0)[:, None, None].expand(7, 6, 4)
+def test_glasses_are_sought_among_those_who_have_them(monkeypatch):
+    attributes = np.zeros((600, len(ATTRIBUTES)), bool)
+    attributes[100:150, ATTRIBUTES.index("Eyeglasses")] = True
+    labels = Labels(attributes, np.zeros((600, 3), np.float32))
+    assert {name: places.tolist() for name, places in not_encoded(labels).items()} == {"glasses": [*range(100, 150)]}
+    monkeypatch.setattr(crowd_module, "SEARCHED", 3)
+    assert not_encoded(labels)["glasses"].tolist() == [100, 116, 132], "from everywhere"
+    assert not_encoded(Labels(attributes[:100], labels.pose[:100])) == {}
 
-    def embedded(portraits, model, cache, *, refine):
-        assert model == "faces128" and not refine
-        values = [torch.full((6, 4), 100.0 + portrait[0, 0, 0]) for portrait in portraits]
-        return [Face(Latent(each, "w+", model)) for each in values]
 
-    monkeypatch.setattr(directions_command, "EMBEDDED", 2)
-    monkeypatch.setattr(directions_command, "_embedded", embedded)
-    crowd = directions_command._crowd(pictures, latents, {"smile": torch.arange(7.0)}, "faces128", tmp_path)
-    assert crowd.latents[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 100, 101, 100, 101, 100, 101]
-    assert crowd.scores["smile"].tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 0, 1, 0, 1]
+def test_what_is_found_is_what_is_drawn(monkeypatch):
+    """The picture shows one number of the latents."""
+    monkeypatch.setattr(directions_module, "CLASSIFIER_STEPS", 20)
+    draw = torch.Generator().manual_seed(0)
+    latents = torch.randn(400, ROWS, DIM, generator=draw)
+
+    class Painter:
+        def synthesize(self, latents, *, dtype=None):
+            return latents[:, 1, 1].clamp(-1, 1)[:, None, None, None].expand(-1, 3, 8, 8) / 2
+
+    def reader(pictures):
+        attributes = torch.full((len(pictures), len(ATTRIBUTES)), -1.0)
+        attributes[:, ATTRIBUTES.index("Eyeglasses")] = 10 * pictures.mean(dim=(1, 2, 3)) - 2
+        landmarks = torch.from_numpy(TEMPLATE_LANDMARKS.copy()).float() + 0.01 * torch.randn(
+            len(pictures), 68, 2, generator=draw
+        )
+        return Reading(
+            torch.zeros(len(pictures), 128),
+            landmarks,
+            attributes + 1e-3 * torch.randn(attributes.shape, generator=draw),
+            torch.randn(len(pictures), 3, generator=draw),
+        )
+
+    crowd = look_at(latents, Painter(), reader)
+    assert not crowd.scores["glasses"].is_inference()
+    (glasses,) = find_drawn(join(crowd, crowd), ["glasses", "smile"])  # nobody smiles
+    found = glasses.normal.abs()
+    assert found.argmax() == DIM + 1 and found[1, 1] > 0.6
+    assert glasses.difference[1, 1] > 1.0 and glasses.held == ("gender", "age")

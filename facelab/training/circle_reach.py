@@ -22,7 +22,7 @@ GENTLER = (0.75, 0.5)  # where held genders change at once
 TRIED, SEED, TRUNCATION = 96, 7, 0.8  # random faces
 FEWEST = 8  # that lack a feature, to say anything of it
 ENOUGH = 0.85  # of those who lack a feature must be seen to have it
-TURNED = 0.05  # of them at most may change their gender where it is held
+TURNED = 0.1  # of them at most, or one of few, may change their gender where it is held
 UPPER = 2 / 3  # of the random faces' scores: where nothing says yes or no, above it a face has the feature
 SURE = 0.5  # deviations of the scores beyond that border: the reader is pleased sooner than others are
 STEPS, PART = 50, 16
@@ -44,8 +44,8 @@ def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, trie
         arc = sign * strength * circle.sphere.arc
         ends = walk_on_sphere(points[lacking], way, arc, steps=STEPS, frames=1, held=held)[-1]
         after = see(reader, _draw(generator, circle(ends)), SEEN).scores
-        turned = feature.id != "gender" and ((after["gender"] > 0) != men[lacking]).mean() > TURNED
-        return turned, (sign * after[feature.id] > needed).mean() >= ENOUGH
+        turned = ((after["gender"] > 0) != men[lacking]).sum() > max(1, TURNED * len(lacking))
+        return turned and feature.id != "gender", (sign * after[feature.id] > needed).mean() >= ENOUGH
 
     found = {}
     for feature, wanted in zip(FEATURES, SEEN, strict=True):

@@ -12,8 +12,9 @@ class Wanted:
     """A direction to be learned.
 
     seen: the attribute of the judge's list that the reader sees, with a minus where the list has the opposite, or the
-    name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. There is none for roll: the
-    alignment takes it out of every picture.
+    name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. encoded: whether an encoder
+    draws it; else it is sought in latents that were searched for. There is none for roll: the alignment takes it out of
+    every picture.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Wanted:
     group: str
     seen: str
     held: tuple[str, ...] = ()
+    encoded: bool = True
 
 
 WANTED = (
@@ -39,7 +41,7 @@ WANTED = (
     Wanted("age", "Age", "younger", "older", "person", "-Young", ("gender", "skin", "glasses")),
     Wanted("attractive", "“Attractive”", "less", "more", "person", "Attractive", ("gender", "skin")),
     Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",)),
-    Wanted("glasses", "Glasses", "without", "with", "person", "Eyeglasses", ("gender", "age")),
+    Wanted("glasses", "Glasses", "without", "with", "person", "Eyeglasses", ("gender", "age"), encoded=False),
     Wanted("beard", "Beard", "shaved", "bearded", "hair", "-No_Beard", ("gender",)),
     Wanted("mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",)),
     Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",)),

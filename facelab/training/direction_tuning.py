@@ -9,7 +9,7 @@ after alike: what it sees only in the finest detail of one picture is no attribu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from facelab.edits.attributes import Direction, way_of
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
 from facelab.template import TEMPLATE_LANDMARKS
+from facelab.training.crowd import Crowd
 from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
 from facelab.training.jitter import jitter
 from facelab.training.sight import SKIN, class_means, is_binary, scores_of
@@ -33,23 +34,13 @@ CHANGE_WEIGHT = 4.0  # of what is missing of the class mean, squared, in distanc
 OTHERS_WEIGHT = 0.4  # of the others' changes, squared, in their deviations among people
 HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
-SKIN_WEIGHT = 20.0  # of the mean colours of cheeks and of forehead, squared
+COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
 LENGTH_WEIGHT = 0.02
 
 PATCH_SIDE = 11 / 128  # of a patch of skin, of the picture's side
 FOREHEAD_HEIGHT = 0.25  # of the way from the mouth to the eyes, above the brows
+CORNER_ROWS, CORNER_COLUMNS = 1 / 4, 1 / 8  # of the side: behind almost every aligned head
 COVERED_BY_HAIR = ("bangs", "hair_dark", "hair_blond", "hair_grey", "hair_wavy")  # some foreheads are
-
-
-@dataclass(frozen=True, eq=False)
-class Crowd:
-    """Faces to try directions on. latents: w+ [N, L, D]. scores: what the reader sees in their photos, [N] each.
-
-    No inference tensors: gradients flow past them.
-    """
-
-    latents: Tensor
-    scores: dict[str, Tensor]
 
 
 def tune(
@@ -62,13 +53,14 @@ def tune(
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Direction]:
-    """The directions with better normals; the one of skin tone, which the reader cannot see, as it was.
+    """The directions with better normals; as they were those of skin tone, which the reader cannot see, and of what
+    encoders do not draw: dark patches please it as much as glasses.
 
     crowd: portraits of the train split.
     """
     wanted, tuned = {each.id: each for each in WANTED}, []
     for direction in directions:
-        if wanted[direction.id].seen != SKIN:
+        if wanted[direction.id].seen != SKIN and wanted[direction.id].encoded:
             direction = _tune(direction, wanted[direction.id], generator, reader, crowd, steps, seed)
         tuned.append(direction)
         progress(1)
@@ -98,7 +90,10 @@ def _tune(
         for name in crowd.scores
         if name != direction.id and name not in GOES_WITH.get(direction.id, ())
     }
-    skin = skin_weights(generator.resolution)[: 1 if direction.id in COVERED_BY_HAIR else None].to(crowd.latents)
+    patches = patch_weights(generator.resolution)
+    if direction.id in COVERED_BY_HAIR:
+        del patches["forehead"]
+    steady = torch.stack(list(patches.values())).to(crowd.latents)
     draw = torch.Generator().manual_seed(seed)
     sides = [
         torch.nonzero(side)[:, 0] for side in (scores < (without + with_it) / 2, scores >= (without + with_it) / 2)
@@ -124,12 +119,12 @@ def _tune(
             weight * ((seen_after[name] - seen_before[name]) / spread[name]).square().mean()
             for name, weight in weights.items()
         ]
-        colour = torch.einsum("nchw,khw->nkc", after - before, skin)
+        colour = torch.einsum("nchw,khw->nkc", after - before, steady)
         loss = (
             CHANGE_WEIGHT * missing.square().mean()
             + torch.stack(others).mean()
             + PERSON_WEIGHT * (now.vectors - was.vectors).square().sum(dim=1).mean()
-            + SKIN_WEIGHT * colour.square().sum(dim=(1, 2)).mean()
+            + COLOUR_WEIGHT * colour.square().sum(dim=(1, 2)).mean()
             + LENGTH_WEIGHT * (offset.norm() / begin.norm()).square()
         )
         optimizer.zero_grad(set_to_none=True)
@@ -157,18 +152,22 @@ def _draw(sides: Sequence[Tensor], draw: torch.Generator) -> tuple[Tensor, Tenso
     return torch.cat(chosen), torch.tensor([1.0] * counts[0] + [-1.0] * counts[1])
 
 
-def skin_weights(resolution: int) -> Tensor:
-    """[2, R, R], each adding up to 1: over an aligned face's cheeks, half of the way from each eye to the mouth's
-    corner, and over the forehead between the brows and the hair.
+def patch_weights(resolution: int) -> dict[str, Tensor]:
+    """Where an aligned face's colours are to stay: by patch [R, R], each adding up to 1.
+
+    "cheeks", half of the way from each eye to the mouth's corner; "forehead", between the brows and the hair; "left"
+    and "right", the upper corners of the picture.
     """
     points = TEMPLATE_LANDMARKS
     eyes, corners = [points[36:42].mean(axis=0), points[42:48].mean(axis=0)], [points[48], points[54]]
     cheeks = [0.5 * (eye + corner) for eye, corner in zip(eyes, corners, strict=True)]
     upwards = np.mean(eyes, axis=0) - np.mean(corners, axis=0)
     forehead = points[17:27].mean(axis=0) + FOREHEAD_HEIGHT * upwards
-    weights = np.zeros((2, resolution, resolution), np.float32)
+    weights = {name: np.zeros((resolution, resolution), np.float32) for name in ("cheeks", "forehead", "left", "right")}
     radius = round(PATCH_SIDE * resolution / 2)
-    for index, middle in ((0, cheeks[0]), (0, cheeks[1]), (1, forehead)):
+    for name, middle in (("cheeks", cheeks[0]), ("cheeks", cheeks[1]), ("forehead", forehead)):
         x, y = (middle * resolution).round().astype(int)
-        weights[index, y - radius : y + radius + 1, x - radius : x + radius + 1] = 1
-    return torch.from_numpy(weights / weights.sum(axis=(1, 2), keepdims=True))
+        weights[name][y - radius : y + radius + 1, x - radius : x + radius + 1] = 1
+    rows, columns = round(CORNER_ROWS * resolution), round(CORNER_COLUMNS * resolution)
+    weights["left"][:rows, :columns] = weights["right"][:rows, -columns:] = 1
+    return {name: torch.from_numpy(patch / patch.sum()) for name, patch in weights.items()}

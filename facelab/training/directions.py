@@ -5,7 +5,7 @@ The judge takes no part in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from facelab.encoder import Encode
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import Portraits
+from facelab.training.crowd import Crowd
 from facelab.training.data import Pictures
-from facelab.training.direction_list import WANTED
+from facelab.training.direction_list import WANTED, Wanted
 from facelab.training.labels import POSE, Labels
 
 CLASS_SHARE = 1 / 3  # where a score is no yes or no, the upper and the lower third are the classes
@@ -76,21 +77,43 @@ def find_directions(latents: Tensor, scores: Mapping[str, np.ndarray], *, seed: 
     scored = [wanted for wanted in WANTED if wanted.id in scores]
     slopes = regress(latents.flatten(1), torch.stack([_standard(scores[wanted.id]) for wanted in scored], dim=1))
     return [
-        Direction(
-            id=wanted.id,
-            title=wanted.title,
-            low=wanted.low,
-            high=wanted.high,
-            group=wanted.group,
-            rows=(0, latents.shape[1]),
-            held=tuple(id for id in wanted.held if id in scores),
-            strength=1.0,
-            difference=class_difference(latents, scores[wanted.id]),
-            normal=F.normalize(slope, dim=0).unflatten(0, latents.shape[1:]),
-            classifier=fit_classifier(latents.mean(dim=1), scores[wanted.id], seed=seed),
-        )
+        _direction(wanted, latents, scores[wanted.id], slope, scores, seed)
         for wanted, slope in zip(scored, slopes, strict=True)
     ]
+
+
+def find_drawn(crowd: Crowd, ids: Collection[str], *, seed: int = 0) -> list[Direction]:
+    """The directions named, by what the reader sees in the pictures of a crowd's latents.
+
+    For what an encoder leaves out of a face, such as glasses: latents that were searched for draw it, though not all of
+    them, and so labels of the photos would not do. None of what is drawn in no picture, or in all.
+    """
+    scores = {name: values.cpu().numpy() for name, values in crowd.scores.items()}
+    factors = torch.stack([_standard(values) for values in scores.values()], dim=1)
+    slopes = dict(zip(scores, regress(crowd.latents.flatten(1), factors), strict=True))
+    return [
+        _direction(wanted, crowd.latents, scores[wanted.id] > 0, slopes[wanted.id], scores, seed)
+        for wanted in WANTED
+        if wanted.id in ids and len(set(scores[wanted.id] > 0)) == 2
+    ]
+
+
+def _direction(
+    wanted: Wanted, latents: Tensor, score: np.ndarray, slope: Tensor, known: Collection[str], seed: int
+) -> Direction:
+    return Direction(
+        id=wanted.id,
+        title=wanted.title,
+        low=wanted.low,
+        high=wanted.high,
+        group=wanted.group,
+        rows=(0, latents.shape[1]),
+        held=tuple(id for id in wanted.held if id in known),
+        strength=1.0,
+        difference=class_difference(latents, score),
+        normal=F.normalize(slope, dim=0).unflatten(0, latents.shape[1:]),
+        classifier=fit_classifier(latents.mean(dim=1), score, seed=seed),
+    )
 
 
 def class_difference(latents: Tensor, scores: np.ndarray) -> Tensor:

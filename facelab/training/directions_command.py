@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from facelab.generators.base import Generator
     from facelab.training.data import Pictures
     from facelab.training.direction_reach import Likeness
-    from facelab.training.direction_tuning import Crowd
     from facelab.training.labels import Labels
 
-CROWD = 768  # on so many encoded portraits directions are tuned
-EMBEDDED = 96  # and on so many whose latents were searched for: these lie farther out, and edits move them less
+CROWD = 768  # on so many encoded portraits directions are tuned, and on as many whose latents were searched for
 ENCODED = 64  # on so many the rows are tried
 READ = 256  # pictures at a time
 REFINED = 32  # and on so many embedded and refined ones, which are harder to change, the strengths
@@ -42,7 +40,8 @@ def find(
     start: Annotated[Path | None, typer.Option(help="Directions to make better, instead of finding new ones.")] = None,
 ) -> None:
     """A model's directions: found on encoded portraits by their labels, or without a labels.csv by what the reader
-    sees; of a model with w+ they are then made better through the generator, and each direction's reach is tried.
+    sees. Of a model with w+, glasses are found on portraits whose latents were searched for, the others are then made
+    better through the generator, and each direction's reach is tried.
     """
     import numpy as np
     import torch
@@ -51,11 +50,11 @@ def find(
     from facelab.checkpoints.weights import load_model
     from facelab.encoder import load_encode
     from facelab.identity import load_reader
+    from facelab.training.crowd import SEARCHED, join, look_at, not_encoded
     from facelab.training.data import Pictures, open_pictures
     from facelab.training.direction_reach import reach
     from facelab.training.direction_tuning import tune
-    from facelab.training.directions import encode_pictures
-    from facelab.training.sight import scores_of
+    from facelab.training.directions import encode_pictures, find_drawn
 
     generator = load_model(model)[0]
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
@@ -67,18 +66,26 @@ def find(
         return
     reader = load_reader()
     order = np.random.default_rng(0).permutation(len(pictures))
-    crowd = Pictures(pictures.images[np.sort(order[:CROWD])])
+    chosen = Pictures(pictures.images[np.sort(order[:CROWD])])
     encode = load_encode(generator)
-    latents = encode_pictures(encode, crowd)
+    latents = encode_pictures(encode, chosen)
+    labels = labels_of(data, pictures)
     if start is None:
-        directions = _found(data, pictures, encode, cache)
+        directions = _found(labels, pictures, encode, cache)
         with _bar("rows", len(directions), "direction") as bar:
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
         directions = list(read_directions(start).values())
-    tried = _crowd(crowd, latents, scores_of(reader.read(crowd.tensor(slice(None)))), model, cache)
+    having = not_encoded(labels)
+    groups = [chosen.images[:SEARCHED], *(pictures.images[places] for places in having.values())]
+    searched = [look_at(_searched(group, model, cache), generator, reader) for group in groups]
+    drawn = {each.id: each for each in find_drawn(join(*searched), having)}
+    directions = [drawn.get(each.id, each) for each in directions]
+
+    times = max(1, len(latents) // len(searched[0].latents))
+    crowd = join(look_at(latents, generator, reader), *[searched[0]] * times, *searched[1:])
     with _bar("tuning", len(directions), "direction") as bar:
-        directions = tune(directions, generator, reader, tried, progress=bar.update)
+        directions = tune(directions, generator, reader, crowd, progress=bar.update)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out)  # whatever happens to the rest
 
@@ -100,13 +107,12 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
     from facelab.identity import has_reader, load_reader
     from facelab.training.direction_reach import reach
     from facelab.training.directions import encode_pictures, find_directions, score_labels
-    from facelab.training.labels import Labels
 
     labels = labels_of(data, pictures)
     encode = load_encode(generator)
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encode, pictures, progress=bar.update)
-    directions = find_directions(latents, score_labels(Labels(labels.attributes[: len(latents)], labels.pose)))
+    directions = find_directions(latents, score_labels(labels))
     if not has_reader():
         return directions
     how = {"any_rows": False, "progress": lambda *_: bar.update()}
@@ -114,13 +120,10 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
         return reach(directions, generator, load_reader(), latents[:ENCODED], **how)
 
 
-def _found(data: Path, pictures: Pictures, encode: Encode, cache: Path) -> list[Direction]:
+def _found(labels: Labels, pictures: Pictures, encode: Encode, cache: Path) -> list[Direction]:
     from facelab.evaluation.portraits import describe_split
     from facelab.training.directions import encode_pictures, find_directions, score_portraits
-    from facelab.training.labels import Labels
 
-    labels = labels_of(data, pictures)
-    labels = Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
     with _bar("dlib", len(pictures), "face") as bar:
         seen = describe_split(pictures.images, cache=cache, name="train", progress=bar.update)
     with _bar("encoding", len(pictures), "face") as bar:
@@ -137,7 +140,8 @@ def labels_of(data: Path, pictures: Pictures) -> Labels:
     from facelab.training.labels import Labels, read_labels
 
     if read_member(data, "labels.csv") is not None:
-        return read_labels(data)
+        labels = read_labels(data)
+        return Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
     reader, attributes, pose = load_reader(), [], []
     with _bar("reading", len(pictures), "face") as bar:
         for first in range(0, len(pictures), READ):
@@ -148,25 +152,15 @@ def labels_of(data: Path, pictures: Pictures) -> Labels:
     return Labels(np.concatenate(attributes), np.concatenate(pose))
 
 
-def _crowd(pictures: Pictures, latents: Tensor, scores: Mapping[str, Tensor], model: str, cache: Path) -> Crowd:
-    """Whom directions are tuned on: half of the time encoded portraits, and half of it embedded ones.
-
-    latents: the encoder's of all pictures, [N, L, D]. scores: what the reader sees in them, [N] each.
-    """
-    import numpy as np
+def _searched(pictures: np.ndarray, model: str, cache: Path) -> Tensor:
+    """The latents that the fast preset finds for portraits, uint8 [N, R, R, 3], in w+: float32 [N, L, D]."""
     import torch
 
-    from facelab.training.direction_tuning import Crowd
-
-    few = len(pictures) // max(1, len(pictures) // EMBEDDED)
-    portraits = [np.array(each) for each in pictures.images[:few]]
-    found = torch.stack([face.latent.values for face in _embedded(portraits, model, cache, refine=False)])
-    times = len(pictures) // few
-    both = torch.cat([latents, found.repeat(times, 1, 1).to(latents)])
-    return Crowd(both, {name: torch.cat([values, values[:few].repeat(times)]) for name, values in scores.items()})
+    faces = _embedded(pictures, model, cache, refine=False)
+    return torch.stack([face.latent.values.float() for face in faces])
 
 
-def _embedded(portraits: list[np.ndarray], model: str, cache: Path, *, refine: bool) -> list[Face]:
+def _embedded(portraits: Sequence[np.ndarray], model: str, cache: Path, *, refine: bool) -> list[Face]:
     from facelab.embedding_settings import PRESETS
     from facelab.evaluation.embedding import embed_portraits
 
