@@ -23,8 +23,8 @@ STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 TRIED = 24  # faces a direction and strength
 ENOUGH = 0.9  # share of the faces that must change, for a strength to count as far enough
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
-SURE = 0.5  # deviations of the portraits' scores beyond its border: the reader is pleased sooner than others are
 UPPER = 2 / 3  # of the portraits' scores: where nothing says yes or no, above it a face has the attribute
+SURE, SURE_OF_SIZE = 0.75, 0.25  # deviations beyond that border: the reader is pleased sooner than others are
 
 Likeness = Callable[[Tensor, Tensor], np.ndarray]  # pictures [N, 3, R, R] and whose they are -> identity distances [N]
 
@@ -55,7 +55,7 @@ def reach(
         scores = before.scores[direction.id]
         limit = 0.0 if is_binary(wanted) else float(np.quantile(scores, UPPER))
         lacking = torch.from_numpy(np.flatnonzero(scores <= limit))[:TRIED]
-        limit += SURE * float(scores.std()) if is_binary(wanted) else 0.0
+        limit += (SURE if is_binary(wanted) else SURE_OF_SIZE) * float(scores.std())
         choices = row_choices(latents.shape[1]) if any_rows else [direction.rows]
         if len(lacking):
             direction = trial.best(direction, wanted, choices, lacking, before.vectors[lacking], limit)

@@ -91,7 +91,7 @@ def _trainings(evidence: Evidence) -> list[Note]:
     names = list(found.value[0])
     rows = [[titles.get(name, name.replace("_", " ").capitalize()) for name in names]]
     rows += [[_cell(row.get(name)) for name in names] for row in found.value]
-    told = "Trainings of VAE/GAN that went on from the same weights, beside each other:"
+    told = "Trainings of VAE/GAN beside each other that differ in one setting:"
     return [Note(f"{told}\n\n{as_table(rows)}\n\nMeasured alike", (found.command,))]
 
 
