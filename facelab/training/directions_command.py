@@ -132,7 +132,7 @@ def _found(labels: Labels, pictures: Pictures, encode: Encode, cache: Path) -> l
 
 
 def labels_of(data: Path, pictures: Pictures) -> Labels:
-    """What labels.csv says of the pictures, or where there is none, what the reader sees in them."""
+    """What labels.csv says of pictures, its first ones, or where there is none, what the reader sees in them."""
     import numpy as np
 
     from facelab.identity import load_reader
