@@ -6,9 +6,9 @@ the face has moved (from a place in F to its place in E), the edited photo is
     (1 - k) P(m) + k S(m) + F - E(m)
 
 where S is E in the photo's broad colours. Where k is 0 that is the photo, warped, plus what the generator changed.
-Where the edit paints something new (teeth, glasses, a beard) k is 1 and F stands alone, or the photo's own detail would
-shine through it. All but P has the generator's size: `pasting.paste` makes a change to a crop and to a photo of many
-megapixels alike.
+Where the edit paints something new (teeth, glasses, a beard) or puts something dark over a part of the face (lenses, a
+fringe) k is 1 and F stands alone, or the photo's own detail would shine through it. All but P has the generator's size:
+`pasting.paste` makes a change to a crop and to a photo of many megapixels alike.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _MAX_MOVE = 0.15  # in sides of the crop
 _STILL, _MOVED = 0.008, 0.03  # mean visible change, of the range, below which nothing has moved and above which it has
 _AROUND = (0.04, 0.12)  # the same around the face, where small changes are none that anybody has asked for
 _OLD, _NEW = 0.08, 0.24  # new structure, of the range, from which the photo's detail fades and where it is gone
+_SHADE, _COVER = 0.3, 0.7  # how much darker than the rest of the face a part of it gets: a shadow, and what covers it
+_COVERING, _DARKEST = 0.02, 0.05  # sigma in sides; light below which nothing is told apart
 _BROAD = 0.03  # sigma in sides: coarser differences are colours, finer ones structure
 _FOREHEAD = 0.45  # how far above the brows the forehead goes, of the way from chin to brows
 _GROWN = 1.06  # the face's outline, so that the feathered mask still holds the jaw
@@ -72,14 +74,16 @@ def find_change(crop: np.ndarray, embedded: Look, edited: Look, *, whole: bool =
     broad = _BROAD * side
     visible = blurred((new - old).abs().amax(dim=0, keepdim=True), broad)
     places = embedded.landmarks / side, edited.landmarks / side
-    mask = where(visible, *places, whole=whole)
+    inside = inside_of(*places, side)
+    mask = where(visible, inside, whole=whole)
     move = enlarged(movement(*places), side) * _ramp(visible, _STILL, _MOVED) * mask
     small = as_tensor(np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BOX)))
     moved_old, moved_broad = fetched(torch.cat([old, blurred(small - old, broad)]), move).split(3)
     difference = new - moved_old
     colours = blurred(difference, broad)
     structure = difference - colours
-    faded = _ramp(blurred(structure.square().mean(dim=0, keepdim=True), 0.01 * side).sqrt(), _OLD, _NEW) * mask
+    drawn = _ramp(blurred(structure.square().mean(dim=0, keepdim=True), 0.01 * side).sqrt(), _OLD, _NEW)
+    faded = torch.maximum(drawn, covered(new, moved_old, inside)) * mask
     # Squared, for half of two structures at once, the old one and the new one, is more to see than either.
     added = (colours - at_edge(colours, mask)) * mask + structure * mask.square()
     return Change(added + faded * (moved_old + moved_broad), faded, move, mask)
@@ -92,13 +96,11 @@ def weakened(change: Change, share: float) -> Change:
     return Change(*(share * part for part in (change.added, change.faded, change.move, change.mask)))
 
 
-def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool) -> Tensor:
-    """Where in the crop a change counts: the face, and around it as far as something changes.
+def inside_of(before: np.ndarray, after: np.ndarray, side: int) -> Tensor:
+    """Where a face is before or after an edit, from the jaw to the forehead: [1, side, side], 1 inside and 0 outside.
 
-    visible: [1, R, R] in 0 to 1, how much is seen to change. before, after: float [68, 2] in sides.
-    whole: see `find_change`. Returns [1, R, R] in 0 to 1, feathered, and exactly 0 outside.
+    before, after: its landmarks, float [68, 2] in sides.
     """
-    side = visible.shape[-1]
     face = Image.new("L", (side, side))
     for points in (before, after):
         brows, chin = points[17:27], points[8]
@@ -107,13 +109,37 @@ def where(visible: Tensor, before: np.ndarray, after: np.ndarray, *, whole: bool
         middle = outline.mean(axis=0)
         outline = (middle + _GROWN * (outline - middle)) * side
         ImageDraw.Draw(face).polygon([tuple(point) for point in outline], fill=255)
-    inside = torch.from_numpy(np.array(face)).float()[None] / 255
+    return torch.from_numpy(np.array(face)).float()[None] / 255
+
+
+def where(visible: Tensor, inside: Tensor, *, whole: bool) -> Tensor:
+    """Where in the crop a change counts: the face, and around it as far as something changes.
+
+    visible: [1, R, R] in 0 to 1, how much is seen to change. inside: see `inside_of`. whole: see `find_change`.
+    Returns [1, R, R] in 0 to 1, feathered, and exactly 0 outside.
+    """
+    side = visible.shape[-1]
     offsets = (torch.arange(side) + 0.5) / side * 2 - 1
     radius = (offsets**4 + offsets[:, None] ** 4).sqrt().sqrt()  # of a square with round corners
     around = _ramp(visible, *_AROUND)
     mask = torch.maximum(inside, around if whole else around * (1 - _ramp(radius, *_HEAD)))
     mask = blurred(mask, _FEATHER * side) * (1 if whole else 1 - _ramp(radius, *_BORDER))
     return ((mask - 0.01) / 0.98).clamp(0, 1)
+
+
+def covered(new: Tensor, old: Tensor, inside: Tensor) -> Tensor:
+    """Where something dark has come over a part of the face: [1, R, R] in 0 to 1.
+
+    new, old: [3, R, R] in 0 to 1, in place. inside: see `inside_of`. What counts is how much more a place has darkened
+    than the face's median: a darker skin covers nothing.
+    """
+    side = new.shape[-1]
+    light, before = blurred(torch.stack([new.mean(dim=0), old.mean(dim=0)]), _COVERING * side).clamp(min=_DARKEST)
+    shade = light / before
+    face = shade[inside[0] > 0]
+    if not len(face):
+        return torch.zeros_like(inside)
+    return _ramp(1 - shade / face.median().clamp(max=1), _SHADE, _COVER)[None] * blurred(inside, _COVERING * side)
 
 
 def at_edge(difference: Tensor, mask: Tensor) -> Tensor:
