@@ -15,8 +15,9 @@ from facelab.circle import CIRCLE
 from facelab.conditions import condition_directions
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS, MOST, Direction, move, walk
 from facelab.errors import BadSetting
-from facelab.face import Face, Latent
+from facelab.face import Delta, Face, Latent
 from facelab.own_directions import check_model, make_direction
+from facelab.regions import moved_locally
 from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
@@ -48,23 +49,27 @@ class AttributeEditing:
         method: str = DEFAULT_METHOD,
         keep: Sequence[str] | None = None,
         rows: slice | None = None,
+        everywhere: bool = False,
         own: Mapping[str, Direction] | None = None,
     ) -> Face:
-        """A face with attributes changed; its delta and its photo stay.
+        """A face with attributes changed; its photo stays, and so does its delta, but for what directions that have a
+        region add to it (see regions.py).
 
         strengths: by the direction's id; 1 is the distance between people without and with it, negative the other
         way. method: "linear", "mean", "gradient", or "circle" for walks on the sphere of identities (see
         `circle_edit`), where 1 is as far as two photos of one person lie apart. keep: ids of attributes to hold; by
         default none with "linear", which leaves the others by itself, and with other methods those that each direction
         names; an attribute that is edited in the same call is never held. rows: of w+, by default each direction's
-        own, on the circle all. own: directions beside the model's by their ids, such as `new_direction` makes.
+        own, on the circle all. everywhere: let directions change the whole picture, not only their own region of it, as
+        those without a region and the circle do in any case. own: directions beside the model's by their ids, such as
+        `new_direction` makes.
         Raises BadSetting for an unknown attribute, method or strength, LatentMismatch for another model's direction.
         """
         if method == CIRCLE:
             moved = {name: float(strength) for name, strength in strengths.items() if strength}
             return self.circle_edit(face, moved, keep=keep, rows=self._range(rows)) if moved else face
         known = {**self.directions(), **(own or {})}
-        latent, steps = self._rows(face), []
+        latent, delta, steps = self._rows(face), face.delta, []
         for name, strength in strengths.items():
             direction = _find(known, name)
             check_model(direction, self.card.name, self.card.sha256)
@@ -73,9 +78,10 @@ class AttributeEditing:
                 raise BadSetting(f"The method must be one of {', '.join((*METHODS, CIRCLE))}, not {method!r}.")
             if strength:
                 held = _held(direction, keep, known, strengths, method)
-                latent = move(latent, direction, float(strength), method=method, held=held, rows=self._range(rows))
+                moved = move(latent, direction, float(strength), method=method, held=held, rows=self._range(rows))
+                latent, delta = _placed(latent, moved, delta, "" if everywhere else direction.region)
                 steps.append({"op": "attribute", "id": name, "strength": strength})
-        return self._edited(face, latent, *steps)
+        return self._edited(face, latent, delta, *steps)
 
     @by_its_model
     def walk(
@@ -88,18 +94,20 @@ class AttributeEditing:
         steps: int = 500,
         keep: Sequence[str] | None = None,
         rows: slice | None = None,
+        everywhere: bool = False,
     ) -> list[Face]:
         """The faces along a classifier's gradient in equal steps, from the face itself on: frames + 1 of them.
 
-        strength, keep, rows: as `edit` takes them. Raises BadSetting for an attribute that is unknown or has no
-        classifier, for a strength out of range, and for more frames than steps.
+        strength, keep, rows, everywhere: as `edit` takes them. Raises BadSetting for an attribute that is unknown or
+        has no classifier, for a strength out of range, and for more frames than steps.
         """
         known = self.directions()
         direction = _find(known, attribute)
         _check_strength(attribute, strength)
         held = _held(direction, keep, known, (), "gradient")
+        start = self._rows(face)
         path = walk(
-            self._rows(face),
+            start,
             direction,
             float(strength),
             steps=steps,
@@ -109,7 +117,9 @@ class AttributeEditing:
         )
         strengths = [strength * number / frames for number in range(frames + 1)]
         steps = [{"op": "walk", "id": attribute, "strength": each} for each in strengths]
-        return [self._edited(face, latent, step) for latent, step in zip(path, steps, strict=True)]
+        region = "" if everywhere else direction.region
+        placed = [_placed(start, latent, face.delta, region) for latent in path]
+        return [self._edited(face, *parts, step) for parts, step in zip(placed, steps, strict=True)]
 
     @by_its_model
     def new_direction(self, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
@@ -119,16 +129,23 @@ class AttributeEditing:
         """
         if not with_it or not without:
             raise BadSetting("A direction needs at least one face with the attribute and one without it.")
-        stacks = [torch.stack([self._rows(face) for face in faces]) for faces in (with_it, without)]
+        stacks = [torch.stack([self._rows_everywhere(face) for face in faces]) for faces in (with_it, without)]
         return make_direction(title, *stacks, model=self.card.name, model_sha256=self.card.sha256)
 
-    def _edited(self, face: Face, latent: Tensor, *steps: Mapping[str, Any]) -> Face:
-        values, face_space = latent.detach().float().contiguous(), self.generator.edit_space
-        edited = replace(face, latent=Latent(values, face_space, self.card.name), model_sha256=self.card.sha256)
+    def _edited(self, face: Face, latent: Tensor, delta: Delta | None, *steps: Mapping[str, Any]) -> Face:
+        values = Latent(latent.detach().float().contiguous(), self.generator.edit_space, self.card.name)
+        edited = replace(face, latent=values, delta=delta, model_sha256=self.card.sha256)
         return edited.made_by(*steps, of=[face]) if steps else edited
 
     def _range(self, rows: slice | None) -> slice | None:
         return None if rows is None else self._checked_rows(rows)
+
+
+def _placed(latent: Tensor, moved: Tensor, delta: Delta | None, region: str) -> tuple[Tensor, Delta | None]:
+    """The latent and the delta after a move that counts in a region, or with "" everywhere."""
+    if not region or torch.equal(moved, latent):
+        return moved, delta
+    return latent, moved_locally(delta, region, moved - latent)
 
 
 def _find(known: Mapping[str, Direction], name: str) -> Direction:

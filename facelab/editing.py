@@ -24,6 +24,7 @@ from facelab.generators.deltas import on_device, style_row
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.recipes import replay
 from facelab.refinement import check_delta
+from facelab.regions import everywhere
 from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
@@ -151,8 +152,8 @@ class Editing:
         strength = _number("strength", strength, -10, 10)
         values = transfer(
             self._rows(target),
-            self._rows(neutral),
-            self._rows(expressive),
+            self._rows_everywhere(neutral),
+            self._rows_everywhere(expressive),
             row_norm=self._row_norm,
             strength=strength,
             threshold=_number("threshold", threshold, 0, 100),
@@ -241,6 +242,10 @@ class Editing:
             check_delta(self.generator, face.delta)
         values = face.latent.values
         return self._from_z(values) if face.latent.space == "z" else values.expand(self.generator.num_layers, -1)
+
+    def _rows_everywhere(self, face: Face) -> Tensor:
+        """The same with what edits have done to a region as if it had been done everywhere, for comparing faces."""
+        return everywhere(self._rows(face), face.delta)
 
     @torch.no_grad()
     def _from_z(self, z: Tensor) -> Tensor:

@@ -76,10 +76,12 @@ class Latent:
 
 @dataclass(frozen=True, eq=False)
 class Delta:
-    """What one face adds to a generator's synthesis weights (pivotal tuning, kept at low rank).
+    """What one face adds to a generator's synthesis: to its weights (pivotal tuning, kept at low rank), and what edits
+    of a region add to the latent there.
 
     values: name of the synthesis parameter -> float tensor to add to it. A convolution's weight [O, I, k, k] has two
-    entries, "<name>:out" [O, r] and "<name>:in" [r, I * k * k], whose product is the addition.
+    entries, "<name>:out" [O, r] and "<name>:in" [r, I * k * k], whose product is the addition. "local/<region>" [L, D]
+    is added to the latent, in that region only (regions.py).
     """
 
     values: Mapping[str, Tensor]

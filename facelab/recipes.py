@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_STEPS = 1000
 MAX_WALKED = 50_000  # small steps of all walks in a recipe: minutes of a device that others wait for
 Others = Mapping[str, Face | Direction]
-_SHARED = ("method", "keep", "rows")  # what attributes that are edited in one call have in common
+_SHARED = ("method", "keep", "rows", "everywhere")  # what attributes that are edited in one call have in common
 
 
 def attribute_steps(
@@ -27,10 +27,12 @@ def attribute_steps(
     method: str,
     keep: Sequence[str] | None = None,
     rows: slice | None = None,
+    everywhere: bool = False,
 ) -> list[dict[str, Any]]:
     """`Studio.edit` with these arguments as steps of a recipe; directions of one's own are named by id and hash."""
     shared = {"method": method, "keep": keep, "rows": None if rows is None else [rows.start, rows.stop]}
     shared = {name: value for name, value in shared.items() if value is not None}
+    shared |= {"everywhere": True} if everywhere else {}
     return [
         {"op": "attribute", "id": id, "strength": strength}
         | ({"title": own[id].title, "hash": own[id].hash} if id in own else {})
@@ -108,7 +110,7 @@ def _gathered(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping
 def _attribute(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     strengths = {str(each["id"]): float(each["strength"]) for each in step["steps"]}
     own = {id: direction for each in step["steps"] for id, direction in _own(each, others)}
-    return studio.edit(face, strengths, rows=_rows(step), own=own, **_chosen(step, "method", "keep"))
+    return studio.edit(face, strengths, rows=_rows(step), own=own, **_chosen(step, "method", "keep", "everywhere"))
 
 
 def _own(step: Mapping[str, Any], others: Others) -> list[tuple[str, Direction]]:
@@ -127,7 +129,7 @@ def _own(step: Mapping[str, Any], others: Others) -> list[tuple[str, Direction]]
 
 
 def _walk(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
-    options = {"frames": 1, "rows": _rows(step), **_chosen(step, "keep", "steps")}
+    options = {"frames": 1, "rows": _rows(step), **_chosen(step, "keep", "steps", "everywhere")}
     return studio.walk(face, str(step["id"]), float(step["strength"]), **options)[-1]
 
 

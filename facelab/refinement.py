@@ -16,6 +16,7 @@ from facelab.edits.mixing import MAX_RANK
 from facelab.errors import BadFaceFile, BadSetting
 from facelab.face import Delta
 from facelab.generators.base import Generator
+from facelab.regions import LOCAL, REGIONS
 
 MAX_BYTES = 500_000  # of one face's delta in float16
 
@@ -51,7 +52,8 @@ def fitting_rank(generator: Generator, *, limit: int = MAX_BYTES) -> int:
 def check_delta(generator: Generator, delta: Delta) -> None:
     """Raise BadFaceFile unless every tensor of `delta` has the name and the shape of one that faces here have."""
     ranks = {value.shape[0] for name, value in delta.values.items() if name.endswith(":in") and value.ndim}
-    shapes = delta_shapes(generator, rank=max(ranks, default=0))
+    shapes = delta_shapes(generator, rank=max(ranks, default=0)) if hasattr(generator, "synthesis") else {}
+    shapes |= {LOCAL + region: generator.latent_shape(generator.edit_space) for region in REGIONS}
     found = {name: tuple(value.shape) for name, value in delta.values.items()}
     if (
         len(ranks) > 1

@@ -1,11 +1,13 @@
 """How far a direction goes and on which rows, on a generator and a reader of which everything is known."""
 
+import numpy as np
 import torch
 
 from facelab.edits.attributes import Direction
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import Reading
 from facelab.template import TEMPLATE_LANDMARKS
+from facelab.training import direction_reach
 from facelab.training.direction_list import WANTED
 from facelab.training.direction_reach import STRENGTHS, reach, row_choices
 
@@ -81,4 +83,16 @@ def test_with_likeness_a_strength_must_leave_the_person():
     (found,) = reach([smile(0.35)], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
     assert found.strength == min(strength for strength in STRENGTHS if strength > 1.2)
     (far,) = reach([smile(0.6)], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
-    assert far.strength == STRENGTHS[0], "nothing both changes and keeps: as little as possible"
+    assert far.strength == 1.0, "nothing both changes and keeps: as far as it went"
+
+
+def test_of_strengths_nearly_alike_the_shortest_is_taken(monkeypatch):
+    monkeypatch.setattr(direction_reach, "SURE", 0.0)
+    needed = torch.tensor([0.4] + [1.9] * 20 + [2.9, 9.0, 9.0])  # until each smiles
+    latents = torch.zeros(24, ROWS, DIM).index_copy(2, torch.tensor([0]), -needed[:, None, None].expand(-1, ROWS, 1))
+
+    def likeness(pictures, whose):
+        return np.zeros(len(pictures))
+
+    (found,) = reach([smile(0.0)], Painter(), Eyes(), latents, likeness=likeness, any_rows=False)
+    assert found.strength == 2.0, "21 of 24 smile there and 22 from 3 on"

@@ -23,7 +23,7 @@ class Painter:
 
     resolution = SIDE
 
-    def synthesize(self, latents, *, dtype=None):
+    def synthesize(self, latents, deltas=None, *, dtype=None):
         colours = latents.mean(dim=1)[:, :3] / 10
         return colours[:, :, None, None].expand(-1, -1, SIDE, SIDE)
 
@@ -57,7 +57,7 @@ def direction(id, vector, rows=(0, ROWS)):
 class Scene(Painter):
     """Paints blue behind the head only, and red and green elsewhere."""
 
-    def synthesize(self, latents, *, dtype=None):
+    def synthesize(self, latents, deltas=None, *, dtype=None):
         weights = patch_weights(SIDE)
         behind = (weights["left"] + weights["right"] > 0).float()
         return super().synthesize(latents) * torch.stack([1 - behind, 1 - behind, behind])

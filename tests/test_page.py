@@ -153,6 +153,8 @@ def test_a_version_is_named_by_what_is_new_in_it():
         assert title_of_settings([new], [smile], known) == title
     assert title_of_settings([smile], [smile | {"keep": []}], known) == "Keep what is recommended"
     assert title_of_settings([smile], [smile | {"rows": [0, 8]}], known) == "Each one's own layers"
+    assert title_of_settings([smile | {"everywhere": True}], [smile], known) == "The whole picture"
+    assert title_of_settings([smile], [smile | {"everywhere": True}], known) == "Each in its own place"
     assert title_of_settings([smile | {"strength": 1.0}], [smile], known) == "", "then it is the strength that is new"
 
 

@@ -18,6 +18,7 @@ from facelab.checkpoints.weights import read_weights
 from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.errors import BadWeights
 from facelab.files import write_file
+from facelab.regions import REGIONS
 
 _TEXTS = ("id", "title", "low", "high", "group")
 _QUALITY = ("faces", "strength", "flipped", "kept", "both", "identity_median", "skin_drift")
@@ -50,6 +51,7 @@ def read_directions(path: Path, *, sha256: str | None = None) -> dict[str, Direc
                 normal=tensors[f"{name}.normal"],
                 classifier=_classifier(tensors, name),
                 quality=dict(entry["quality"]),
+                region=str(entry["region"]) if entry.get("region") in REGIONS else "",
             )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as cause:
         raise BadWeights(f"{path.name} is not a file of directions. Restore it from the repository.") from cause
@@ -61,7 +63,7 @@ def write_directions(directions: Iterable[Direction], path: Path) -> None:
     entries, tensors = [], {}
     for direction in directions:
         entries.append(
-            {key: getattr(direction, key) for key in (*_TEXTS, "rows", "held", "strength", "quality")},
+            {key: getattr(direction, key) for key in (*_TEXTS, "rows", "held", "strength", "quality", "region")},
         )
         tensors[f"{direction.id}.difference"] = direction.difference
         tensors[f"{direction.id}.normal"] = direction.normal

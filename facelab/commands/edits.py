@@ -110,6 +110,9 @@ def edit(
     ] = None,
     direction: DirectionOption = None,
     layers: Annotated[str | None, typer.Option(help="Rows of w+ that move, such as 0-7 or middle.")] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Change the whole picture, not only each attribute's own place in it.")
+    ] = False,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,
@@ -132,7 +135,7 @@ def edit(
         raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
     ids, own = {name: each.id for name, each in mine.items()}, by_id(mine.values())
     numbers = {ids.get(name, name): number_of(text, f"--set {name}={text}") for name, text in strengths.items()}
-    how = {"method": method.value, "keep": names_of(keep), "rows": rows}
+    how = {"method": method.value, "keep": names_of(keep), "rows": rows, "everywhere": everywhere}
     result = job.studio.edit(job.faces[0], numbers, own=own, **how)
     steps = attribute_steps(numbers, own, **how)
     recipe = Recipe(job.studio.card.name, tuple(steps))

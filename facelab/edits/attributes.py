@@ -49,8 +49,8 @@ class Direction:
     w+ that it moves. held: ids of the attributes that a conditional edit keeps, by default. strength: what changes most
     faces that lack it. difference: float32 [D], or [L, D] row by row: the mean latent with it minus that without it.
     normal: of the same shape, the linear direction. classifier: its logit on w, for gradient walks. quality: what was
-    measured. model, model_sha256, hash: of one of a person's own (own_directions.py), whose model it belongs to, and
-    what identifies its numbers.
+    measured. region: where in the picture it changes anything (regions.py), "" for everywhere. model, model_sha256,
+    hash: of one of a person's own (own_directions.py), whose model it belongs to, and what identifies its numbers.
     """
 
     id: str
@@ -65,6 +65,7 @@ class Direction:
     normal: Tensor
     classifier: LatentClassifier | None = None
     quality: dict[str, Any] = field(default_factory=dict)
+    region: str = ""
     model: str = ""
     model_sha256: str = ""
     hash: str = ""

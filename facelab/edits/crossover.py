@@ -10,6 +10,7 @@ from torch import Tensor
 from facelab.edits.mixing import mix_deltas
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Delta
+from facelab.regions import LOCAL, local_offsets
 
 
 def crossover(content: Tensor, style: Tensor, *, rows: slice, strength: float = 1.0) -> Tensor:
@@ -45,8 +46,11 @@ def crossover_delta(
         values = {
             name: value
             for name, value in delta.values.items()
-            if (rows.start <= row_of(name.partition(":")[0]) < rows.stop) == inside
+            if not name.startswith(LOCAL) and (rows.start <= row_of(name.partition(":")[0]) < rows.stop) == inside
         }
+        for region, offset in local_offsets(delta).items():
+            values[LOCAL + region] = torch.zeros_like(offset) if inside else offset.clone()
+            values[LOCAL + region][rows] = offset[rows] if inside else 0
         return Delta(values) if values else None
 
     parts = [within(content, False), within(content, True), within(style, True)]

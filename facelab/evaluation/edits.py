@@ -103,6 +103,7 @@ def measure_direction(
     strength: float | None = None,
     method: str = DEFAULT_METHOD,
     keep: Sequence[str] | None = None,
+    everywhere: bool = False,
 ) -> dict[str, float | dict[str, float]]:
     """Edit the faces that lack an attribute and look at the pictures again.
 
@@ -115,7 +116,9 @@ def measure_direction(
     if not chosen:
         return {"faces": 0}
     amount = direction.strength if strength is None else strength
-    edited = [studio.edit(face, {direction.id: amount}, method=method, keep=keep) for face in chosen]
+    edited = [
+        studio.edit(face, {direction.id: amount}, method=method, keep=keep, everywhere=everywhere) for face in chosen
+    ]
     after = look(network, studio.render_many(edited))
     flipped = after.scores[direction.id] > high
     distance = np.linalg.norm(after.vectors - portraits[lacking], axis=1)
@@ -147,7 +150,8 @@ def measure_directions(
     plain: bool = True,
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, dict]:
-    """All directions of a studio's model on embedded faces; `plain` also measures differences of means, nothing held.
+    """All directions of a studio's model on embedded faces; `plain` also measures differences of means, nothing held
+    and the whole picture changed.
 
     portraits: the photos behind the faces, uint8 [R, R, 3] each.
     """
@@ -158,7 +162,7 @@ def measure_directions(
     for name, direction in studio.directions().items():
         ways = {"default": {"method": method, "keep": None}}
         if plain and direction.held:
-            ways["plain"] = {"method": "mean", "keep": ()}
+            ways["plain"] = {"method": "mean", "keep": (), "everywhere": True}
         figures[name] = {
             way: measure_direction(studio, network, direction, faces, before, real.vectors, limits, spread, **options)
             for way, options in ways.items()

@@ -26,6 +26,7 @@ from facelab.generators.layers import (
     upsample_2d,
 )
 from facelab.generators.modulation import add_and_rectify, modulated_conv2d
+from facelab.regions import local_offsets, region_mask
 
 
 class Mapping(nn.Module):
@@ -167,17 +168,22 @@ class SynthesisBlock(nn.Module):
         dtype: torch.dtype,
         deltas: dict[str, LayerDelta],
         alpha: float = 1.0,
+        regions: Sequence[str] = (),
     ) -> tuple[Tensor, Tensor]:
         """x [N, I, H, W], picture [N, 3, H, W], rows of w [N, 2 or 3, W] -> both at this block's resolution.
 
-        alpha: the share of what this block adds to the picture, below 1 while it fades in.
+        alpha: the share of what this block adds to the picture, below 1 while it fades in. regions: where the picture
+        has latents of its own (see Synthesis); rows and deltas are [(1 + K) * N] then.
         """
+        ways = 1 + len(regions)
         if x is None:
-            x = self.const.to(dtype).expand(rows.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+            count = rows.shape[0] // ways
+            x = self.const.to(dtype).expand(count, -1, -1, -1).contiguous(memory_format=torch.channels_last)
         for name, w in zip(self.layers, rows.unbind(1), strict=True):
             if name != "torgb":
-                x = getattr(self, name)(x, w, noise=noise, delta=deltas.get(name))
-        added_picture = self.torgb(x, rows[:, -1], delta=deltas.get("torgb"))
+                each = getattr(self, name)(_for_each(x, ways), w, noise=noise, delta=deltas.get(name))
+                x = _in_regions(each, regions)
+        added_picture = _in_regions(self.torgb(_for_each(x, ways), rows[:, -1], delta=deltas.get("torgb")), regions)
         if alpha < 1:
             added_picture = added_picture * alpha
         if picture is not None:
@@ -189,6 +195,9 @@ class Synthesis(nn.Module):
     """w+ [N, L, W] -> float32 [N, 3, R, R] in about [-1, 1]. Row 0 styles b4's convolution, rows 2k - 1 and 2k those of
     the k-th block after it (b8: 1 and 2, b64: 7 and 8); torgb shares the next block's first row, the last torgb has the
     last row (Karras et al. 2020, figure 7b with the row layout of the published code).
+
+    Where deltas move latents within K regions (regions.py), every layer is computed 1 + K times from the same maps, and
+    each pixel takes from each as much as belongs to its region.
     """
 
     def __init__(
@@ -226,6 +235,10 @@ class Synthesis(nn.Module):
         """resolution: stop at this block, whose part of the picture counts `alpha`: a generator that still grows."""
         x = picture = None
         first = 0
+        regions = sorted({region for delta in deltas or () for region in local_offsets(delta)})
+        if regions:
+            ws = torch.cat([ws, *(_moved(ws, deltas, region) for region in regions)])
+            deltas = [*deltas] * (1 + len(regions))
         last = resolution or self.block_resolutions[-1]
         for size in self.block_resolutions[: self.block_resolutions.index(last) + 1]:
             block = getattr(self, f"b{size}")
@@ -233,7 +246,9 @@ class Synthesis(nn.Module):
             first += len(block.layers) - 1
             additions = {} if deltas is None else block_additions(deltas, f"b{size}", block.layers)
             share = alpha if size == last else 1.0
-            x, picture = block(x, picture, rows, noise=noise, dtype=dtype, deltas=additions, alpha=share)
+            x, picture = block(
+                x, picture, rows, noise=noise, dtype=dtype, deltas=additions, alpha=share, regions=regions
+            )
         return picture
 
 
@@ -300,6 +315,29 @@ class StyleGAN2(Generator):
         if deltas is not None and not any(delta is not None for delta in deltas):
             deltas = None
         return self.synthesis(ws, noise=noise, dtype=dtype or fast_dtype(latents.device), deltas=deltas)
+
+
+def _moved(ws: Tensor, deltas: Sequence[Delta | None], region: str) -> Tensor:
+    """Latents [N, L, W] with what their deltas add to them within a region."""
+    offsets = [local_offsets(delta).get(region) for delta in deltas]
+    return torch.stack([w if offset is None else w + offset for w, offset in zip(ws, offsets, strict=True)])
+
+
+def _for_each(x: Tensor, ways: int) -> Tensor:
+    """Maps [N, C, H, W] once for each way in which a layer is computed: [ways * N, C, H, W]."""
+    return x if ways == 1 else x.repeat(ways, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+
+
+def _in_regions(x: Tensor, regions: Sequence[str]) -> Tensor:
+    """[(1 + K) * N, C, H, W] -> [N, C, H, W]: the first maps, and in each region their change to its own."""
+    if not regions:
+        return x
+    first, *others = x.chunk(1 + len(regions))
+    mixed = first
+    for region, other in zip(regions, others, strict=True):
+        mask = region_mask(region, x.shape[-1]).to(device=x.device, dtype=x.dtype)
+        mixed = torch.addcmul(mixed, mask, other - first)
+    return mixed
 
 
 def _normalise(x: Tensor) -> Tensor:

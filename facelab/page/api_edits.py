@@ -76,17 +76,18 @@ def build_edits_api(backstage: Backstage) -> None:
 
         face: FACE.npz. strengths: by attribute, such as {"smile": 1.5, "age": -1}; 1 is the distance between people
         without and with it. options: {"method": "linear" | "mean" | "gradient" | "circle", "keep": ["gender"],
-        "layers": "0-7", "size": 512, "raw": false, "mark": false}; circle walks on the sphere of identities; without
-        "keep" each attribute holds what it asks for, and with linear nothing; mark writes "made with AI" into the
-        picture. directions: one's own, files of /direction, named in strengths by their ids.
+        "layers": "0-7", "everywhere": false, "size": 512, "raw": false, "mark": false}; circle walks on the sphere of
+        identities; without "keep" each attribute holds what it asks for, and with linear nothing; everywhere changes
+        the whole picture, not only each attribute's own place in it; mark writes "made with AI" into the picture.
+        directions: one's own, files of /direction, named in strengths by their ids.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
         """
-        chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", **PICTURE)
+        chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", everywhere=False, **PICTURE)
         keep = chosen["keep"] if "keep" in (options or {}) else None
         rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
         numbers = {str(name): as_number(name, value) for name, value in as_mapping(strengths).items()}
         target, own = read_face(face), own_directions(directions)
-        how = {"method": chosen["method"], "keep": keep, "rows": rows}
+        how = {"method": chosen["method"], "keep": keep, "rows": rows, "everywhere": chosen["everywhere"]}
         result = api.run(studio.edit, target, numbers, own=own, **how)
         return api.answer([target], result, attribute_steps(numbers, own, **how), chosen)
 

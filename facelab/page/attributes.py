@@ -71,6 +71,13 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                         "and with the other methods keeps, for instance, gender while a beard grows.",
                     )
                     kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
+                    where = gr.Radio(
+                        [("Its own place", "place"), ("The whole picture", "everywhere")],
+                        value="place",
+                        label="Where",
+                        info="What an edit changes. In its own place glasses change the eyes alone, a beard the jaw, a "
+                        "hair colour the hair; age, gender and the like change the whole picture in any case.",
+                    )
                     rows = gr.Textbox(
                         "",
                         label="Layers",
@@ -96,13 +103,18 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         return {**used, **session.directions}
 
     def settings(kept: LibraryFace, values: dict[Any, Any]) -> dict[str, Any]:
-        """Method, keep and rows as `Studio.edit` takes them; of what to keep, what the face's model knows."""
+        """Method, keep, rows and everywhere as `Studio.edit` takes them; to keep, what the face's model knows."""
         text = str(values[rows] or "").replace(" ", "")[:12]
         these = [id for id in values[kept_ones] or [] if id in shipped_of(kept.face.latent.model)]
         keep = {"default": None, "nothing": []}.get(values[keeping], these)
         if values[method] == CIRCLE and keep:
             keep = [id for id in keep if feature_of(id)]
-        return {"method": values[method], "keep": keep, "rows": parse_rows(text, layers) if text else None}
+        return {
+            "method": values[method],
+            "keep": keep,
+            "rows": parse_rows(text, layers) if text else None,
+            "everywhere": values[where] == "everywhere",
+        }
 
     def show(
         session: Session, kept: LibraryFace, stamp: int | None = None, *, circle: bool | None = None
@@ -221,7 +233,8 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         count, far, attribute = int(values[frames]), float(values[reach]), str(values[walked])
 
         def pictures() -> Iterator[np.ndarray]:
-            way = studio.walk(kept.face, attribute, far, frames=count, keep=chosen["keep"], rows=chosen["rows"])
+            how = {name: value for name, value in chosen.items() if name != "method"}
+            way = studio.walk(kept.face, attribute, far, frames=count, **how)
             yield from studio.render_many(way, WALK_SIDE)
 
         updates = film.make(
@@ -238,9 +251,13 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         for update in updates:
             yield {film.view: update}
 
-    inputs = {face, sliders, method, keeping, kept_ones, rows}
+    inputs = {face, sliders, method, keeping, kept_ones, where, rows}
     shown = [viewer.view, sliders, library.rail, method, kept_ones, walked, walk]
-    changes = [event(face, "pick"), event(sliders, "slide"), method.input, keeping.input, kept_ones.input]
+    changes = [
+        event(face, "pick"),
+        event(sliders, "slide"),
+        *(each.input for each in (method, keeping, kept_ones, where)),
+    ]
     gr.on([*changes, rows.submit, rows.blur], on_change, inputs, shown, **IN_TURN)
     viewer.view.go(on_go, face, shown, **QUIET)
     walk.click(on_walk, {*inputs, walked, reach, frames}, [film.view], **QUIET)
@@ -323,7 +340,7 @@ def title_of_settings(
     steps: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]], known: Mapping[str, Direction]
 ) -> str:
     """A version's name where its steps differ from those before in their settings alone; otherwise nothing."""
-    settings = ("method", "keep", "rows")
+    settings = ("method", "keep", "rows", "everywhere")
     if not steps or [_without(step, settings) for step in steps] != [_without(step, settings) for step in before]:
         return ""
     now, then = steps[-1], before[-1]
@@ -331,6 +348,8 @@ def title_of_settings(
         return METHODS[now["method"]]
     if now.get("rows") != then.get("rows"):
         return f"Layers {now['rows'][0]}-{now['rows'][1] - 1}" if now.get("rows") else "Each one's own layers"
+    if now.get("everywhere") != then.get("everywhere"):
+        return "The whole picture" if now.get("everywhere") else "Each in its own place"
     if "keep" not in now:
         return "Keep what is recommended"
     return f"Keep {', '.join(known[id].title.lower() for id in now['keep'] if id in known) or 'nothing'}"

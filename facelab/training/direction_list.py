@@ -13,7 +13,8 @@ class Wanted:
 
     seen: the attribute of the judge's list that the reader sees, with a minus where the list has the opposite, or the
     name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. encoded: whether an encoder
-    draws it; else it is sought in latents that were searched for. There is none for roll: the alignment takes it out of
+    draws it; else it is sought in latents that were searched for. region: where it is to change a picture (regions.py),
+    "" for everywhere. There is none for roll: the alignment takes it out of
     every picture.
     """
 
@@ -25,31 +26,34 @@ class Wanted:
     seen: str
     held: tuple[str, ...] = ()
     encoded: bool = True
+    region: str = ""
 
 
 WANTED = (
-    Wanted("smile", "Smile", "serious", "smiling", "expression", "Smiling"),
-    Wanted("mouth_open", "Mouth", "closed", "open", "expression", "mouth_open"),
+    Wanted("smile", "Smile", "serious", "smiling", "expression", "Smiling", region="face"),
+    Wanted("mouth_open", "Mouth", "closed", "open", "expression", "mouth_open", region="jaw"),
     Wanted("yaw", "Turn", "to the left", "to the right", "expression", "-yaw"),
-    Wanted("eyes", "Eyes", "narrower", "wider", "features", "eyes"),
-    Wanted("brows", "Brows", "finer", "bushier", "features", "Bushy_Eyebrows", ("gender",)),
-    Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size"),
-    Wanted("lips", "Lips", "thinner", "fuller", "features", "lips"),
-    Wanted("mouth_size", "Mouth width", "narrower", "wider", "features", "mouth_size", ("smile",)),
+    Wanted("eyes", "Eyes", "narrower", "wider", "features", "eyes", region="brows"),
+    Wanted("brows", "Brows", "finer", "bushier", "features", "Bushy_Eyebrows", ("gender",), region="brows"),
+    Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size", region="nose"),
+    Wanted("lips", "Lips", "thinner", "fuller", "features", "lips", region="mouth"),
+    Wanted("mouth_size", "Mouth width", "narrower", "wider", "features", "mouth_size", ("smile",), region="mouth"),
     Wanted("chubby", "Cheeks", "slimmer", "rounder", "features", "Chubby", ("gender", "age")),
     Wanted("gender", "Gender", "feminine", "masculine", "person", "Male"),
     Wanted("age", "Age", "younger", "older", "person", "-Young", ("gender", "skin", "glasses")),
     Wanted("attractive", "“Attractive”", "less", "more", "person", "Attractive", ("gender", "skin")),
-    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",)),
-    Wanted("glasses", "Glasses", "without", "with", "person", "Eyeglasses", ("gender", "age"), encoded=False),
-    Wanted("beard", "Beard", "shaved", "bearded", "hair", "-No_Beard", ("gender",)),
-    Wanted("mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",)),
-    Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",)),
-    Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",)),
-    Wanted("hair_blond", "Blond hair", "darker", "blonder", "hair", "Blond_Hair", ("gender", "skin")),
-    Wanted("hair_grey", "Grey hair", "without", "with", "hair", "Gray_Hair", ("gender",)),
-    Wanted("hair_wavy", "Waves", "straighter", "wavier", "hair", "Wavy_Hair", ("gender",)),
-    Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",)),
+    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",), region="face"),
+    Wanted(
+        "glasses", "Glasses", "without", "with", "person", "Eyeglasses", ("gender", "age"), encoded=False, region="eyes"
+    ),
+    Wanted("beard", "Beard", "shaved", "bearded", "hair", "-No_Beard", ("gender",), region="jaw"),
+    Wanted("mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",), region="mouth"),
+    Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",), region="forehead"),
+    Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",), region="hair"),
+    Wanted("hair_blond", "Blond hair", "darker", "blonder", "hair", "Blond_Hair", ("gender", "skin"), region="hair"),
+    Wanted("hair_grey", "Grey hair", "without", "with", "hair", "Gray_Hair", ("gender",), region="hair"),
+    Wanted("hair_wavy", "Waves", "straighter", "wavier", "hair", "Wavy_Hair", ("gender",), region="hair"),
+    Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",), region="forehead"),
     Wanted("skin", "Skin tone", "darker", "lighter", "person", "skin"),
 )
 

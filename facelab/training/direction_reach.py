@@ -16,12 +16,14 @@ from facelab.face import Delta
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
 from facelab.recognition import SAME_PERSON
+from facelab.regions import moved_locally
 from facelab.training.direction_list import WANTED, Wanted
 from facelab.training.sight import is_binary, see
 
 STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 TRIED = 24  # faces a direction and strength
 ENOUGH = 0.9  # share of the faces that must change, for a strength to count as far enough
+FEWEST = 1.5  # faces that must both change and stay the person, for a strength to be chosen by them
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
 UPPER = 2 / 3  # of the portraits' scores: where nothing says yes or no, above it a face has the attribute
 SURE, SURE_OF_SIZE = 0.75, 0.25  # deviations beyond that border: the reader is pleased sooner than others are
@@ -42,7 +44,8 @@ def reach(
     method: str = DEFAULT_METHOD,
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
-    """The directions with the rows and the strength that change most faces at the least cost of likeness.
+    """The directions with the rows and the strength that change most faces at the least cost of likeness; with
+    `likeness`, of strengths that are alike within the error of so few faces, the smallest.
 
     latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. likeness:
     dlib's distances to the portraits; with it, what counts is the share of faces that change and stay the person.
@@ -81,12 +84,19 @@ class _Trial:
     by_id: Mapping[str, Direction]
     method: str
 
-    def draw(self, values: Tensor, whose: Tensor) -> Tensor:
-        """The pictures of latents [N, L, D], each with the delta of whose it is."""
+    def draw(self, values: Tensor, whose: Tensor, *, region: str = "") -> Tensor:
+        """The pictures of latents [N, L, D], each with the delta of whose it is; moved in a region, or everywhere."""
         pictures = []
         for places in torch.arange(len(values)).split(16):
-            chosen = None if self.deltas is None else [self.deltas[index] for index in whose[places]]
-            drawn = self.generator.synthesize(values[places], chosen, dtype=fast_dtype(values.device))
+            chosen = [self.deltas and self.deltas[index] for index in whose[places]]
+            latents = values[places]
+            if region:
+                latents = self.latents[whose[places]]
+                chosen = [
+                    moved_locally(delta, region, offset)
+                    for delta, offset in zip(chosen, values[places] - latents, strict=True)
+                ]
+            drawn = self.generator.synthesize(latents, chosen, dtype=fast_dtype(values.device))
             pictures.append(drawn.clamp(-1, 1))
         return torch.cat(pictures)
 
@@ -104,13 +114,13 @@ class _Trial:
         vectors: theirs, as the reader sees them before. limit: above this score a face surely has the attribute.
         """
         held = [] if self.method == "linear" else [self.by_id[name] for name in direction.held]
-        best, best_value = direction, -np.inf
+        tries: list[tuple[float, Direction]] = []
         for rows in choices:
             for strength in STRENGTHS:
                 tried = replace(direction, rows=rows, strength=strength)
                 how = {"method": self.method, "held": held}
                 moved = torch.stack([move(self.latents[index], tried, strength, **how) for index in lacking])
-                pictures = self.draw(moved, lacking)
+                pictures = self.draw(moved, lacking, region=direction.region)
                 after = see(self.reader, pictures, [wanted])
                 changed = after.scores[direction.id] > limit
                 if self.likeness is None:
@@ -118,11 +128,17 @@ class _Trial:
                     value = min(changed.mean(), ENOUGH) - LIKENESS_WEIGHT * max(apart - 0.2, 0)
                 else:
                     value = float((changed & (self.likeness(pictures, lacking) < SAME_PERSON)).mean())
-                if value > best_value:
-                    best, best_value = tried, value
+                tries.append((value, tried))
                 if changed.mean() >= (1.0 if self.likeness else ENOUGH):
                     break  # going farther only costs likeness
-        return best
+        value, best = max(tries, key=lambda each: each[0])
+        if self.likeness is None:
+            return best
+        if value * len(lacking) < FEWEST:
+            return direction  # nobody would be sure of anything: as far as it went before
+        enough = value - np.sqrt(value * (1 - value) / len(lacking))  # one standard error (Breiman et al. 1984)
+        near = [tried for share, tried in tries if share >= enough and tried.rows == best.rows]
+        return min(near, key=lambda each: each.strength)
 
 
 def row_choices(count: int) -> list[tuple[int, int]]:

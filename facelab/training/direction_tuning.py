@@ -19,6 +19,7 @@ from torch import Tensor
 from facelab.edits.attributes import Direction, way_of
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
+from facelab.regions import moved_locally
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
@@ -99,8 +100,13 @@ def _tune(
         torch.nonzero(side)[:, 0] for side in (scores < (without + with_it) / 2, scores >= (without + with_it) / 2)
     ]
 
-    def draw_faces(latents: Tensor) -> Tensor:
-        return generator.synthesize(latents, dtype=fast_dtype(latents.device)).float().clamp(-1, 1)
+    def draw_faces(latents: Tensor, offsets: Tensor | None = None) -> Tensor:
+        deltas = None
+        if offsets is not None and direction.region:
+            deltas = [moved_locally(None, direction.region, offset) for offset in offsets]
+        elif offsets is not None:
+            latents = latents + offsets
+        return generator.synthesize(latents, deltas, dtype=fast_dtype(latents.device)).float().clamp(-1, 1)
 
     for _ in range(steps):
         chosen, sign = _draw(sides, draw)
@@ -110,7 +116,7 @@ def _tune(
         with torch.no_grad():
             before = draw_faces(latents)
             was = reader(_shaken(before, shake))
-        after = draw_faces(latents + sign[:, None, None] * away)
+        after = draw_faces(latents, sign[:, None, None] * away)
         now = reader(_shaken(after, shake))
         seen_before, seen_after = scores_of(was), scores_of(now)
         goal = torch.where(sign > 0, with_it, without)

@@ -113,6 +113,7 @@ def _direction(
         difference=class_difference(latents, score),
         normal=F.normalize(slope, dim=0).unflatten(0, latents.shape[1:]),
         classifier=fit_classifier(latents.mean(dim=1), score, seed=seed),
+        region=wanted.region if latents.shape[1] > 1 else "",
     )
 
 

@@ -71,6 +71,30 @@ def test_attributes_live_with_history_presets_and_a_file(visit, portrait: Path, 
     expect(page.get_by_role("tab", name="Own")).to_have_count(1)
 
 
+def test_an_edit_stays_in_its_place_until_it_is_let_out(visit):
+    page = visit()
+    add_examples(page)
+    panel = open_tab(page, "Attributes")
+    first = picture(page, "attributes")
+    choose(page, "attributes-face", "Nina")
+    start = another_picture(page, "attributes", first)
+    panel.get_by_role("tab", name="Person").click()
+    panel.get_by_label("Glasses: without to with").fill("2")
+    placed = another_picture(page, "attributes", start)
+    panel.get_by_role("button", name="Advanced").click()
+    panel.get_by_label("The whole picture").check()
+    everywhere = another_picture(page, "attributes", placed)
+    expect(page.locator("#fl-viewer-attributes .fl-step").last).to_have_text("The whole picture")
+
+    def changed(shown):
+        """How much the hair and the chin differ from what they were."""
+        before, after = (np.asarray(Image.open(BytesIO(b64decode(each.split(",")[1]))), int) for each in (start, shown))
+        side = len(before)
+        return np.abs(after - before)[[*range(side // 8), *range(7 * side // 8, side)]].mean()
+
+    assert changed(placed) < 1 < changed(everywhere)
+
+
 def test_a_walk_is_drawn_as_a_strip(visit, tmp_path: Path):
     page = visit()
     add_examples(page)

@@ -1,0 +1,79 @@
+"""Where in an aligned face an attribute lives, and edits that reach no farther.
+
+All faces are aligned alike (template.py: eyes at 0.48 of the side, mouth at 0.75, chin at 0.93), so that a region is
+one soft mask for everybody. An edit of a region is an offset of the latent that counts only there: the styles of a
+generator's layers vary over the picture, which stays one picture, and what lies outside keeps its look. A face carries
+its offsets in its delta, under "local/" and the region's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from facelab.face import Delta
+
+LOCAL = "local/"
+_SIDE = 256  # pixels at which the masks are drawn
+_EDGE = 0.08  # in sides: from outside to inside of a box
+_RIM = 0.5  # the same of an oval, in its radii
+
+Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _oval(x: float, y: float, width: float, height: float) -> Shape:
+    """Within an ellipse around (x, y), its radii half of the width and the height."""
+    return lambda xs, ys: (1 - np.hypot((xs - x) / (width / 2), (ys - y) / (height / 2))) / _RIM + 0.5
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Shape:
+    return lambda xs, ys: np.minimum.reduce([xs - left, right - xs, ys - top, bottom - ys]) / _EDGE + 0.5
+
+
+_EVERYWHERE = 9.0  # a box's side that lies outside the picture
+_FACE = _oval(0.5, 0.70, 0.48, 0.60)
+_SHAPES: dict[str, tuple[Shape, ...]] = {
+    "eyes": (_box(0.12, 0.36, 0.88, 0.62),),
+    "brows": (_box(0.18, 0.32, 0.82, 0.58),),
+    "nose": (_oval(0.5, 0.58, 0.40, 0.40),),
+    "mouth": (_oval(0.5, 0.76, 0.56, 0.30),),
+    "jaw": (_oval(0.5, 0.84, 0.72, 0.48), _box(0.20, 0.63, 0.80, _EVERYWHERE)),
+    "face": (_oval(0.5, 0.67, 0.70, 0.70),),
+    "forehead": (_box(-_EVERYWHERE, -_EVERYWHERE, _EVERYWHERE, 0.50),),
+    "hair": (lambda xs, ys: 1 - _FACE(xs, ys),),
+}
+REGIONS = tuple(_SHAPES)
+
+
+@lru_cache(maxsize=256)
+def region_mask(region: str, side: int) -> Tensor:
+    """How much of each pixel belongs to a region: float32 [1, 1, side, side] in 0 to 1."""
+    middles = (np.arange(_SIDE) + 0.5) / _SIDE
+    xs, ys = np.meshgrid(middles, middles)
+    inside = np.maximum.reduce([shape(xs, ys) for shape in _SHAPES[region]]).clip(0, 1)
+    mask = torch.from_numpy((inside * inside * (3 - 2 * inside)).astype(np.float32))[None, None]
+    return functional.interpolate(mask, (side, side), mode="area" if side <= _SIDE else "bilinear")
+
+
+def moved_locally(delta: Delta | None, region: str, offset: Tensor) -> Delta:
+    """The delta with an offset [L, D] of the latent more, which counts in a region alone."""
+    values = dict(delta.values) if delta is not None else {}
+    name = LOCAL + region
+    values[name] = values[name] + offset if name in values else offset
+    return Delta(values)
+
+
+def local_offsets(delta: Delta | None) -> Mapping[str, Tensor]:
+    """A delta's offsets by region."""
+    known = {} if delta is None else delta.values
+    return {name.removeprefix(LOCAL): value for name, value in known.items() if name.startswith(LOCAL)}
+
+
+def everywhere(latent: Tensor, delta: Delta | None) -> Tensor:
+    """A latent [L, D] with its local offsets as if they counted everywhere: what comparisons of faces need."""
+    return latent + sum(local_offsets(delta).values()) if local_offsets(delta) else latent
