@@ -92,7 +92,7 @@ def test_an_edit_stays_in_its_place_until_it_is_let_out(visit):
         side = len(before)
         return np.abs(after - before)[[*range(side // 8), *range(7 * side // 8, side)]].mean()
 
-    assert changed(placed) < 1 < changed(everywhere)
+    assert 4 * changed(placed) < changed(everywhere)
 
 
 def test_a_walk_is_drawn_as_a_strip(visit, tmp_path: Path):
