@@ -1,10 +1,11 @@
 """How fast edits are: `python -m benchmarks.edits` prints one JSON object and the machine it was measured on.
 
 slider_ms: median from a slider's movement to the new main picture of a face with a photo and a refined face's delta, on
-the server. morph_seconds: 60 frames at 256 px between two refined faces; gif_seconds, gif_mb, gif_db: these frames as a
-GIF, its size and its PSNR to them. walk_seconds: 500 gradient steps, 10 frames and their pictures. grid_seconds: 5
-contents x 5 styles, crossed and drawn. cpu_*: the same in seconds of processor time, which other work on the machine
-does not change. Faces are generated, with random deltas of the rank that embedding makes.
+the server, for an attribute that changes a region; everywhere_slider_ms: where it changes the whole picture.
+morph_seconds: 60 frames at 256 px between two refined faces; gif_seconds, gif_mb, gif_db: these frames as a GIF, its
+size and its PSNR to them. walk_seconds: 500 gradient steps, 10 frames and their pictures. grid_seconds: 5 contents x 5
+styles, crossed and drawn. cpu_*: the same in seconds of processor time, which other work on the machine does not
+change. Faces are generated, with random deltas of the rank that embedding makes.
 """
 
 from __future__ import annotations
@@ -60,14 +61,15 @@ def measure(threads: int | None) -> dict[str, float]:
     studio.picture(faces[0], studio.edit(faces[0], {attribute: 0.1}))
     list(studio.morph_frames(faces[0], faces[1], frames=2))
 
-    moves = [
-        timed(lambda at=at: studio.picture(faces[0], studio.edit(faces[0], {attribute: at})))
-        for at in np.linspace(-2, 2, MOVEMENTS).tolist()
-    ]
-    figures = {
-        "slider_ms": 1000 * statistics.median(move[0] for move in moves),
-        "cpu_slider_ms": 1000 * statistics.median(move[1] for move in moves),
-    }
+    def move(at: float, everywhere: bool) -> tuple[float, float, object]:
+        edit = {"strengths": {attribute: at}, "everywhere": everywhere}
+        return timed(lambda: studio.picture(faces[0], studio.edit(faces[0], **edit)))
+
+    moves = [(move(at, False), move(at, True)) for at in np.linspace(-2, 2, MOVEMENTS).tolist()]
+    figures = {}
+    for name, column in (("slider", 0), ("everywhere_slider", 1)):
+        figures[f"{name}_ms"] = 1000 * statistics.median(each[column][0] for each in moves)
+        figures[f"cpu_{name}_ms"] = 1000 * statistics.median(each[column][1] for each in moves)
 
     def note(name: str, work: Callable[[], object]) -> object:
         figures[f"{name}_seconds"], figures[f"cpu_{name}_seconds"], result = timed(work)

@@ -20,6 +20,7 @@ from facelab.files import write_file
 
 FACE_FORMAT = "facelab-face/1"
 CROP_SIZE = 512
+LOCAL = "local/"  # begins the names of a delta's offsets of the latent, which count in one region (regions.py)
 MAX_FACE_FILE_BYTES = 64 * 2**20
 MAX_OPERATIONS = 100  # that a face remembers; of more, how it began and the last ones
 _OPERATION = re.compile(r"[a-z][a-z0-9 _.+-]{0,59}")  # what describe_step writes: no room for anybody's name
@@ -88,8 +89,8 @@ class Delta:
 
     @property
     def nbytes(self) -> int:
-        """Size in bytes as stored (float16)."""
-        return sum(2 * value.numel() for value in self.values.values())
+        """Size in bytes as stored."""
+        return sum(np.dtype(_stored(name)).itemsize * value.numel() for name, value in self.values.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ class Face:
         }
         if self.delta is not None:
             for name, value in self.delta.values.items():
-                arrays[f"delta/{name}"] = value.detach().cpu().numpy().astype(np.float16)
+                arrays[f"delta/{name}"] = value.detach().cpu().numpy().astype(_stored(name))
         if self.crop is not None:
             arrays["crop"] = self.crop.astype(np.uint8)
         if self.quad is not None:
@@ -159,9 +160,10 @@ class Face:
 
     @classmethod
     def load(cls, source: str | os.PathLike | BinaryIO) -> Face:
-        """Read FACE.npz: format, model, model_sha256, space, latent float32 [L, D], delta/* float16, and, where it was
-        cut out of a photo, crop uint8 [512, 512, 3], quad float32 [4, 2] and photo_size (width, height). Optional are
-        operations (texts, how it was made) and photo_behind (bool), which FaceLab's first versions did not write.
+        """Read FACE.npz: format, model, model_sha256, space, latent float32 [L, D], delta/* float16 (delta/local/*
+        float32, as the latent), and, where it was cut out of a photo, crop uint8 [512, 512, 3], quad float32 [4, 2] and
+        photo_size (width, height). Optional are operations (texts, how it was made) and photo_behind (bool), which
+        FaceLab's first versions did not write.
 
         Nothing in the file is executed. Raises BadFaceFile when the file is damaged or of another format.
         """
@@ -206,6 +208,11 @@ class Face:
             raise BadFaceFile(
                 "This is not a FaceLab face file, or it is damaged. Choose a FACE.npz that FaceLab saved."
             ) from cause
+
+
+def _stored(name: str) -> type:
+    """The type in which an entry of a delta is stored: what moves the latent as the latent is, so that edits last."""
+    return np.float32 if name.startswith(LOCAL) else np.float16
 
 
 def _operations(texts: np.ndarray | None) -> tuple[str, ...]:

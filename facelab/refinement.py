@@ -14,9 +14,9 @@ from torch import Tensor
 
 from facelab.edits.mixing import MAX_RANK
 from facelab.errors import BadFaceFile, BadSetting
-from facelab.face import Delta
+from facelab.face import LOCAL, Delta
 from facelab.generators.base import Generator
-from facelab.regions import LOCAL, REGIONS
+from facelab.regions import REGIONS
 
 MAX_BYTES = 500_000  # of one face's delta in float16
 

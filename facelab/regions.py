@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facelab.face import Delta
+from facelab.face import LOCAL, Delta
 
-LOCAL = "local/"
 _SIDE = 256  # pixels at which the masks are drawn
 _EDGE = 0.08  # in sides: from outside to inside of a box
 _RIM = 0.5  # the same of an oval, in its radii
@@ -51,6 +50,7 @@ REGIONS = tuple(_SHAPES)
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)  # kept, and so also for those who want gradients, whoever asks first
 def region_mask(region: str, side: int) -> Tensor:
     """How much of each pixel belongs to a region: float32 [1, 1, side, side] in 0 to 1."""
     middles = (np.arange(_SIDE) + 0.5) / _SIDE

@@ -10,11 +10,11 @@ import torch
 from facelab.edits.crossover import crossover_delta
 from facelab.edits.mixing import mix_deltas
 from facelab.errors import BadFaceFile
-from facelab.face import Delta, Face, Recipe
+from facelab.face import LOCAL, Delta, Face, Recipe
 from facelab.generators.deltas import style_row
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.recipes import attribute_steps
-from facelab.regions import LOCAL, REGIONS, everywhere, local_offsets, moved_locally, region_mask
+from facelab.regions import REGIONS, everywhere, local_offsets, moved_locally, region_mask
 from facelab.studio import Studio
 from facelab.template import TEMPLATE_LANDMARKS
 
@@ -99,6 +99,9 @@ def test_faces_with_different_regions_are_drawn_together_as_each_alone(tiny):
 
 def test_gradients_reach_an_offset(tiny):
     offset = offset_of(tiny).requires_grad_()
+    region_mask.cache_clear()
+    with torch.inference_mode():  # as the page does: nothing that is kept may be good for inference only
+        tiny.synthesize(tiny.sample(1, seed=0), [moved_locally(None, "mouth", offset_of(tiny))])
     picture = tiny.synthesize(tiny.sample(1, seed=0), [moved_locally(None, "mouth", offset)])
     picture.square().mean().backward()
     assert offset.grad.abs().amax(dim=1).min() > 0
@@ -128,7 +131,7 @@ def test_a_face_file_keeps_what_was_done_to_a_region(studio):
     face.save(file)
     file.seek(0)
     again = Face.load(file)
-    assert np.abs(studio.render(again).astype(int) - studio.render(face)).max() <= 2
+    assert np.array_equal(studio.render(again), studio.render(face))
 
 
 @pytest.mark.parametrize("values", [{"nowhere": (12, 256)}, {"eyes": (11, 256)}])

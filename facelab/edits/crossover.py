@@ -9,8 +9,8 @@ from torch import Tensor
 
 from facelab.edits.mixing import mix_deltas
 from facelab.errors import BadSetting, LatentMismatch
-from facelab.face import Delta
-from facelab.regions import LOCAL, local_offsets
+from facelab.face import LOCAL, Delta
+from facelab.regions import local_offsets
 
 
 def crossover(content: Tensor, style: Tensor, *, rows: slice, strength: float = 1.0) -> Tensor:

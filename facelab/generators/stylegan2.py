@@ -196,8 +196,8 @@ class Synthesis(nn.Module):
     the k-th block after it (b8: 1 and 2, b64: 7 and 8); torgb shares the next block's first row, the last torgb has the
     last row (Karras et al. 2020, figure 7b with the row layout of the published code).
 
-    Where deltas move latents within K regions (regions.py), every layer is computed 1 + K times from the same maps, and
-    each pixel takes from each as much as belongs to its region.
+    Where deltas move a block's rows within K regions (regions.py), its layers are computed 1 + K times from the same
+    maps, and each pixel takes from each as much as belongs to its region.
     """
 
     def __init__(
@@ -235,19 +235,19 @@ class Synthesis(nn.Module):
         """resolution: stop at this block, whose part of the picture counts `alpha`: a generator that still grows."""
         x = picture = None
         first = 0
-        regions = sorted({region for delta in deltas or () for region in local_offsets(delta)})
-        if regions:
-            ws = torch.cat([ws, *(_moved(ws, deltas, region) for region in regions)])
-            deltas = [*deltas] * (1 + len(regions))
+        offsets = {} if deltas is None else _offsets(ws, deltas)
         last = resolution or self.block_resolutions[-1]
         for size in self.block_resolutions[: self.block_resolutions.index(last) + 1]:
             block = getattr(self, f"b{size}")
-            rows = ws[:, first : first + len(block.layers)]
+            chosen = slice(first, first + len(block.layers))
             first += len(block.layers) - 1
-            additions = {} if deltas is None else block_additions(deltas, f"b{size}", block.layers)
+            moves = {region: offset[:, chosen] for region, offset in offsets.items() if offset[:, chosen].any()}
+            rows = torch.cat([ws[:, chosen], *(ws[:, chosen] + move for move in moves.values())])
+            everyone = None if deltas is None else [*deltas] * (1 + len(moves))
+            additions = {} if everyone is None else block_additions(everyone, f"b{size}", block.layers)
             share = alpha if size == last else 1.0
             x, picture = block(
-                x, picture, rows, noise=noise, dtype=dtype, deltas=additions, alpha=share, regions=regions
+                x, picture, rows, noise=noise, dtype=dtype, deltas=additions, alpha=share, regions=[*moves]
             )
         return picture
 
@@ -317,10 +317,13 @@ class StyleGAN2(Generator):
         return self.synthesis(ws, noise=noise, dtype=dtype or fast_dtype(latents.device), deltas=deltas)
 
 
-def _moved(ws: Tensor, deltas: Sequence[Delta | None], region: str) -> Tensor:
-    """Latents [N, L, W] with what their deltas add to them within a region."""
-    offsets = [local_offsets(delta).get(region) for delta in deltas]
-    return torch.stack([w if offset is None else w + offset for w, offset in zip(ws, offsets, strict=True)])
+def _offsets(ws: Tensor, deltas: Sequence[Delta | None]) -> dict[str, Tensor]:
+    """What deltas add to latents [N, L, W] within regions: [N, L, W] by region."""
+    found = [local_offsets(delta) for delta in deltas]
+    return {
+        region: torch.stack([each.get(region, torch.zeros_like(w)) for each, w in zip(found, ws, strict=True)])
+        for region in sorted({region for each in found for region in each})
+    }
 
 
 def _for_each(x: Tensor, ways: int) -> Tensor:
