@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +28,7 @@ from visitor import (
 
 from facelab.face import Face
 from facelab.page.examples import load_examples
+from facelab.studio import Studio
 
 expect.set_options(timeout=60_000)  # continuous integration has slow machines
 
@@ -69,6 +72,25 @@ def test_attributes_live_with_history_presets_and_a_file(visit, portrait: Path, 
     expect(page.get_by_role("tab", name="Own")).to_have_count(0)
     page.set_input_files(".fl-shelf input[type=file]", str(saved))
     expect(page.get_by_role("tab", name="Own")).to_have_count(1)
+
+
+def test_sliders_that_are_moved_while_the_machine_is_at_work_all_count(visit, tmp_path: Path, monkeypatch):
+    quick = Studio.edit
+
+    def slow(*args, **options):
+        time.sleep(1.5)
+        return quick(*args, **options)
+
+    monkeypatch.setattr(Studio, "edit", slow)
+    page = visit()
+    add_examples(page)
+    panel = open_tab(page, "Attributes")
+    picture(page, "attributes")
+    panel.get_by_label("Smile: serious to smiling").fill("1")
+    page.wait_for_timeout(2000)  # the slider has come to rest, and what that gives is under way
+    panel.get_by_label("Turn: to the left to to the right").fill("1")
+    expect(page.locator("#fl-viewer-attributes .fl-step").last).to_have_text(re.compile("^(Turn .*|2 attributes)$"))
+    check_png(save_picture(page, "attributes", tmp_path), said="attribute smile 1, attribute yaw 1")
 
 
 def test_an_edit_stays_in_its_place_until_it_is_let_out(visit):

@@ -6,7 +6,7 @@ const LIMIT = 3, STEP = 0.05;
 let strengths = {}, answered = {}, open = 0, rows = {}, resting, face = null;
 const clean = () => Object.fromEntries(Object.entries(strengths).filter(([, value]) => value));
 // Each state that the server hears of has a number; an answer to an earlier one does not move the sliders back.
-let stamp = 0;
+let stamp = 0, told = null;
 // A slider that moves after another face was chosen, but before that face has come, moves for that face: it is told once it is here.
 let awaited = null, ahead = {}, named = "", patience;
 const tell = (moving, preset = "") => {
@@ -16,7 +16,7 @@ const tell = (moving, preset = "") => {
     return;
   }
   stamp += 1;
-  props.value = { face, strengths: clean(), moving, preset, stamp };
+  props.value = told = { face, strengths: clean(), moving, preset, stamp };
   trigger("slide", {});
 };
 const move = () => { clearTimeout(resting); resting = null; tell(true); };
@@ -135,7 +135,11 @@ draw();
 watch("groups", draw);
 watch("value", () => {
   const value = props.value || {};
-  if (value.face === face && value.stamp != null && value.stamp < stamp) return;
+  if (value.face === face && value.stamp != null && value.stamp < stamp) {  // it has taken the place of what was still to be told
+    props.value = told;
+    trigger("slide", {});
+    return;
+  }
   if (value.face !== face) { face = value.face; chosen = ""; fillPresets(); }
   answered = value.strengths || {};
   strengths = { ...answered, ...ahead };
