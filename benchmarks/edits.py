@@ -1,7 +1,8 @@
 """How fast edits are: `python -m benchmarks.edits` prints one JSON object and the machine it was measured on.
 
 slider_ms: median from a slider's movement to the new main picture of a face with a photo and a refined face's delta, on
-the server, for an attribute that changes a region; everywhere_slider_ms: where it changes the whole picture.
+the server, for an attribute that changes a region; everywhere_slider_ms: where it changes the whole picture;
+parts_slider_ms: for one whose region, such as hair, is first seen in the picture without it.
 morph_seconds: 60 frames at 256 px between two refined faces; gif_seconds, gif_mb, gif_db: these frames as a GIF, its
 size and its PSNR to them. walk_seconds: 500 gradient steps, 10 frames and their pictures. grid_seconds: 5 contents x 5
 styles, crossed and drawn. cpu_*: the same in seconds of processor time, which other work on the machine does not
@@ -26,6 +27,7 @@ from benchmarks.machine import machine
 from facelab.face import Delta, Face
 from facelab.media import save_animation
 from facelab.refinement import delta_shapes, fitting_rank
+from facelab.regions import BY_PARTS
 from facelab.studio import Studio
 
 MOVEMENTS = 30
@@ -58,16 +60,20 @@ def measure(threads: int | None) -> dict[str, float]:
     studio = Studio(device="cpu")
     faces = refined_faces(studio, 10)
     attribute = next(iter(studio.directions()))
+    by_parts = next(each.id for each in studio.directions().values() if each.region in BY_PARTS)
     studio.picture(faces[0], studio.edit(faces[0], {attribute: 0.1}))
     list(studio.morph_frames(faces[0], faces[1], frames=2))
 
-    def move(at: float, everywhere: bool) -> tuple[float, float, object]:
+    def move(attribute: str, at: float, everywhere: bool = False) -> tuple[float, float, object]:
         edit = {"strengths": {attribute: at}, "everywhere": everywhere}
         return timed(lambda: studio.picture(faces[0], studio.edit(faces[0], **edit)))
 
-    moves = [(move(at, False), move(at, True)) for at in np.linspace(-2, 2, MOVEMENTS).tolist()]
+    moves = [
+        (move(attribute, at), move(attribute, at, everywhere=True), move(by_parts, at))
+        for at in np.linspace(-2, 2, MOVEMENTS).tolist()
+    ]
     figures = {}
-    for name, column in (("slider", 0), ("everywhere_slider", 1)):
+    for column, name in enumerate(("slider", "everywhere_slider", "parts_slider")):
         figures[f"{name}_ms"] = 1000 * statistics.median(each[column][0] for each in moves)
         figures[f"cpu_{name}_ms"] = 1000 * statistics.median(each[column][1] for each in moves)
 

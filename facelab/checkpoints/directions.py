@@ -1,4 +1,6 @@
-"""A model's directions: one small safetensors file, what is known of each in its header."""
+"""A model's directions: one small safetensors file, what is known of each in its header, and beside them what tells
+the parts of the generator's pictures.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ from facelab.checkpoints.weights import read_weights
 from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.errors import BadWeights
 from facelab.files import write_file
+from facelab.generators.parts import Parts, read_parts
 from facelab.regions import REGIONS
 
 _TEXTS = ("id", "title", "low", "high", "group")
@@ -58,8 +61,16 @@ def read_directions(path: Path, *, sha256: str | None = None) -> dict[str, Direc
     return directions
 
 
-def write_directions(directions: Iterable[Direction], path: Path) -> None:
-    """Write directions as float16 with their descriptions in the header."""
+def load_parts(model: str) -> Parts | None:
+    """What tells hair, person and what is behind in a model's pictures; None where there is none beside directions."""
+    if "directions" not in find_card(model).companions:
+        return None
+    path, sha256 = find_companion(f"{model}-directions")
+    return read_parts(read_weights(path, sha256=sha256)) if path.exists() else None
+
+
+def write_directions(directions: Iterable[Direction], path: Path, *, parts: Parts | None = None) -> None:
+    """Write directions as float16 with their descriptions in the header, and the generator's Parts."""
     entries, tensors = [], {}
     for direction in directions:
         entries.append(
@@ -70,6 +81,7 @@ def write_directions(directions: Iterable[Direction], path: Path) -> None:
         if direction.classifier is not None:
             for name, value in direction.classifier.state_dict().items():
                 tensors[f"{direction.id}.classifier.{name}"] = value
+    tensors |= {} if parts is None else parts.tensors()
     halves = {name: value.detach().to(torch.float16).contiguous() for name, value in tensors.items()}
     write_file(save(halves, metadata={"directions": json.dumps(entries)}), path)  # save_file would hide it from others
 
@@ -80,7 +92,8 @@ def record_quality(model: str, measured: Mapping[str, Mapping[str, Any]]) -> Non
     """
     directions = load_directions(model)
     path, _ = find_companion(f"{model}-directions")
-    write_directions([_with_quality(each, measured.get(each.id, {})) for each in directions.values()], path)
+    renewed = [_with_quality(each, measured.get(each.id, {})) for each in directions.values()]
+    write_directions(renewed, path, parts=load_parts(model))
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     write_companion(model, "directions", {**find_card(model).companions["directions"], "sha256": sha256})
 

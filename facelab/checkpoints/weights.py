@@ -112,6 +112,8 @@ def load_model(name: str, *, device: torch.device | str = "cpu") -> tuple[Genera
     The discriminator is None where the family has none, or where the weight file, to be small, goes without it.
     Raises UnknownModel for a name without a card and BadWeights for a damaged file.
     """
+    from facelab.checkpoints.directions import load_parts
+
     card = find_card(name)
     tensors = read_weights(card.path, sha256=card.sha256)
     generator, discriminator = build_networks(card)
@@ -122,6 +124,8 @@ def load_model(name: str, *, device: torch.device | str = "cpu") -> tuple[Genera
     else:
         discriminator = None
     generator.name, generator.sha256, generator.alignment = card.name, card.sha256, card.alignment
+    if (parts := load_parts(name)) is not None and parts.fits(generator):
+        generator.synthesis.parts = parts
     for network in filter(None, (generator, discriminator)):
         network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
     return generator, discriminator

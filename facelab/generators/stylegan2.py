@@ -26,7 +26,8 @@ from facelab.generators.layers import (
     upsample_2d,
 )
 from facelab.generators.modulation import add_and_rectify, modulated_conv2d
-from facelab.regions import local_offsets, region_mask
+from facelab.generators.parts import SIDE, Parts
+from facelab.regions import BY_PARTS, local_offsets, region_mask
 
 
 class Mapping(nn.Module):
@@ -168,22 +169,22 @@ class SynthesisBlock(nn.Module):
         dtype: torch.dtype,
         deltas: dict[str, LayerDelta],
         alpha: float = 1.0,
-        regions: Sequence[str] = (),
+        masks: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Tensor]:
         """x [N, I, H, W], picture [N, 3, H, W], rows of w [N, 2 or 3, W] -> both at this block's resolution.
 
-        alpha: the share of what this block adds to the picture, below 1 while it fades in. regions: where the picture
-        has latents of its own (see Synthesis); rows and deltas are [(1 + K) * N] then.
+        alpha: the share of what this block adds to the picture, below 1 while it fades in. masks [1 or N, 1, R, R]: of
+        K regions in which the picture has latents of its own (see Synthesis); rows and deltas are [(1 + K) * N] then.
         """
-        ways = 1 + len(regions)
+        ways = 1 + len(masks)
         if x is None:
             count = rows.shape[0] // ways
             x = self.const.to(dtype).expand(count, -1, -1, -1).contiguous(memory_format=torch.channels_last)
         for name, w in zip(self.layers, rows.unbind(1), strict=True):
             if name != "torgb":
                 each = getattr(self, name)(_for_each(x, ways), w, noise=noise, delta=deltas.get(name))
-                x = _in_regions(each, regions)
-        added_picture = _in_regions(self.torgb(_for_each(x, ways), rows[:, -1], delta=deltas.get("torgb")), regions)
+                x = _in_regions(each, masks)
+        added_picture = _in_regions(self.torgb(_for_each(x, ways), rows[:, -1], delta=deltas.get("torgb")), masks)
         if alpha < 1:
             added_picture = added_picture * alpha
         if picture is not None:
@@ -197,8 +198,11 @@ class Synthesis(nn.Module):
     last row (Karras et al. 2020, figure 7b with the row layout of the published code).
 
     Where deltas move a block's rows within K regions (regions.py), its layers are computed 1 + K times from the same
-    maps, and each pixel takes from each as much as belongs to its region.
+    maps, and each pixel takes from each as much as belongs to its region. parts: tells, in the picture without these
+    moves, what of it is hair and what is behind the person.
     """
+
+    parts: Parts | None
 
     def __init__(
         self,
@@ -221,6 +225,7 @@ class Synthesis(nn.Module):
             )
             self.add_module(f"b{size}", block)
             previous = channels
+        self.register_module("parts", None)
 
     def forward(
         self,
@@ -233,10 +238,40 @@ class Synthesis(nn.Module):
         alpha: float = 1.0,
     ) -> Tensor:
         """resolution: stop at this block, whose part of the picture counts `alpha`: a generator that still grows."""
+        offsets, parts = {} if deltas is None else _offsets(ws, deltas), None
+        if self.parts is not None and not BY_PARTS.isdisjoint(offsets):
+            with torch.no_grad():
+                parts = self.parts(self.maps(ws, SIDE, noise=noise, dtype=dtype, deltas=deltas))
+        how = {"noise": noise, "dtype": dtype, "deltas": deltas, "alpha": alpha}
+        return self._compute(ws, resolution or self.block_resolutions[-1], offsets, parts, **how)[1]
+
+    def maps(
+        self,
+        ws: Tensor,
+        resolution: int,
+        *,
+        noise: str = "constant",
+        dtype: torch.dtype = torch.float32,
+        deltas: Sequence[Delta | None] | None = None,
+    ) -> Tensor:
+        """The maps [N, C, R, R] of the block at a resolution, without what deltas move within regions."""
+        return self._compute(ws, resolution, {}, None, noise=noise, dtype=dtype, deltas=deltas)[0]
+
+    def _compute(
+        self,
+        ws: Tensor,
+        last: int,
+        offsets: dict[str, Tensor],
+        parts: Tensor | None,
+        *,
+        noise: str,
+        dtype: torch.dtype,
+        deltas: Sequence[Delta | None] | None,
+        alpha: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """The maps and the picture of the block at the resolution `last`."""
         x = picture = None
         first = 0
-        offsets = {} if deltas is None else _offsets(ws, deltas)
-        last = resolution or self.block_resolutions[-1]
         for size in self.block_resolutions[: self.block_resolutions.index(last) + 1]:
             block = getattr(self, f"b{size}")
             chosen = slice(first, first + len(block.layers))
@@ -246,10 +281,9 @@ class Synthesis(nn.Module):
             everyone = None if deltas is None else [*deltas] * (1 + len(moves))
             additions = {} if everyone is None else block_additions(everyone, f"b{size}", block.layers)
             share = alpha if size == last else 1.0
-            x, picture = block(
-                x, picture, rows, noise=noise, dtype=dtype, deltas=additions, alpha=share, regions=[*moves]
-            )
-        return picture
+            masks = [region_mask(region, size, parts=parts).to(ws.device) for region in moves]
+            x, picture = block(x, picture, rows, noise=noise, dtype=dtype, deltas=additions, alpha=share, masks=masks)
+        return x, picture
 
 
 class StyleGAN2(Generator):
@@ -331,15 +365,14 @@ def _for_each(x: Tensor, ways: int) -> Tensor:
     return x if ways == 1 else x.repeat(ways, 1, 1, 1).contiguous(memory_format=torch.channels_last)
 
 
-def _in_regions(x: Tensor, regions: Sequence[str]) -> Tensor:
+def _in_regions(x: Tensor, masks: Sequence[Tensor]) -> Tensor:
     """[(1 + K) * N, C, H, W] -> [N, C, H, W]: the first maps, and in each region their change to its own."""
-    if not regions:
+    if not masks:
         return x
-    first, *others = x.chunk(1 + len(regions))
+    first, *others = x.chunk(1 + len(masks))
     mixed = first
-    for region, other in zip(regions, others, strict=True):
-        mask = region_mask(region, x.shape[-1]).to(device=x.device, dtype=x.dtype)
-        mixed = torch.addcmul(mixed, mask, other - first)
+    for mask, other in zip(masks, others, strict=True):
+        mixed = torch.addcmul(mixed, mask.to(x.dtype), other - first)
     return mixed
 
 

@@ -38,10 +38,10 @@ WANTED = (
     Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size", region="nose"),
     Wanted("lips", "Lips", "thinner", "fuller", "features", "lips", region="mouth"),
     Wanted("mouth_size", "Mouth width", "narrower", "wider", "features", "mouth_size", ("smile",), region="mouth"),
-    Wanted("chubby", "Cheeks", "slimmer", "rounder", "features", "Chubby", ("gender", "age")),
+    Wanted("chubby", "Cheeks", "slimmer", "rounder", "features", "Chubby", ("gender", "age"), region="person"),
     Wanted("gender", "Gender", "feminine", "masculine", "person", "Male"),
-    Wanted("age", "Age", "younger", "older", "person", "-Young", ("gender", "skin", "glasses")),
-    Wanted("attractive", "“Attractive”", "less", "more", "person", "Attractive", ("gender", "skin")),
+    Wanted("age", "Age", "younger", "older", "person", "-Young", ("gender", "skin", "glasses"), region="person"),
+    Wanted("attractive", "“Attractive”", "less", "more", "person", "Attractive", ("gender", "skin"), region="person"),
     Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",), region="face"),
     Wanted(
         "glasses", "Glasses", "without", "with", "person", "Eyeglasses", ("gender", "age"), encoded=False, region="eyes"
@@ -54,7 +54,7 @@ WANTED = (
     Wanted("hair_grey", "Grey hair", "without", "with", "hair", "Gray_Hair", ("gender",), region="hair"),
     Wanted("hair_wavy", "Waves", "straighter", "wavier", "hair", "Wavy_Hair", ("gender",), region="hair"),
     Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",), region="forehead"),
-    Wanted("skin", "Skin tone", "darker", "lighter", "person", "skin"),
+    Wanted("skin", "Skin tone", "darker", "lighter", "person", "skin", region="skin"),
 )
 
 # What changes along with a direction by its nature, and may.

@@ -55,6 +55,7 @@ def find(
     from facelab.training.direction_reach import reach
     from facelab.training.direction_tuning import tune
     from facelab.training.directions import encode_pictures, find_drawn
+    from facelab.training.parts import find_parts
 
     generator = load_model(model)[0]
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
@@ -64,6 +65,7 @@ def find(
         write_directions(_by_labels(data, pictures, generator), out)
         print(out)
         return
+    generator.synthesis.parts = parts = find_parts(generator)
     reader = load_reader()
     order = np.random.default_rng(0).permutation(len(pictures))
     chosen = Pictures(pictures.images[np.sort(order[:CROWD])])
@@ -87,7 +89,7 @@ def find(
     with _bar("tuning", len(directions), "direction") as bar:
         directions = tune(directions, generator, reader, crowd, progress=bar.update)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_directions(directions, out)  # whatever happens to the rest
+    write_directions(directions, out, parts=parts)  # whatever happens to the rest
 
     portraits = [np.array(pictures.images[index]) for index in order[-REFINED:]]
     faces, likeness = _refined(portraits, model, cache)
@@ -95,7 +97,7 @@ def find(
     how = {"deltas": deltas, "likeness": likeness, "any_rows": False}
     with _bar("strengths", len(directions), "direction") as bar:
         directions = reach(directions, generator, reader, values, **how, progress=lambda *_: bar.update())
-    write_directions(directions, out)
+    write_directions(directions, out, parts=parts)
     print(out)
 
 

@@ -95,7 +95,8 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
     """Make a file of directions those of a model; returns its path. Raises BadSetting where they do not fit it."""
     from facelab.checkpoints.cards import write_companion
     from facelab.checkpoints.directions import read_directions
-    from facelab.checkpoints.weights import load_model
+    from facelab.checkpoints.weights import load_model, read_weights
+    from facelab.generators.parts import read_parts
 
     generator = load_model(name)[0]
     rows, dim = generator.latent_shape(generator.edit_space)
@@ -103,6 +104,9 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
     shapes = {tuple(vector.shape) for each in directions.values() for vector in (each.difference, each.normal)}
     if not shapes <= {(dim,), (rows, dim)}:
         raise BadSetting(f"{file.name} holds directions of another model: {name} has latents of {rows} x {dim}.")
+    parts = read_parts(read_weights(file))
+    if parts is not None and not parts.fits(generator):
+        raise BadSetting(f"{file.name} tells the parts of another model's pictures than those of {name}.")
     data = file.read_bytes()
     told = {"sha256": hashlib.sha256(data).hexdigest(), "attributes": list(directions)}
     path = folder / f"{name}-directions.safetensors"
