@@ -36,14 +36,22 @@ def _box(left: float, top: float, right: float, bottom: float) -> Shape:
     return lambda xs, ys: np.minimum.reduce([xs - left, right - xs, ys - top, bottom - ys]) / _EDGE + 0.5
 
 
+def _without(hole: Shape, *shapes: Shape) -> tuple[Shape, ...]:
+    return tuple(lambda xs, ys, shape=shape: np.minimum(shape(xs, ys), 1 - hole(xs, ys)) for shape in shapes)
+
+
 _EVERYWHERE = 9.0  # a box's side that lies outside the picture
 _FACE = _oval(0.5, 0.70, 0.48, 0.60)
+_LIPS = _oval(0.5, 0.765, 0.30, 0.13)
+_JAW = (_oval(0.5, 0.84, 0.72, 0.48), _box(0.20, 0.63, 0.80, _EVERYWHERE))
 _SHAPES: dict[str, tuple[Shape, ...]] = {
     "eyes": (_box(0.12, 0.36, 0.88, 0.62),),
     "brows": (_box(0.18, 0.32, 0.82, 0.58),),
     "nose": (_oval(0.5, 0.58, 0.40, 0.40),),
     "mouth": (_oval(0.5, 0.76, 0.56, 0.30),),
-    "jaw": (_oval(0.5, 0.84, 0.72, 0.48), _box(0.20, 0.63, 0.80, _EVERYWHERE)),
+    "jaw": _JAW,
+    "beard": _without(_LIPS, *_JAW),
+    "moustache": _without(_LIPS, _oval(0.5, 0.70, 0.40, 0.17)),
     "face": (_oval(0.5, 0.67, 0.70, 0.70),),
     "forehead": (_box(-_EVERYWHERE, -_EVERYWHERE, _EVERYWHERE, 0.50),),
     "hair": (lambda xs, ys: 1 - _FACE(xs, ys),),

@@ -73,7 +73,8 @@ def test_rows_stay_where_only_strengths_are_asked_for():
 
 
 def test_small_models_move_all_rows():
-    assert row_choices(8) == [(0, 8)] and (0, 12) in row_choices(12)
+    assert row_choices(0, 1) == [(0, 1)] and (0, 12) in row_choices(0, 12)
+    assert row_choices(2, 8) == [(2, 8), (2, 6), (4, 8), (6, 8)]
 
 
 def test_with_likeness_a_strength_must_leave_the_person():

@@ -1,10 +1,13 @@
 """Directions found on portraits: what is known to be in the latents is found again."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 import facelab.training.crowd as crowd_module
 import facelab.training.directions as directions_module
+from facelab.edits.attributes import Direction
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import Reading
@@ -12,6 +15,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import join, look_at, not_encoded
 from facelab.training.direction_list import WANTED
 from facelab.training.directions import class_difference, classes, find_directions, find_drawn, regress
+from facelab.training.directions_command import renewed
 from facelab.training.labels import Labels
 
 COUNT, ROWS, DIM = 2000, 4, 32
@@ -129,3 +133,13 @@ def test_what_is_found_is_what_is_drawn(monkeypatch):
     found = glasses.normal.abs()
     assert found.argmax() == DIM + 1 and found[1, 1] > 0.6
     assert glasses.difference[1, 1] > 1.0 and glasses.held == ("gender", "age")
+
+
+def test_an_earlier_direction_moves_only_what_may_move_now():
+    zero = torch.zeros(12, 4)
+    beard = Direction("beard", "Beard", "shaved", "bearded", "hair", (0, 12), (), 1.0, difference=zero, normal=zero)
+    again = renewed(beard, 12)
+    assert again.region == "beard" and again.rows == (2, 8)
+    assert renewed(replace(beard, rows=(4, 12)), 12).rows == (4, 8)
+    assert renewed(replace(beard, rows=(8, 12)), 12).rows == (2, 8), "rows that may not move at all are not kept"
+    assert all(0 <= first < last <= 18 for first, last in (wanted.rows_of(18) for wanted in WANTED))

@@ -21,6 +21,7 @@ from facelab.studio import Studio
 from facelab.template import TEMPLATE_LANDMARKS
 
 EYES, MOUTH, NOSE, BROWS, CHIN = slice(36, 48), slice(48, 68), slice(30, 36), slice(17, 27), slice(6, 11)
+LIPS = slice(60, 68)  # their inner border
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,9 @@ def offset_of(generator, seed=0, size=1.0):
         ("hair", None, MOUTH),
         ("forehead", BROWS, MOUTH),
         ("skin", MOUTH, None),
+        ("beard", CHIN, LIPS),
+        ("moustache", None, LIPS),
+        ("moustache", None, EYES),
     ],
 )
 def test_a_region_is_where_its_name_says(region, inside, outside):
@@ -67,7 +71,10 @@ def test_a_region_is_where_its_name_says(region, inside, outside):
 
 
 def test_every_region_was_looked_at():
-    assert set(REGIONS) == {"eyes", "brows", "nose", "mouth", "jaw", "face", "hair", "forehead", "skin", "person"}
+    assert set(REGIONS) == {"eyes", "brows", "nose", "mouth", "jaw", "face", "hair", "forehead", "skin", "person"} | {
+        "beard",
+        "moustache",
+    }
     assert (region_mask("person", 16) == 1).all(), "the whole picture where nobody knows better"
 
 

@@ -75,8 +75,9 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                         [("Its own place", "place"), ("The whole picture", "everywhere")],
                         value="place",
                         label="Where",
-                        info="What an edit changes. In its own place glasses change the eyes alone, a beard the jaw, a "
-                        "hair colour the hair; age, gender and the like change the whole picture in any case.",
+                        info="What an edit changes. In its own place glasses change the eyes alone, a colour the hair, "
+                        "age the person and not what is behind; turning and gender change the whole picture in any "
+                        "case.",
                     )
                     rows = gr.Textbox(
                         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PERSON = ("gender", "age", "skin")
+COARSE, SHAPE, MIDDLE, COLOUR = (0, 1 / 2), (0, 2 / 3), (1 / 6, 2 / 3), (1 / 3, 1)
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Wanted:
     seen: the attribute of the judge's list that the reader sees, with a minus where the list has the opposite, or the
     name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. encoded: whether an encoder
     draws it; else it is sought in latents that were searched for. region: where it is to change a picture (regions.py),
-    "" for everywhere. There is none for roll: the alignment takes it out of
+    "" for everywhere. rows: from where to where of the latent's rows it may move, in shares: with fine ones beside
+    coarse, a direction learns to paint what pleases the reader. There is none for roll: the alignment takes it out of
     every picture.
     """
 
@@ -27,31 +29,81 @@ class Wanted:
     held: tuple[str, ...] = ()
     encoded: bool = True
     region: str = ""
+    rows: tuple[float, float] = (0, 1)
+
+    def rows_of(self, count: int) -> tuple[int, int]:
+        """The first row of `count` that may move, and the one after the last."""
+        return round(self.rows[0] * count), round(self.rows[1] * count)
 
 
 WANTED = (
-    Wanted("smile", "Smile", "serious", "smiling", "expression", "Smiling", region="face"),
-    Wanted("mouth_open", "Mouth", "closed", "open", "expression", "mouth_open", region="jaw"),
+    Wanted("smile", "Smile", "serious", "smiling", "expression", "Smiling", region="face", rows=SHAPE),
+    Wanted("mouth_open", "Mouth", "closed", "open", "expression", "mouth_open", region="jaw", rows=SHAPE),
     Wanted("yaw", "Turn", "to the left", "to the right", "expression", "-yaw"),
-    Wanted("eyes", "Eyes", "narrower", "wider", "features", "eyes", region="brows"),
-    Wanted("brows", "Brows", "finer", "bushier", "features", "Bushy_Eyebrows", ("gender",), region="brows"),
-    Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size", region="nose"),
-    Wanted("lips", "Lips", "thinner", "fuller", "features", "lips", region="mouth"),
-    Wanted("mouth_size", "Mouth width", "narrower", "wider", "features", "mouth_size", ("smile",), region="mouth"),
-    Wanted("chubby", "Cheeks", "slimmer", "rounder", "features", "Chubby", ("gender", "age"), region="person"),
-    Wanted("gender", "Gender", "feminine", "masculine", "person", "Male"),
-    Wanted("age", "Age", "younger", "older", "person", "-Young", ("gender", "skin", "glasses"), region="person"),
-    Wanted("attractive", "“Attractive”", "less", "more", "person", "Attractive", ("gender", "skin"), region="person"),
-    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",), region="face"),
+    Wanted("eyes", "Eyes", "narrower", "wider", "features", "eyes", region="brows", rows=SHAPE),
+    Wanted("brows", "Brows", "finer", "bushier", "features", "Bushy_Eyebrows", ("gender",), region="brows", rows=SHAPE),
+    Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size", region="nose", rows=SHAPE),
+    Wanted("lips", "Lips", "thinner", "fuller", "features", "lips", region="mouth", rows=SHAPE),
     Wanted(
-        "glasses", "Glasses", "without", "with", "person", "Eyeglasses", ("gender", "age"), encoded=False, region="eyes"
+        "mouth_size",
+        "Mouth width",
+        "narrower",
+        "wider",
+        "features",
+        "mouth_size",
+        ("smile",),
+        region="mouth",
+        rows=SHAPE,
     ),
-    Wanted("beard", "Beard", "shaved", "bearded", "hair", "-No_Beard", ("gender",), region="jaw"),
-    Wanted("mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",), region="mouth"),
-    Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",), region="forehead"),
-    Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",), region="hair"),
-    Wanted("hair_blond", "Blond hair", "darker", "blonder", "hair", "Blond_Hair", ("gender", "skin"), region="hair"),
-    Wanted("hair_grey", "Grey hair", "without", "with", "hair", "Gray_Hair", ("gender",), region="hair"),
+    Wanted(
+        "chubby", "Cheeks", "slimmer", "rounder", "features", "Chubby", ("gender", "age"), region="person", rows=SHAPE
+    ),
+    Wanted("gender", "Gender", "feminine", "masculine", "person", "Male", rows=SHAPE),
+    Wanted(
+        "age", "Age", "younger", "older", "person", "-Young", ("gender", "skin", "glasses"), region="person", rows=SHAPE
+    ),
+    Wanted(
+        "attractive",
+        "“Attractive”",
+        "less",
+        "more",
+        "person",
+        "Attractive",
+        ("gender", "skin"),
+        region="person",
+        rows=SHAPE,
+    ),
+    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",), region="face", rows=COLOUR),
+    Wanted(
+        "glasses",
+        "Glasses",
+        "without",
+        "with",
+        "person",
+        "Eyeglasses",
+        ("gender", "age"),
+        encoded=False,
+        region="eyes",
+        rows=SHAPE,
+    ),
+    Wanted("beard", "Beard", "shaved", "bearded", "hair", "-No_Beard", ("gender",), region="beard", rows=MIDDLE),
+    Wanted(
+        "mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",), region="moustache", rows=MIDDLE
+    ),
+    Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",), region="forehead", rows=COARSE),
+    Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",), region="hair", rows=COLOUR),
+    Wanted(
+        "hair_blond",
+        "Blond hair",
+        "darker",
+        "blonder",
+        "hair",
+        "Blond_Hair",
+        ("gender", "skin"),
+        region="hair",
+        rows=COLOUR,
+    ),
+    Wanted("hair_grey", "Grey hair", "without", "with", "hair", "Gray_Hair", ("gender",), region="hair", rows=COLOUR),
     Wanted("hair_wavy", "Waves", "straighter", "wavier", "hair", "Wavy_Hair", ("gender",), region="hair"),
     Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",), region="forehead"),
     Wanted("skin", "Skin tone", "darker", "lighter", "person", "skin", region="skin"),

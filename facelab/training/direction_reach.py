@@ -59,7 +59,7 @@ def reach(
         limit = 0.0 if is_binary(wanted) else float(np.quantile(scores, UPPER))
         lacking = torch.from_numpy(np.flatnonzero(scores <= limit))[:TRIED]
         limit += (SURE if is_binary(wanted) else SURE_OF_SIZE) * float(scores.std())
-        choices = row_choices(latents.shape[1]) if any_rows else [direction.rows]
+        choices = row_choices(*wanted.rows_of(latents.shape[1])) if any_rows else [direction.rows]
         if len(lacking):
             direction = trial.best(direction, wanted, choices, lacking, before.vectors[lacking], limit)
         progress(direction.id, direction.rows, direction.strength)
@@ -141,6 +141,7 @@ class _Trial:
         return min(near, key=lambda each: each.strength)
 
 
-def row_choices(count: int) -> list[tuple[int, int]]:
-    """Ranges of rows worth trying: everything, and what is coarse, middle and fine, at pairs of rows a resolution."""
-    return [(0, count), (0, 8), (0, 6), (2, 6), (2, 8), (4, 8), (4, count), (6, count)] if count > 8 else [(0, count)]
+def row_choices(start: int, stop: int) -> list[tuple[int, int]]:
+    """Ranges within the rows from start to stop that are worth trying: all, and what is coarse, middle and fine."""
+    tried = [(start, stop), (0, 8), (0, 6), (2, 6), (2, 8), (4, 8), (4, stop), (6, stop)]
+    return [rows for rows in dict.fromkeys(tried) if start <= rows[0] < rows[1] <= stop]

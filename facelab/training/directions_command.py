@@ -77,7 +77,7 @@ def find(
         with _bar("rows", len(directions), "direction") as bar:
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
-        directions = list(read_directions(start).values())
+        directions = [renewed(each, latents.shape[1]) for each in read_directions(start).values()]
     having = not_encoded(labels)
     groups = [chosen.images[:SEARCHED], *(pictures.images[places] for places in having.values())]
     searched = [look_at(_searched(group, model, cache), generator, reader) for group in groups]
@@ -131,6 +131,16 @@ def _found(labels: Labels, pictures: Pictures, encode: Encode, cache: Path) -> l
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encode, pictures, progress=bar.update)
     return find_directions(latents, score_portraits(pictures, labels, seen))
+
+
+def renewed(direction: Direction, count: int) -> Direction:
+    """An earlier direction with the region that is wanted now, on those of its rows, of `count`, that may move now."""
+    from facelab.training.direction_list import WANTED
+
+    wanted = next(each for each in WANTED if each.id == direction.id)
+    first, last = wanted.rows_of(count)
+    rows = max(direction.rows[0], first), min(direction.rows[1], last)
+    return replace(direction, region=wanted.region, rows=rows if rows[0] < rows[1] else (first, last))
 
 
 def labels_of(data: Path, pictures: Pictures) -> Labels:
