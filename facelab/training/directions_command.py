@@ -77,12 +77,12 @@ def find(
         with _bar("rows", len(directions), "direction") as bar:
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
-        directions = [renewed(each, latents.shape[1]) for each in read_directions(start).values()]
+        directions = list(read_directions(start).values())
     having = not_encoded(labels)
     groups = [chosen.images[:SEARCHED], *(pictures.images[places] for places in having.values())]
     searched = [look_at(_searched(group, model, cache), generator, reader) for group in groups]
     drawn = {each.id: each for each in find_drawn(join(*searched), having)}
-    directions = [drawn.get(each.id, each) for each in directions]
+    directions = [renewed(drawn.get(each.id, each), latents.shape[1]) for each in directions]
 
     times = max(1, len(latents) // len(searched[0].latents))
     crowd = join(look_at(latents, generator, reader), *[searched[0]] * times, *searched[1:])
@@ -134,7 +134,7 @@ def _found(labels: Labels, pictures: Pictures, encode: Encode, cache: Path) -> l
 
 
 def renewed(direction: Direction, count: int) -> Direction:
-    """An earlier direction with the region that is wanted now, on those of its rows, of `count`, that may move now."""
+    """A direction with the region that is wanted of it, on those of its rows, of `count`, that may move."""
     from facelab.training.direction_list import WANTED
 
     wanted = next(each for each in WANTED if each.id == direction.id)
