@@ -70,7 +70,7 @@ def test_the_keyboard_alone_is_enough(visit):
     page = visit()
 
     def tab_to(name: str) -> None:
-        for _ in range(60):
+        for _ in range(120):  # once round the page at least: a button that goes takes the focus with it
             page.keyboard.press("Tab")
             focused = page.evaluate(
                 "(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent).trim()"
