@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SIDE = 32  # pixels of the maps that are read
-PARTS = ("behind", "person", "hair")  # person: face, neck, what is worn; without the hair
+PARTS = ("behind", "person", "hair")  # person: face and neck without the hair; clothes count as either
 BEHIND, PERSON, HAIR = range(len(PARTS))
 _PREFIX = "parts."  # of its tensors in a file of directions
 _SHARPNESS = 4.0  # gives back what the mean over neighbours takes from the borders, and leaves less in between
