@@ -72,11 +72,16 @@ class FaceReader(nn.Module):
         return Reading(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
-def has_reader() -> bool:
-    """Whether the reader is part of the catalogue."""
+def reader_sha256() -> str:
+    """Which reader is part of the catalogue; "" for none."""
     model, _, part = READER.rpartition("-")
     cards = catalogue()
-    return model in cards and part in cards[model].companions
+    return cards[model].companions.get(part, {}).get("sha256", "") if model in cards else ""
+
+
+def has_reader() -> bool:
+    """Whether the reader is part of the catalogue."""
+    return bool(reader_sha256())
 
 
 def reader_distance(reader: FaceReader, target: Tensor) -> Distance:

@@ -16,13 +16,15 @@ from facelab.checkpoints.directions import record_quality
 from facelab.checkpoints.weights import load_model, part, read_weights
 from facelab.circle import load_circle
 from facelab.errors import BadWeights
-from facelab.evaluation.judge import ATTRIBUTES
-from facelab.identity import load_reader
+from facelab.evaluation.judge import ATTRIBUTES, Judge
+from facelab.identity import FaceReader, load_reader
+from facelab.training import identity
 from facelab.training import publish as publishing
 from facelab.training.data import Pictures
 from facelab.training.directions_command import labels_of
 from facelab.training.labels import read_labels
 from facelab.training.run import Run, write_weights
+from facelab.training.settings import ReaderSettings
 from tests.tiny_circle import put_circle
 
 SHIPPED = cards.checkpoint_folder()
@@ -384,3 +386,36 @@ def read_split(folder):
     paths = sorted((folder / "images").iterdir())
     pixels = torch.from_numpy(np.stack([np.asarray(Image.open(path)) for path in paths]))
     return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1, torch.tensor([int(path.stem) % 2 == 1 for path in paths])
+
+
+@pytest.mark.parametrize("family", ("identity", "judge"))
+def test_what_looks_at_faces_is_trained_further_and_published_for_all_models(facelab, shelf, tmp_path, family):
+    network = {"identity": FaceReader, "judge": Judge}[family]()
+    run, name = tmp_path / "run", f"faces128-{family}"
+    (run / "weights").mkdir(parents=True)
+    tensors = {key: value for key, value in network.state_dict().items() if value.is_floating_point()}
+    write_weights(run / "weights" / "00000064.safetensors", tensors, 64)
+    (run / "settings.json").write_text(json.dumps({"family": family}))
+    for kind in ("faces128.json", "faces128.safetensors"):
+        shutil.copy(SHIPPED / kind, shelf)
+    cards._catalogue.cache_clear()
+    status, _, said = facelab("publish", run, "--name", "other")
+    assert status == 1 and "--name faces128" in said
+    before = find_card("faces128").companions[family]["sha256"]
+    status, out, said = facelab("publish", run, "--name", "faces128", "--json")
+    assert status == 0 and json.loads(out)["name"] == name, said
+    cards._catalogue.cache_clear()
+    told = find_card("faces128").companions[family]
+    assert told["sha256"] == json.loads(out)["sha256"] != before and told["images"] == 64
+    put = read_weights(shelf / f"{name}.safetensors")
+    torch.testing.assert_close(put["trunk.stem.weight"].float(), network.trunk.stem.weight, atol=1e-3, rtol=1e-3)
+
+
+def test_a_reader_goes_on_from_a_weight_file(tmp_path):
+    torch.manual_seed(5)
+    reader = FaceReader()
+    tensors = {key: value for key, value in reader.state_dict().items() if value.is_floating_point()}
+    write_weights(tmp_path / "reader.safetensors", tensors, 64)
+    trainer = identity.make_trainer(ReaderSettings(start=str(tmp_path / "reader.safetensors")))
+    torch.testing.assert_close(trainer.network.vector.weight, reader.vector.weight, atol=1e-3, rtol=1e-3)
+    assert not torch.equal(identity.make_trainer(ReaderSettings()).network.vector.weight, trainer.network.vector.weight)

@@ -125,10 +125,14 @@ def find_card(name: str) -> Card:
 
 
 def fingerprint(model: str) -> str:
-    """What a model's latents of portraits depend on, in short: its weights and its encoder's. Raises UnknownModel."""
+    """What a model's latents of portraits depend on, in short: its weights, its encoder's and those of the reader,
+    which is looked through while latents are searched for. Raises UnknownModel.
+    """
+    from facelab.identity import reader_sha256
+
     card = find_card(model)
     encoder = card.companions.get("encoder", {}).get("sha256", "")
-    return hashlib.sha256(f"{card.sha256} {encoder}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{card.sha256} {encoder} {reader_sha256()}".encode()).hexdigest()[:16]
 
 
 def find_companion(name: str) -> tuple[Path, str]:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facelab.checkpoints.weights import fill, read_weights
 from facelab.evaluation.portraits import Portraits, describe_split
 from facelab.identity import FaceReader
 from facelab.studio import best_device
@@ -79,9 +80,12 @@ class ReaderTrainer(Fitting):
 
 
 def make_trainer(settings: ReaderSettings) -> ReaderTrainer:
-    """A reader at its beginning."""
+    """A reader at its beginning, or all of `start`."""
     torch.manual_seed(settings.seed)
-    return ReaderTrainer(FaceReader(), settings, device=best_device())
+    reader = FaceReader()
+    if settings.start:
+        fill(reader, {name: value.float() for name, value in read_weights(Path(settings.start)).items()})
+    return ReaderTrainer(reader, settings, device=best_device())
 
 
 def open_batches(source: Path, settings: ReaderSettings, cache: Path) -> SeenPictures:

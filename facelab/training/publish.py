@@ -30,14 +30,16 @@ TITLES = {
     "stylegan2": "StyleGAN2", "vae": "VAE", "vaegan": "VAE/GAN", "dcgan": "DCGAN", "began": "BEGAN", "progan": "PGGAN"
 }  # fmt: skip
 # What a run of these families becomes, of a model.
-COMPANIONS = {"encoder": "encoder", "inverter": "encoder", "circle": "circle"}
+COMPANIONS = {
+    "encoder": "encoder", "inverter": "encoder", "circle": "circle", "identity": "identity", "judge": "judge"
+}  # fmt: skip
 # Of the settings, what the card tells of a training beside its length.
 NOTED = {
     "vaegan": ("gamma", "similarity_weight", "r1_gamma"),
     "began": ("gamma",),
     "progan": ("grow_images", "fade_images", "loss"),
 }
-WHATEVER_THE_WEIGHTS = ("identity", "judge")  # companions that know no generator
+WHATEVER_THE_WEIGHTS = ("identity", "judge")  # companions that know no generator, but serve all
 MOST_ROWS = 400  # of the table of losses that ships
 # What only training needs; StyleGAN2's discriminator lends its features to embedding.
 LEFT_OUT = ("d.", "g.log_variance.")
@@ -55,8 +57,8 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Make a run's newest weights a model of the catalogue: NAME.safetensors, NAME.json and NAME-losses.csv. A run of
-    encoder or inverter becomes the encoder of the model NAME, one of circle its circle, a file of directions its
-    directions.
+    encoder or inverter becomes the encoder of the model NAME, one of circle its circle, one of identity or judge the
+    network that looks at the faces of every model, a file of directions its directions.
     """
     from facelab.checkpoints.cards import catalogue, checkpoint_folder
     from facelab.training.run import Run
@@ -116,8 +118,8 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
 
 
 def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str, dict[str, float]]:
-    """Make a run of inverter the encoder of the model that it inverts, or one of circle its circle; returns its SHA-256
-    and how long it was trained.
+    """Make a run of inverter the encoder of the model that it inverts, one of circle its circle, or one of identity or
+    judge those that ship; returns its SHA-256 and how long it was trained.
 
     part: of COMPANIONS. Raises BadSetting for a run without weights or with another model's.
     """
@@ -125,16 +127,22 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     from facelab.checkpoints.weights import fill, load_model, read_weights
     from facelab.circle import fit_circle
     from facelab.encoder import make_encoder
+    from facelab.evaluation.judge import Judge
+    from facelab.identity import READER, FaceReader
 
-    model = run.read_settings()["model"]
+    model = READER.split("-")[0] if part in WHATEVER_THE_WEIGHTS else run.read_settings()["model"]
     if model != name:
         raise BadSetting(f"This run's {part} belongs to {model}. Say --name {model}.")
     card, (path, images) = find_card(name), _newest(run)
-    generator, tensors = load_model(name)[0], read_weights(path)
-    if part == "circle":
-        circle = fit_circle(generator, tensors)
+    tensors = read_weights(path)
+    if part in WHATEVER_THE_WEIGHTS:
+        fill(FaceReader() if part == "identity" else Judge(), tensors)
     else:
-        fill(make_encoder(generator), tensors)
+        generator = load_model(name)[0]
+        if part == "circle":
+            circle = fit_circle(generator, tensors)
+        else:
+            fill(make_encoder(generator), tensors)
     data = path.read_bytes()
     start = Path(run.read_settings().get("start") or "")
     started = hashlib.sha256(start.read_bytes()).hexdigest() if start.is_file() else ""

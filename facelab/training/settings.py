@@ -114,6 +114,7 @@ class FitSettings(RunSettings):
 class ReaderSettings(FitSettings):
     """The reader's. Raises BadSetting for mirrored pictures: their vectors, landmarks and pose are not known."""
 
+    start: str = option("", "Go on from this weight file, such as the reader that ships.")
     flip: bool = option(False, "Not for the reader: dlib's vector of a mirrored face is another one.")
 
     def __post_init__(self) -> None:
