@@ -5,19 +5,25 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from facelab.encoder import LOOKS, Encoder, look_closely
+from facelab.checkpoints.weights import load_model
+from facelab.encoder import LOOKS, Encoder, load_encode, look_closely
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
+from facelab.evaluation.portraits import Portraits, as_pictures
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import WIDTHS, FaceReader, reader_distance
-from facelab.training import distributed
+from facelab.training import distributed, identity
+from facelab.training.data import Pictures
+from facelab.training.drawn import draw_faces
 from facelab.training.encoder import draw_latents
 from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
-from facelab.training.identity import ReaderTrainer, Seen
+from facelab.training.identity import ReaderTrainer, Seen, SeenPictures
 from facelab.training.jitter import jitter, move_landmarks
 from facelab.training.judge import JudgeTrainer, Labelled
+from facelab.training.labels import Labels
 from facelab.training.settings import FitSettings, ReaderSettings
 from facelab.trunk import Trunk
 
@@ -199,3 +205,63 @@ def test_the_eyes_judge_every_picture_on_every_map_and_train_no_trunk():
     eyes(images).sum().backward()
     assert images.grad.abs().sum() > 0
     assert not any("trunk" in name for name in eyes.state_dict())
+
+
+def test_who_was_not_looked_at_teaches_labels_alone_and_who_has_none_the_rest_alone():
+    pictures = Pictures(np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8))
+    seen = Portraits(
+        np.ones((4, 128), np.float32), np.ones((4, 68, 2), np.float32), np.array([True, True, False, True])
+    )
+    labels = Labels(np.ones((3, 40), bool), np.full((3, 3), 5.0, np.float32))
+    batch = SeenPictures(pictures, seen, labels).batch(0, size=6, seed=0)
+    order = torch.argsort(pictures.batch_with_indices(0, size=6, seed=0, flip=False)[1])
+    found, attributes, pose = (column[order] for column in (batch.found, batch.attributes, batch.pose))
+    assert found.tolist() == [1, 1, 0, 1, 0, 0] and batch.vectors[order].sum(dim=1).tolist() == [128] * 4 + [0, 0]
+    assert attributes.isnan().all(dim=1).tolist() == [True] * 3 + [False] * 3 and (pose[3:] == 5).all()
+
+    trainer = ReaderTrainer(FaceReader(), ReaderSettings(images=80, batch=6), device=CPU)
+    losses = trainer.step(batch)
+    assert all(np.isfinite(value) and value > 0 for value in losses.values())
+    losses = trainer.step(batch._replace(attributes=batch.attributes * np.nan, pose=batch.pose * np.nan))
+    assert losses["attributes"] == losses["pose"] == 0 < losses["vector"]
+
+
+def test_a_reader_learns_from_drawn_faces_as_well(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    lines = [",".join(["image", "split", "yaw", "pitch", "roll", *ATTRIBUTES])]
+    for index in range(6):
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(tmp_path / f"{index}.png")
+        lines.append(",".join([f"{index}.png", "train", "0", "0", "0", *["1"] * 40]))
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    looked_at = {}
+
+    def describe_split(images, *, cache, name):
+        looked_at[name] = len(images)
+        return Portraits(
+            np.zeros((len(images), 128), np.float32), np.zeros((len(images), 68, 2), np.float32), np.ones(len(images))
+        )
+
+    drawn = random.integers(0, 256, (4, 16, 16, 3), np.uint8)
+    asked = []
+    monkeypatch.setattr(identity, "describe_split", describe_split)
+    monkeypatch.setattr(identity, "draw_faces", lambda *told, cache: asked.append(told) or drawn)
+    settings = ReaderSettings(resolution=16, generated=4, described=3, model="tiny")
+    batches = identity.open_batches(tmp_path, settings, tmp_path / "cache")
+    assert looked_at == {"train": 3, "drawn": 4} and asked[0][0] == "tiny" and asked[0][2] == 4
+    assert len(batches.pictures) == 10 and (batches.pictures.images[:4] == drawn).all()
+    assert batches.columns[2].tolist() == [1] * 7 + [0] * 3
+    assert batches.columns[3].isnan().all(dim=1).tolist() == [True] * 4 + [False] * 6
+    assert len(identity.open_batches(tmp_path, ReaderSettings(resolution=16), tmp_path / "cache").pictures) == 6
+
+
+def test_drawn_faces_are_random_ones_and_likenesses_in_turn_and_are_kept(tmp_path):
+    portraits = Pictures(np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3), np.uint8))
+    drawn = draw_faces("faces128", portraits, 5, cache=tmp_path)
+    assert drawn.shape == (5, 128, 128, 3) and drawn.dtype == np.uint8
+    generator = load_model("faces128")[0]
+    with torch.inference_mode():
+        alike = generator.synthesize(load_encode(generator)(portraits.tensor(slice(0, 3))))[:2]
+        random = generator.synthesize(generator.sample(3, seed=0, truncation=1.0))
+    for mine, theirs in ((drawn[1::2], alike), (drawn[::2], random)):
+        assert np.abs(mine.astype(int) - np.stack(as_pictures(theirs))).mean() < 2  # of 255, the batch's rounding
+    assert (draw_faces("faces128", None, 5, cache=tmp_path) == drawn).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ from facelab.evaluation.portraits import Portraits, describe_split
 from facelab.identity import FaceReader
 from facelab.studio import best_device
 from facelab.training.data import Pictures, open_pictures
+from facelab.training.drawn import draw_faces
 from facelab.training.fitting import Fitting
 from facelab.training.jitter import jitter, move_landmarks
 from facelab.training.labels import Labels, read_labels
@@ -29,7 +32,7 @@ POSE_WEIGHT = 0.005
 
 class Seen(NamedTuple):
     """A batch: images [N, 3, R, R], dlib's vectors [N, 128] and landmarks [N, 68, 2], found float32 [N], attributes
-    float32 [N, 40] and pose [N, 3] in degrees.
+    float32 [N, 40] and pose [N, 3] in degrees, which are NaN where there are no labels.
     """
 
     images: Tensor
@@ -41,12 +44,16 @@ class Seen(NamedTuple):
 
 
 class SeenPictures:
-    """Pictures, what dlib sees in them, and their labels."""
+    """Pictures, what dlib sees in the first of them, and the labels of the last of them."""
 
     def __init__(self, pictures: Pictures, seen: Portraits, labels: Labels) -> None:
         self.pictures = pictures
-        columns = (seen.vectors, seen.landmarks, seen.found, labels.attributes, labels.pose)
-        self.columns = [torch.from_numpy(np.asarray(column, np.float32)) for column in columns]
+        described = (seen.vectors, seen.landmarks, seen.found)
+        columns = [_filled_up(column, len(pictures), 0.0) for column in described]
+        columns += [
+            _filled_up(column[::-1], len(pictures), np.nan)[::-1] for column in (labels.attributes, labels.pose)
+        ]
+        self.columns = [torch.from_numpy(column.copy()) for column in columns]
 
     def batch(self, step: int, *, size: int, seed: int, flip: bool = False, share: tuple[int, int] = (0, 1)) -> Seen:
         """The batch of one step."""
@@ -56,7 +63,7 @@ class SeenPictures:
 
 class ReaderTrainer(Fitting):
     """Squared distances to dlib's vectors and landmarks, cross-entropy on attributes, and the pose's error. Faces that
-    dlib does not find teach no vector and no landmarks.
+    dlib does not find, or did not look at, teach no vector and no landmarks, and those without labels nothing else.
     """
 
     columns = ("vector", "landmarks", "attributes", "pose")
@@ -74,8 +81,8 @@ class ReaderTrainer(Fitting):
         return {
             "vector": VECTOR_WEIGHT * (apart * known).sum(),
             "landmarks": LANDMARK_WEIGHT * (astray * known).sum(),
-            "attributes": ATTRIBUTE_WEIGHT * F.binary_cross_entropy_with_logits(reading.attributes, attributes),
-            "pose": POSE_WEIGHT * F.smooth_l1_loss(reading.pose, pose),
+            "attributes": ATTRIBUTE_WEIGHT * _mean(F.binary_cross_entropy_with_logits, reading.attributes, attributes),
+            "pose": POSE_WEIGHT * _mean(F.smooth_l1_loss, reading.pose, pose),
         }
 
 
@@ -89,9 +96,30 @@ def make_trainer(settings: ReaderSettings) -> ReaderTrainer:
 
 
 def open_batches(source: Path, settings: ReaderSettings, cache: Path) -> SeenPictures:
-    """The train split with its labels and what dlib sees in it, which takes a while and is kept in `cache`."""
-    pictures = open_pictures(source, resolution=settings.resolution, cache=cache)
-    return SeenPictures(pictures, describe_split(pictures.images, cache=cache, name="train"), read_labels(source))
+    """The train split with its labels and faces that are drawn, and what dlib sees in them, which takes a while and is
+    kept in `cache`.
+    """
+    pictures, labels = open_pictures(source, resolution=settings.resolution, cache=cache), read_labels(source)
+    seen = describe_split(pictures.images[: settings.described or None], cache=cache, name="train")
+    if not settings.generated:
+        return SeenPictures(pictures, seen, labels)
+    drawn = draw_faces(settings.model, pictures, settings.generated, cache=cache)
+    both = zip(astuple(describe_split(drawn, cache=cache, name="drawn")), astuple(seen), strict=True)
+    seen = Portraits(*(np.concatenate(columns) for columns in both))
+    return SeenPictures(Pictures(np.concatenate([drawn, pictures.images])), seen, labels)
+
+
+def _filled_up(column: np.ndarray, count: int, value: float) -> np.ndarray:
+    """float32 [count, ...]: a column [N, ...] with N up to `count`, and after it `value`."""
+    full = np.full((count, *column.shape[1:]), value, np.float32)
+    full[: len(column)] = column
+    return full
+
+
+def _mean(loss: Callable[..., Tensor], guess: Tensor, truth: Tensor) -> Tensor:
+    """The mean of a loss over what is known of the truth: all that is not NaN; 0 where nothing is."""
+    known = truth.isfinite()
+    return loss(guess[known], truth[known], reduction="sum") / known.sum().clamp(min=1)
 
 
 def agreement(network: FaceReader, pictures: Pictures, seen: Portraits) -> dict[str, float]:

@@ -115,6 +115,16 @@ class ReaderSettings(FitSettings):
     """The reader's. Raises BadSetting for mirrored pictures: their vectors, landmarks and pose are not known."""
 
     start: str = option("", "Go on from this weight file, such as the reader that ships.")
+    described: int = option(
+        0, "Portraits that dlib looks at; the others teach their labels alone. 0 for all.", minimum=0
+    )
+    model: str = option("faces128", "Of --generated: whose faces, of the catalogue; it needs its encoder.")
+    generated: int = option(
+        0,
+        "Faces that --model draws beside the portraits, half of them likenesses of portraits, for dlib to look at: "
+        "without them a generator soon draws what pleases the reader alone.",
+        minimum=0,
+    )
     flip: bool = option(False, "Not for the reader: dlib's vector of a mirrored face is another one.")
 
     def __post_init__(self) -> None:
