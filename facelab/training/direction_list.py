@@ -16,8 +16,8 @@ class Wanted:
     name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. encoded: whether an encoder
     draws it; else it is sought in latents that were searched for. region: where it is to change a picture (regions.py),
     "" for everywhere. rows: from where to where of the latent's rows it may move, in shares: with fine ones beside
-    coarse, a direction learns to paint what pleases the reader. There is none for roll: the alignment takes it out of
-    every picture.
+    coarse, a direction learns to paint what pleases the reader. shade: whether it is a colour of hair, which pictures
+    tell (shades.py). There is none for roll: the alignment takes it out of every picture.
     """
 
     id: str
@@ -30,6 +30,7 @@ class Wanted:
     encoded: bool = True
     region: str = ""
     rows: tuple[float, float] = (0, 1)
+    shade: bool = False
 
     def rows_of(self, count: int) -> tuple[int, int]:
         """The first row of `count` that may move, and the one after the last."""
@@ -91,7 +92,18 @@ WANTED = (
         "mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",), region="moustache", rows=MIDDLE
     ),
     Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",), region="forehead", rows=COARSE),
-    Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",), region="hair", rows=COLOUR),
+    Wanted(
+        "hair_dark",
+        "Dark hair",
+        "lighter",
+        "darker",
+        "hair",
+        "Black_Hair",
+        ("skin",),
+        region="hair",
+        rows=COLOUR,
+        shade=True,
+    ),
     Wanted(
         "hair_blond",
         "Blond hair",
@@ -102,8 +114,20 @@ WANTED = (
         ("gender", "skin"),
         region="hair",
         rows=COLOUR,
+        shade=True,
     ),
-    Wanted("hair_grey", "Grey hair", "without", "with", "hair", "Gray_Hair", ("gender",), region="hair", rows=COLOUR),
+    Wanted(
+        "hair_grey",
+        "Grey hair",
+        "without",
+        "with",
+        "hair",
+        "Gray_Hair",
+        ("gender",),
+        region="hair",
+        rows=COLOUR,
+        shade=True,
+    ),
     Wanted("hair_wavy", "Waves", "straighter", "wavier", "hair", "Wavy_Hair", ("gender",), region="hair"),
     Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",), region="forehead"),
     Wanted("skin", "Skin tone", "darker", "lighter", "person", "skin", region="skin"),

@@ -3,12 +3,13 @@
 A regression on latents knows nothing of pictures. Here a direction, begun at the regression's, is moved by the gradient
 of what the FaceReader sees in the edited faces (as StyleCLIP's mapper is by CLIP, Patashnik et al. 2021, section 5);
 it stays one vector for everybody. The reader looks at each face moved, recoloured and softened at random, before and
-after alike: what it sees only in the finest detail of one picture is no attribute. The judge takes no part in it.
+after alike: what it sees only in the finest detail of one picture is no attribute. Colours of hair are tuned towards
+pictures of it as well (shades.py). The judge takes no part in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
 from facelab.training.jitter import jitter
+from facelab.training.shades import Shades, hair_of
 from facelab.training.sight import SKIN, class_means, is_binary, scores_of
 
 STEPS = 160
@@ -36,7 +38,9 @@ OTHERS_WEIGHT = 0.4  # of the others' changes, squared, in their deviations amon
 HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
 COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
+SHADE_WEIGHT = 30.0  # of the squared distance to hair of the colour wanted
 LENGTH_WEIGHT = 0.02
+FARTHEST = 3.0  # class distances: where sliders end
 
 PATCH_SIDE = 11 / 128  # of a patch of skin, of the picture's side
 FOREHEAD_HEIGHT = 0.25  # of the way from the mouth to the eyes, above the brows
@@ -50,6 +54,7 @@ def tune(
     reader: FaceReader,
     crowd: Crowd,
     *,
+    shades: Mapping[str, Shades] | None = None,
     steps: int = STEPS,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
@@ -57,12 +62,13 @@ def tune(
     """The directions with better normals; as they were those of skin tone, which the reader cannot see, and of what
     encoders do not draw: dark patches please it as much as glasses.
 
-    crowd: portraits of the train split.
+    crowd: portraits of the train split. shades: how hair looks, by direction, where it is a colour of hair.
     """
     wanted, tuned = {each.id: each for each in WANTED}, []
     for direction in directions:
         if wanted[direction.id].seen != SKIN and wanted[direction.id].encoded:
-            direction = _tune(direction, wanted[direction.id], generator, reader, crowd, steps, seed)
+            shade = (shades or {}).get(direction.id)
+            direction = _tune(direction, wanted[direction.id], generator, reader, crowd, shade, steps, seed)
         tuned.append(direction)
         progress(1)
     return tuned
@@ -74,6 +80,7 @@ def _tune(
     generator: StyleGAN2,
     reader: FaceReader,
     crowd: Crowd,
+    shade: Shades | None,
     steps: int,
     seed: int,
 ) -> Direction:
@@ -95,6 +102,7 @@ def _tune(
     if direction.id in COVERED_BY_HAIR:
         del patches["forehead"]
     steady = torch.stack(list(patches.values())).to(crowd.latents)
+    farthest = FARTHEST / direction.strength * begin.norm()
     draw = torch.Generator().manual_seed(seed)
     sides = [
         torch.nonzero(side)[:, 0] for side in (scores < (without + with_it) / 2, scores >= (without + with_it) / 2)
@@ -133,10 +141,16 @@ def _tune(
             + COLOUR_WEIGHT * colour.square().sum(dim=(1, 2)).mean()
             + LENGTH_WEIGHT * (offset.norm() / begin.norm()).square()
         )
+        if shade is not None:
+            with torch.no_grad():
+                hair = hair_of(generator, latents)
+            loss = loss + SHADE_WEIGHT * shade.missing(before, after, hair, sign)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
+        with torch.no_grad():
+            offset.mul_((farthest / offset.norm()).clamp(max=1))
 
     normal = F.normalize(offset.detach().flatten(), dim=0).view_as(offset)
     return replace(direction, normal=F.pad(normal, (0, 0, rows.start, num_rows - rows.stop)).cpu())

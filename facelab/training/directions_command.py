@@ -56,6 +56,7 @@ def find(
     from facelab.training.direction_tuning import tune
     from facelab.training.directions import encode_pictures, find_drawn
     from facelab.training.parts import find_parts
+    from facelab.training.shades import find_shades
 
     generator = load_model(model)[0]
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
@@ -87,7 +88,8 @@ def find(
     times = max(1, len(latents) // len(searched[0].latents))
     crowd = join(look_at(latents, generator, reader), *[searched[0]] * times, *searched[1:])
     with _bar("tuning", len(directions), "direction") as bar:
-        directions = tune(directions, generator, reader, crowd, progress=bar.update)
+        shades = find_shades(generator, encode, pictures, labels)
+        directions = tune(directions, generator, reader, crowd, shades=shades, progress=bar.update)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out, parts=parts)  # whatever happens to the rest
 

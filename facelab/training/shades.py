@@ -1,0 +1,104 @@
+"""Hair of another colour: what it would look like, so that a direction can be tuned towards that picture.
+
+Asked for grey hair, what reads attributes is content with a yellow gleam. How hair of a colour looks is known, though,
+from those whose hair has it; light and shade stay where they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facelab.encoder import Encode
+from facelab.generators.parts import SIDE
+from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
+from facelab.regions import region_mask
+from facelab.training.data import Pictures
+from facelab.training.direction_list import WANTED
+from facelab.training.labels import Labels
+
+SHADING = 0.4, 1.8  # of a pixel's light to the hair's mean light, at least and at most
+LEAST = 0.02  # of the picture is hair, where its colour is asked for
+SEEN = 128  # portraits with and without each colour
+BATCH = 32
+
+
+def hair_of(generator: StyleGAN2, latents: Tensor) -> Tensor:
+    """How much of each pixel of the pictures of w+ [N, L, D] is hair: float32 [N, 1, SIDE, SIDE] in 0 to 1."""
+    synthesis = generator.synthesis
+    maps = synthesis.maps(latents, SIDE, dtype=fast_dtype(latents.device))
+    return region_mask("hair", SIDE, parts=synthesis.parts(maps))
+
+
+def mean_colour(pictures: Tensor, hair: Tensor) -> Tensor:
+    """The mean colour of hair [N, 1, S, S] in pictures [N, 3, R, R] in [-1, 1]: [N, 3] in 0 to 1."""
+    return (_small(pictures, hair) * hair).sum(dim=(2, 3)) / hair.sum(dim=(2, 3)).clamp_min(1e-6)
+
+
+def recoloured(pictures: Tensor, hair: Tensor, colour: Tensor) -> Tensor:
+    """The pictures, small, with hair of a mean colour [N, 3], as light and dark as it was: [N, 3, S, S] in 0 to 1.
+
+    hair: [N, 1, S, S]. What is no hair has no meaning in them.
+    """
+    small = _small(pictures, hair)
+    light = small.mean(dim=1, keepdim=True)
+    mean = mean_colour(pictures, hair).mean(dim=1)[:, None, None, None]
+    shading = (light / mean.clamp_min(1e-3)).clamp(*SHADING)
+    return (colour[:, :, None, None] * shading).clamp(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Shades:
+    """The mean colour of hair, [3] in 0 to 1, of those with an attribute and of those without it."""
+
+    with_it: Tensor
+    without: Tensor
+
+    def missing(self, before: Tensor, after: Tensor, hair: Tensor, sign: Tensor) -> Tensor:
+        """How far the hair in pictures `after` is from that of `before` in the other colour, squared, mean over all of
+        it. sign [N]: 1 for faces that are to have the attribute, -1 for those that are to lose it.
+        """
+        colour = torch.where(sign[:, None] > 0, self.with_it, self.without)
+        apart = _small(after, hair) - recoloured(before, hair, colour)
+        return (apart.square().sum(dim=1, keepdim=True) * hair).sum() / hair.sum().clamp_min(1e-6)
+
+
+@torch.no_grad()
+def find_shades(generator: StyleGAN2, encode: Encode, pictures: Pictures, labels: Labels) -> dict[str, Shades]:
+    """The colours of hair of WANTED, by direction: of the hair in portraits, which lies where their likenesses have it.
+
+    Those of which labels know nobody, or everybody, are left out.
+    """
+    found = {}
+    for wanted in WANTED:
+        if not wanted.shade:
+            continue
+        has = labels.of(wanted.seen)
+        sides = [_spread_out(np.flatnonzero(side)) for side in (has, ~has)]
+        if all(map(len, sides)):
+            colours = [_colour_of(generator, encode, pictures, places) for places in sides]
+            found[wanted.id] = Shades(*colours)
+    return found
+
+
+def _spread_out(places: np.ndarray) -> np.ndarray:
+    return places[:: max(1, len(places) // SEEN)][:SEEN]
+
+
+def _colour_of(generator: StyleGAN2, encode: Encode, pictures: Pictures, places: np.ndarray) -> Tensor:
+    """The mean colour [3] of the hair in some of the pictures, of those that have any."""
+    colours, shares = [], []
+    for first in range(0, len(places), BATCH):
+        portraits = pictures.tensor(places[first : first + BATCH])
+        hair = hair_of(generator, encode(portraits))
+        colours.append(mean_colour(portraits.to(hair.device), hair))
+        shares.append(hair.mean(dim=(1, 2, 3)))
+    return torch.cat(colours)[torch.cat(shares) > LEAST].mean(dim=0)
+
+
+def _small(pictures: Tensor, hair: Tensor) -> Tensor:
+    return F.interpolate((pictures + 1) / 2, hair.shape[-2:], mode="area")

@@ -1,0 +1,89 @@
+"""Hair of another colour: where it is, how light it stays, and what a direction learns from it."""
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from facelab.checkpoints.weights import load_model
+from facelab.encoder import load_encode
+from facelab.evaluation.judge import ATTRIBUTES
+from facelab.generators.parts import SIDE
+from facelab.training import shades
+from facelab.training.data import Pictures
+from facelab.training.labels import Labels
+from facelab.training.shades import Shades, find_shades, hair_of, mean_colour, recoloured
+
+
+def scene():
+    """Two pictures whose upper half is hair, light on the left, and the rest green."""
+    pictures = torch.tensor([-1.0, 1.0, -1.0])[:, None, None].repeat(2, 1, 64, 64)
+    pictures[:, :, :32, :32], pictures[:, :, :32, 32:] = 0.2, -0.2
+    hair = torch.zeros(2, 1, SIDE, SIDE)
+    hair[:, :, : SIDE // 2] = 1
+    return pictures, hair
+
+
+def test_hair_has_its_mean_colour_and_in_another_keeps_its_light_and_shade():
+    pictures, hair = scene()
+    torch.testing.assert_close(mean_colour(pictures, hair), torch.full((2, 3), 0.5))
+    golden = torch.tensor([0.6, 0.4, 0.2])
+    other = recoloured(pictures, hair, golden.expand(2, 3))
+    assert other.shape == (2, 3, SIDE, SIDE)
+    torch.testing.assert_close(other[0, :, 3, 3], golden * 1.2)  # 0.6 of 0.5
+    torch.testing.assert_close(other[0, :, 3, -3], golden * 0.8)
+
+
+def test_what_is_missing_is_counted_in_hair_alone_and_towards_the_colour_that_is_wanted():
+    pictures, hair = scene()
+    found = Shades(with_it=torch.tensor([0.6, 0.4, 0.2]), without=torch.tensor([0.2, 0.2, 0.2]))
+    sign = torch.tensor([1.0, -1.0])
+    wanted = torch.stack([found.with_it, found.without])
+    there = 2 * recoloured(pictures, hair, wanted) - 1
+    assert found.missing(pictures, there, hair, sign) < 1e-10
+    there[:, :, SIDE // 2 :] = 1  # what is below is no hair
+    assert found.missing(pictures, there, hair, sign) < 1e-10
+    assert found.missing(pictures, pictures, hair, sign) > 0.05
+    after = pictures.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(found.missing(pictures, after, hair, sign), after)
+    assert gradient[0, 0, :32].max() < 0 < gradient[0, 2, :32].min(), "more red and less blue in the first"
+    assert gradient[:, :, 32:].abs().max() == 0
+
+
+def test_colours_are_those_of_portraits_where_their_likenesses_have_hair(monkeypatch):
+    generator = load_model("faces128")[0]
+    if generator.synthesis.parts is None:
+        raise AssertionError("faces128 ships with its parts")
+    monkeypatch.setattr(shades, "SEEN", 3)
+    with torch.inference_mode():
+        drawn = generator.synthesize(generator.sample(6, seed=4, truncation=0.5))
+    hair = hair_of(generator, generator.sample(6, seed=4, truncation=0.5))
+    assert hair.shape == (6, 1, SIDE, SIDE) and 0.05 < hair.mean() < 0.6
+    pixels = ((drawn.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    attributes = np.zeros((6, len(ATTRIBUTES)), bool)
+    attributes[3:, ATTRIBUTES.index("Blond_Hair")] = True
+    blonder = pixels.copy()
+    blonder[3:, :64, :, 0] = 250  # red, where a head's hair is among other things
+    labels = Labels(attributes, np.zeros((6, 3), np.float32))
+    found = find_shades(generator, load_encode(generator), Pictures(blonder), labels)
+    assert list(found) == ["hair_blond"], "of black and grey hair the labels know nobody"
+    assert found["hair_blond"].with_it[0] > found["hair_blond"].without[0] + 0.2
+
+
+def test_a_direction_is_tuned_towards_the_colour(monkeypatch):
+    from facelab.training import direction_tuning
+    from facelab.training.crowd import Crowd
+    from facelab.training.direction_list import WANTED
+    from tests.test_direction_tuning import DIM, ROWS, Eyes, Painter, direction
+
+    monkeypatch.setattr(direction_tuning, "_shaken", lambda images, seed: images)
+    monkeypatch.setattr(direction_tuning, "COLOUR_WEIGHT", 0.0)
+    monkeypatch.setattr(direction_tuning, "PERSON_WEIGHT", 0.0)
+    monkeypatch.setattr(direction_tuning, "hair_of", lambda generator, latents: torch.ones(len(latents), 1, 8, 8))
+    found = direction("hair_grey", torch.ones(ROWS, DIM))
+    draw = torch.Generator().manual_seed(0)
+    scores = {each.id: torch.randn(64, generator=draw) for each in WANTED if each.id != "skin"}
+    crowd = Crowd(torch.randn(64, ROWS, DIM, generator=draw), scores)
+    goal = {"hair_grey": Shades(torch.tensor([0.6, 0.5, 0.5]), torch.tensor([0.4, 0.5, 0.5]))}
+    (after,) = direction_tuning.tune([found], Painter(), Eyes(), crowd, shades=goal, steps=120)
+    way = normalize(after.normal.mean(dim=0), dim=0)
+    assert way[0] > 0.8 and way[1:3].abs().max() < 0.5, "red is what grey lacks here"
