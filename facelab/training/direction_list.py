@@ -16,8 +16,9 @@ class Wanted:
     name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. encoded: whether an encoder
     draws it; else it is sought in latents that were searched for. region: where it is to change a picture (regions.py),
     "" for everywhere. rows: from where to where of the latent's rows it may move, in shares: with fine ones beside
-    coarse, a direction learns to paint what pleases the reader. shade: whether it is a colour of hair, which pictures
-    tell (shades.py). There is none for roll: the alignment takes it out of every picture.
+    coarse, a direction learns to paint what pleases the reader. shade: whether it is a colour of hair that pictures
+    have to tell (shades.py), as the reader does not do. There is none for roll: the alignment takes it out of every
+    picture.
     """
 
     id: str
@@ -92,18 +93,7 @@ WANTED = (
         "mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",), region="moustache", rows=MIDDLE
     ),
     Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",), region="forehead", rows=COARSE),
-    Wanted(
-        "hair_dark",
-        "Dark hair",
-        "lighter",
-        "darker",
-        "hair",
-        "Black_Hair",
-        ("skin",),
-        region="hair",
-        rows=COLOUR,
-        shade=True,
-    ),
+    Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",), region="hair", rows=COLOUR),
     Wanted(
         "hair_blond",
         "Blond hair",

@@ -24,6 +24,8 @@ from facelab.training.labels import Labels
 SHADING = 0.4, 1.8  # of a pixel's light to the hair's mean light, at least and at most
 LEAST = 0.02  # of the picture is hair, where its colour is asked for
 SEEN = 128  # portraits with and without each colour
+BEYOND = 1.4  # of the way from one mean colour to the other: between lamps and neighbours' colours, means are pale
+SKIN_SHOWS = "Bald", "Receding_Hairline", "Wearing_Hat"  # or a hat, where others have hair: not asked
 BATCH = 32
 
 
@@ -53,7 +55,7 @@ def recoloured(pictures: Tensor, hair: Tensor, colour: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Shades:
-    """The mean colour of hair, [3] in 0 to 1, of those with an attribute and of those without it."""
+    """The colour of hair, [3] in 0 to 1, that tells those with an attribute from those without it."""
 
     with_it: Tensor
     without: Tensor
@@ -69,19 +71,22 @@ class Shades:
 
 @torch.no_grad()
 def find_shades(generator: StyleGAN2, encode: Encode, pictures: Pictures, labels: Labels) -> dict[str, Shades]:
-    """The colours of hair of WANTED, by direction: of the hair in portraits, which lies where their likenesses have it.
+    """The colours of hair of WANTED, by direction: of the hair in portraits, which lies where their likenesses have it,
+    a little farther apart than their means are.
 
     Those of which labels know nobody, or everybody, are left out.
     """
+    clear = ~np.any([labels.of(name) for name in SKIN_SHOWS], axis=0)
     found = {}
     for wanted in WANTED:
         if not wanted.shade:
             continue
         has = labels.of(wanted.seen)
-        sides = [_spread_out(np.flatnonzero(side)) for side in (has, ~has)]
+        sides = [_spread_out(np.flatnonzero(side & clear)) for side in (has, ~has)]
         if all(map(len, sides)):
-            colours = [_colour_of(generator, encode, pictures, places) for places in sides]
-            found[wanted.id] = Shades(*colours)
+            with_it, without = (_colour_of(generator, encode, pictures, places) for places in sides)
+            apart = (BEYOND - 1) * (with_it - without)
+            found[wanted.id] = Shades((with_it + apart).clamp(0, 1), (without - apart).clamp(0, 1))
     return found
 
 
