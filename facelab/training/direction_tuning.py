@@ -4,7 +4,7 @@ A regression on latents knows nothing of pictures. Here a direction, begun at th
 of what the FaceReader sees in the edited faces (as StyleCLIP's mapper is by CLIP, Patashnik et al. 2021, section 5);
 it stays one vector for everybody. The reader looks at each face moved, recoloured and softened at random, before and
 after alike: what it sees only in the finest detail of one picture is no attribute. Colours of hair are tuned towards
-pictures of it as well (shades.py). The judge takes no part in it.
+pictures of such hair as well (shades.py). The judge takes no part in it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ SHADING = 0.4, 1.8  # of a pixel's light to the hair's mean light, at least and 
 LEAST = 0.02  # of the picture is hair, where its colour is asked for
 SEEN = 128  # portraits with and without each colour
 BEYOND = 1.4  # of the way from one mean colour to the other: between lamps and neighbours' colours, means are pale
-SKIN_SHOWS = "Bald", "Receding_Hairline", "Wearing_Hat"  # or a hat, where others have hair: not asked
+UNSEEN = "Bald", "Receding_Hairline", "Wearing_Hat"  # those whose skin or hat shows where others have hair
 BATCH = 32
 
 
@@ -64,7 +64,7 @@ class Shades:
         """How far the hair in pictures `after` is from that of `before` in the other colour, squared, mean over all of
         it. sign [N]: 1 for faces that are to have the attribute, -1 for those that are to lose it.
         """
-        colour = torch.where(sign[:, None] > 0, self.with_it, self.without)
+        colour = torch.where(sign[:, None] > 0, self.with_it.to(sign), self.without.to(sign))
         apart = _small(after, hair) - recoloured(before, hair, colour)
         return (apart.square().sum(dim=1, keepdim=True) * hair).sum() / hair.sum().clamp_min(1e-6)
 
@@ -74,17 +74,18 @@ def find_shades(generator: StyleGAN2, encode: Encode, pictures: Pictures, labels
     """The colours of hair of WANTED, by direction: of the hair in portraits, which lies where their likenesses have it,
     a little farther apart than their means are.
 
-    Those of which labels know nobody, or everybody, are left out.
+    Those are left out that labels know of nobody, or of everybody, whose hair is seen.
     """
-    clear = ~np.any([labels.of(name) for name in SKIN_SHOWS], axis=0)
+    clear = ~np.any([labels.of(name) for name in UNSEEN], axis=0)
     found = {}
     for wanted in WANTED:
         if not wanted.shade:
             continue
         has = labels.of(wanted.seen)
         sides = [_spread_out(np.flatnonzero(side & clear)) for side in (has, ~has)]
-        if all(map(len, sides)):
-            with_it, without = (_colour_of(generator, encode, pictures, places) for places in sides)
+        with_it, without = (_colours_of(generator, encode, pictures, places) for places in sides)
+        if len(with_it) and len(without):
+            with_it, without = with_it.mean(dim=0), without.mean(dim=0)
             apart = (BEYOND - 1) * (with_it - without)
             found[wanted.id] = Shades((with_it + apart).clamp(0, 1), (without - apart).clamp(0, 1))
     return found
@@ -94,15 +95,14 @@ def _spread_out(places: np.ndarray) -> np.ndarray:
     return places[:: max(1, len(places) // SEEN)][:SEEN]
 
 
-def _colour_of(generator: StyleGAN2, encode: Encode, pictures: Pictures, places: np.ndarray) -> Tensor:
-    """The mean colour [3] of the hair in some of the pictures, of those that have any."""
-    colours, shares = [], []
+def _colours_of(generator: StyleGAN2, encode: Encode, pictures: Pictures, places: np.ndarray) -> Tensor:
+    """The mean colours [N, 3] of the hair in some of the pictures, of those that have any."""
+    colours = [torch.empty(0, 3)]
     for first in range(0, len(places), BATCH):
         portraits = pictures.tensor(places[first : first + BATCH])
-        hair = hair_of(generator, encode(portraits))
-        colours.append(mean_colour(portraits.to(hair.device), hair))
-        shares.append(hair.mean(dim=(1, 2, 3)))
-    return torch.cat(colours)[torch.cat(shares) > LEAST].mean(dim=0)
+        hair = hair_of(generator, encode(portraits)).cpu()
+        colours.append(mean_colour(portraits, hair)[hair.mean(dim=(1, 2, 3)) > LEAST])
+    return torch.cat(colours)
 
 
 def _small(pictures: Tensor, hair: Tensor) -> Tensor:
