@@ -10,6 +10,7 @@ import numpy as np
 
 PANELS_A_ROW = 3
 SMOOTHED_OVER = 0.05  # of the run: the window of the running mean
+FEW = 20  # values are shown as they are
 
 
 def plot_losses(rows: Sequence[Mapping[str, str]], columns: Sequence[str], path: Path) -> None:
@@ -32,6 +33,7 @@ def plot_losses(rows: Sequence[Mapping[str, str]], columns: Sequence[str], path:
         panel.set_title(column, fontsize=10)
         panel.set_xlabel("images", fontsize=8)
         panel.tick_params(labelsize=8)
+        panel.locator_params(axis="x", nbins=5)
         panel.grid(alpha=0.3)
     for panel in panels:  # what is left of the grid
         panel.set_visible(False)
@@ -48,8 +50,8 @@ def curve(rows: Sequence[Mapping[str, str]], column: str) -> np.ndarray:
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """The mean over a window around each value, shorter at both ends."""
-    half = max(1, round(len(values) * SMOOTHED_OVER / 2))
+    """The mean over a window around each value, shorter at both ends; few values stay as they are."""
+    half = max(1, round(len(values) * SMOOTHED_OVER / 2)) if len(values) > FEW else 0
     sums = np.concatenate([[0.0], np.cumsum(values)])
     at = np.arange(len(values))
     first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
