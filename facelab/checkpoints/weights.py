@@ -74,6 +74,11 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         )
 
 
+def fill_from(network: nn.Module, path: Path, *, sha256: str | None = None) -> None:
+    """Load a weight file into a network, in float32. Raises BadWeights as `read_weights` and `fill` do."""
+    fill(network, {name: value.float() for name, value in read_weights(path, sha256=sha256).items()})
+
+
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors under `prefix`, without it, in float32."""
     return {name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)}
@@ -86,8 +91,7 @@ def load_network(network: nn.Module, source: Path | str, *, device: torch.device
     Raises BadWeights for a damaged file, or a companion that is not the one that the model's card describes.
     """
     path, sha256 = (source, None) if isinstance(source, Path) else find_companion(source)
-    tensors = read_weights(path, sha256=sha256)
-    fill(network, {name: value.float() for name, value in tensors.items()})
+    fill_from(network, path, sha256=sha256)
     return network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
 
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facelab.checkpoints.cards import fingerprint
-from facelab.checkpoints.weights import fill, load_model, read_weights
+from facelab.checkpoints.weights import fill_from, load_model
 from facelab.circle import DLIB, FEATURES, SPHERES, Circle, Sphere, make_circle
 from facelab.edits.sphere import great_circle, on_sphere, walk_on_sphere
 from facelab.encoder import load_encode
@@ -251,7 +251,7 @@ def make_trainer(settings: CircleSettings) -> CircleTrainer:
     generator = load_model(settings.model, device=device)[0]
     circle = make_circle(generator, _sphere(settings))
     if settings.start:
-        fill(circle, {name: value.float() for name, value in read_weights(Path(settings.start)).items()})
+        fill_from(circle, Path(settings.start))
     circle.mean.copy_(generator.mean_latent()[0])
     circle.spread.copy_(spread_of(generator))
     return CircleTrainer(circle, settings, generator=generator, reader=load_reader(device=device), device=device)

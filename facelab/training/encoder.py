@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.checkpoints.weights import fill, load_model, read_weights
+from facelab.checkpoints.weights import fill_from, load_model
 from facelab.encoder import Encoder
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
@@ -96,7 +96,7 @@ def make_trainer(settings: EncoderSettings) -> EncoderTrainer:
     reader = load_reader(device=device)
     encoder = Encoder(*generator.latent_shape("w+"))
     if settings.start:
-        fill(encoder, {name: value.float() for name, value in read_weights(Path(settings.start)).items()})
+        fill_from(encoder, Path(settings.start))
     else:
         encoder.trunk.load_state_dict(reader.trunk.state_dict())
     ws = generator.map(torch.randn(4096, generator.z_dim, generator=torch.Generator().manual_seed(0)).to(device))

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facelab.checkpoints.weights import fill, read_weights
+from facelab.checkpoints.weights import fill_from
 from facelab.evaluation.portraits import Portraits, describe_split
 from facelab.identity import FaceReader
 from facelab.studio import best_device
@@ -91,7 +91,7 @@ def make_trainer(settings: ReaderSettings) -> ReaderTrainer:
     torch.manual_seed(settings.seed)
     reader = FaceReader()
     if settings.start:
-        fill(reader, {name: value.float() for name, value in read_weights(Path(settings.start)).items()})
+        fill_from(reader, Path(settings.start))
     return ReaderTrainer(reader, settings, device=best_device())
 
 
