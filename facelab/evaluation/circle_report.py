@@ -47,6 +47,7 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     from facelab.circle import DLIB, load_circle
     from facelab.edits.sphere import on_sphere
     from facelab.evaluation import circle as measures
+    from facelab.evaluation.figures import spread
     from facelab.evaluation.geometry import measured
     from facelab.evaluation.judge import load_judge
     from facelab.evaluation.portraits import Portraits, describe_split
@@ -60,7 +61,7 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     pictures = open_pictures(data, resolution=max(generator.resolution, DESCRIBED_SIDE), cache=cache, split="val")
     everyone = describe_split(pictures.images, cache=cache, name="val")
     found = np.flatnonzero(everyone.found)
-    chosen = found[:: max(1, len(found) // count)][:count]
+    chosen = found[spread(len(found), count)]
     seen = Portraits(*(getattr(everyone, name)[chosen] for name in ("vectors", "landmarks", "found")))
     photos = [np.array(pictures.images[index]) for index in chosen]
     eyes = measures.Eyes(network, measures.scores_of(network, photos, seen.landmarks))

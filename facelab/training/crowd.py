@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facelab.evaluation.figures import spread
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
 from facelab.training.direction_list import WANTED
@@ -40,7 +41,7 @@ def not_encoded(labels: Labels) -> dict[str, np.ndarray]:
         if not wanted.encoded:
             having = np.flatnonzero(labels.of(wanted.seen))
             if len(having):
-                places[wanted.id] = having[:: max(1, len(having) // SEARCHED)][:SEARCHED]
+                places[wanted.id] = having[spread(len(having), SEARCHED)]
     return places
 
 

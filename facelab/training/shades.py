@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facelab.encoder import Encode
+from facelab.evaluation.figures import spread
 from facelab.generators.parts import SIDE
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.regions import region_mask
@@ -82,17 +83,15 @@ def find_shades(generator: StyleGAN2, encode: Encode, pictures: Pictures, labels
         if not wanted.shade:
             continue
         has = labels.of(wanted.seen)
-        sides = [_spread_out(np.flatnonzero(side & clear)) for side in (has, ~has)]
-        with_it, without = (_colours_of(generator, encode, pictures, places) for places in sides)
+        sides = [np.flatnonzero(side & clear) for side in (has, ~has)]
+        with_it, without = (
+            _colours_of(generator, encode, pictures, places[spread(len(places), SEEN)]) for places in sides
+        )
         if len(with_it) and len(without):
             with_it, without = with_it.mean(dim=0), without.mean(dim=0)
             apart = (BEYOND - 1) * (with_it - without)
             found[wanted.id] = Shades((with_it + apart).clamp(0, 1), (without - apart).clamp(0, 1))
     return found
-
-
-def _spread_out(places: np.ndarray) -> np.ndarray:
-    return places[:: max(1, len(places) // SEEN)][:SEEN]
 
 
 def _colours_of(generator: StyleGAN2, encode: Encode, pictures: Pictures, places: np.ndarray) -> Tensor:
