@@ -12,6 +12,7 @@ from facelab.training import direction_tuning
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import WANTED
 from facelab.training.direction_tuning import patch_weights, tune
+from facelab.training.shades import Shades
 from facelab.training.sight import class_means
 
 ROWS, DIM, SIDE = 6, 4, 32
@@ -148,3 +149,16 @@ def test_before_and_after_are_looked_at_in_the_same_way_which_changes_from_step_
     pictures = torch.rand(2, 3, SIDE, SIDE) * 2 - 1
     first, again, other = (direction_tuning._shaken(pictures, seed) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other) and not torch.equal(first, pictures)
+
+
+def test_a_colour_of_hair_is_tuned_towards_pictures_of_it(still, monkeypatch):
+    monkeypatch.setattr(direction_tuning, "PERSON_WEIGHT", 0.0)
+    monkeypatch.setattr(direction_tuning, "hair_of", lambda generator, latents: torch.ones(len(latents), 1, 8, 8))
+    found = direction("hair_grey", torch.ones(ROWS, DIM))
+    draw = torch.Generator().manual_seed(0)
+    scores = {each.id: torch.randn(64, generator=draw) for each in WANTED if each.id != "skin"}
+    crowd = Crowd(torch.randn(64, ROWS, DIM, generator=draw), scores)
+    goal = {"hair_grey": Shades(torch.tensor([0.6, 0.5, 0.5]), torch.tensor([0.4, 0.5, 0.5]))}
+    (after,) = tune([found], Painter(), Eyes(), crowd, shades=goal, steps=120)
+    way = normalize(after.normal.mean(dim=0), dim=0)
+    assert way[0] > 0.8 and way[1:3].abs().max() < 0.5, "red is what grey lacks here"

@@ -1,6 +1,7 @@
 """The small networks that look at faces: what they see, and how they are taught."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from facelab.training.identity import ReaderTrainer, Seen, SeenPictures
 from facelab.training.jitter import jitter, move_landmarks
 from facelab.training.judge import JudgeTrainer, Labelled
 from facelab.training.labels import Labels
+from facelab.training.run import write_weights
 from facelab.training.settings import FitSettings, ReaderSettings
 from facelab.trunk import Trunk
 
@@ -241,8 +243,11 @@ def test_a_reader_learns_from_drawn_faces_as_well(tmp_path, monkeypatch):
             np.zeros((len(images), 128), np.float32), np.zeros((len(images), 68, 2), np.float32), np.ones(len(images))
         )
 
+    with pytest.raises(BadSetting, match="--resolution 128"):
+        identity.open_batches(tmp_path, ReaderSettings(resolution=16, generated=4), tmp_path / "cache")
     drawn = random.integers(0, 256, (4, 16, 16, 3), np.uint8)
     asked = []
+    monkeypatch.setattr(identity, "find_card", lambda name: SimpleNamespace(resolution=16))
     monkeypatch.setattr(identity, "describe_split", describe_split)
     monkeypatch.setattr(identity, "draw_faces", lambda *told, cache: asked.append(told) or drawn)
     settings = ReaderSettings(resolution=16, generated=4, described=3, model="tiny")
@@ -265,3 +270,13 @@ def test_drawn_faces_are_random_ones_and_likenesses_in_turn_and_are_kept(tmp_pat
     for mine, theirs in ((drawn[1::2], alike), (drawn[::2], random)):
         assert np.abs(mine.astype(int) - np.stack(as_pictures(theirs))).mean() < 2  # of 255, the batch's rounding
     assert (draw_faces("faces128", None, 5, cache=tmp_path) == drawn).all()
+
+
+def test_a_reader_goes_on_from_a_weight_file(tmp_path):
+    torch.manual_seed(5)
+    reader = FaceReader()
+    tensors = {key: value for key, value in reader.state_dict().items() if value.is_floating_point()}
+    write_weights(tmp_path / "reader.safetensors", tensors, 64)
+    trainer = identity.make_trainer(ReaderSettings(start=str(tmp_path / "reader.safetensors")))
+    torch.testing.assert_close(trainer.network.vector.weight, reader.vector.weight, atol=1e-3, rtol=1e-3)
+    assert not torch.equal(identity.make_trainer(ReaderSettings()).network.vector.weight, trainer.network.vector.weight)

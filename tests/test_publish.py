@@ -18,13 +18,11 @@ from facelab.circle import load_circle
 from facelab.errors import BadWeights
 from facelab.evaluation.judge import ATTRIBUTES, Judge
 from facelab.identity import FaceReader, load_reader
-from facelab.training import identity
 from facelab.training import publish as publishing
 from facelab.training.data import Pictures
 from facelab.training.directions_command import labels_of
 from facelab.training.labels import read_labels
 from facelab.training.run import Run, write_weights
-from facelab.training.settings import ReaderSettings
 from tests.tiny_circle import put_circle
 
 SHIPPED = cards.checkpoint_folder()
@@ -409,13 +407,3 @@ def test_what_looks_at_faces_is_trained_further_and_published_for_all_models(fac
     assert told["sha256"] == json.loads(out)["sha256"] != before and told["images"] == 64
     put = read_weights(shelf / f"{name}.safetensors")
     torch.testing.assert_close(put["trunk.stem.weight"].float(), network.trunk.stem.weight, atol=1e-3, rtol=1e-3)
-
-
-def test_a_reader_goes_on_from_a_weight_file(tmp_path):
-    torch.manual_seed(5)
-    reader = FaceReader()
-    tensors = {key: value for key, value in reader.state_dict().items() if value.is_floating_point()}
-    write_weights(tmp_path / "reader.safetensors", tensors, 64)
-    trainer = identity.make_trainer(ReaderSettings(start=str(tmp_path / "reader.safetensors")))
-    torch.testing.assert_close(trainer.network.vector.weight, reader.vector.weight, atol=1e-3, rtol=1e-3)
-    assert not torch.equal(identity.make_trainer(ReaderSettings()).network.vector.weight, trainer.network.vector.weight)

@@ -87,8 +87,8 @@ def find(
 
     times = max(1, len(latents) // len(searched[0].latents))
     crowd = join(look_at(latents, generator, reader), *[searched[0]] * times, *searched[1:])
+    shades = find_shades(generator, encode, pictures, labels)
     with _bar("tuning", len(directions), "direction") as bar:
-        shades = find_shades(generator, encode, pictures, labels)
         directions = tune(directions, generator, reader, crowd, shades=shades, progress=bar.update)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out, parts=parts)  # whatever happens to the rest

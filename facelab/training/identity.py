@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import fill_from
+from facelab.errors import BadSetting
 from facelab.evaluation.portraits import Portraits, describe_split
 from facelab.identity import FaceReader
 from facelab.studio import best_device
@@ -97,8 +99,10 @@ def make_trainer(settings: ReaderSettings) -> ReaderTrainer:
 
 def open_batches(source: Path, settings: ReaderSettings, cache: Path) -> SeenPictures:
     """The train split with its labels and faces that are drawn, and what dlib sees in them, which takes a while and is
-    kept in `cache`.
+    kept in `cache`. Raises BadSetting for a model that draws faces of another size.
     """
+    if settings.generated and (resolution := find_card(settings.model).resolution) != settings.resolution:
+        raise BadSetting(f"{settings.model} draws faces of {resolution} px. Say --resolution {resolution}.")
     pictures, labels = open_pictures(source, resolution=settings.resolution, cache=cache), read_labels(source)
     seen = describe_split(pictures.images[: settings.described or None], cache=cache, name="train")
     if not settings.generated:
