@@ -126,6 +126,20 @@ class Glow(torch.nn.Module):
         )
 
 
+def test_decoded_faces_have_the_features_of_who_went_in(monkeypatch):
+    def apart(weight):
+        monkeypatch.setattr(training, "LIKENESS_WEIGHT", weight)
+        trainer, crowd = make_trainer(look_every=1, looks=16, images=32 * 60), make_crowd()
+        trainer.reader = Glow()
+        for step in range(60):
+            trainer.step(crowd.batch(step, size=32, seed=0))
+        with torch.no_grad():
+            drawn = trainer.generator.synthesize(trainer.network.eval()(crowd.goals)).clamp(-1, 1)
+        return float((40 * drawn.mean(dim=(1, 2, 3)) - crowd.scores[:, FIRST]).square().mean())
+
+    assert apart(1.0) < 0.5 * apart(0.0)
+
+
 @pytest.mark.parametrize(("weight", "agree"), [(5.0, True), (0.0, False)])
 def test_classifiers_learn_from_what_is_decoded_where_no_portrait_says_anything(monkeypatch, weight, agree):
     monkeypatch.setattr(training, "DECODED_WEIGHT", weight)

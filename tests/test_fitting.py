@@ -14,10 +14,10 @@ from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.evaluation.portraits import Portraits, as_pictures
 from facelab.generators.stylegan2 import StyleGAN2
-from facelab.identity import WIDTHS, FaceReader, reader_distance
+from facelab.identity import WIDTHS, FaceReader, load_reader, reader_distance
 from facelab.training import distributed, identity
 from facelab.training.data import Pictures
-from facelab.training.drawn import draw_faces
+from facelab.training.drawn import _search, draw_faces
 from facelab.training.encoder import draw_latents
 from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
@@ -270,6 +270,22 @@ def test_drawn_faces_are_random_ones_and_likenesses_in_turn_and_are_kept(tmp_pat
     for mine, theirs in ((drawn[1::2], alike), (drawn[::2], random)):
         assert np.abs(mine.astype(int) - np.stack(as_pictures(theirs))).mean() < 2  # of 255, the batch's rounding
     assert (draw_faces("faces128", None, 5, cache=tmp_path) == drawn).all()
+
+
+def test_some_likenesses_are_searched_on_by_what_the_reader_sees():
+    generator, reader = load_model("faces128")[0], load_reader()
+    photos = generator.synthesize(generator.sample(2, seed=3)).clamp(-1, 1)
+    start = generator.mean_latent()[None].expand(2, generator.num_layers, -1)
+    found = _search(generator, reader, photos, start)
+    assert found.shape == start.shape and not found.requires_grad
+
+    def away(latents):
+        drawn = generator.synthesize(latents).clamp(-1, 1)
+        return (drawn - photos).square().mean(dim=(1, 2, 3)), reader_distance(reader, photos)(drawn)
+
+    with torch.no_grad():
+        for before, after in zip(away(start), away(found), strict=True):
+            assert (after < 0.7 * before).all()
 
 
 def test_a_reader_goes_on_from_a_weight_file(tmp_path):

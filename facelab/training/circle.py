@@ -2,8 +2,9 @@
 
 What it learns from: portraits, whose latents the generator's encoder says, and generated faces, whose latents are
 known. Their vectors are dlib's where they were described, else the reader's; or FaceNet's, of all. The mapping also
-closes the circle: the reader looks at what is decoded, and must find the vector that went in; and along an edit it must
-see the feature change, and little else. The classifiers learn from what it sees there as well, so that their gradients
+closes the circle: the reader looks at what is decoded, and must find the vector that went in and, as far as a vector
+says it, the features of that face (else decoded noses are narrower than people's); and along an edit it must see the
+feature change, and little else. The classifiers learn from what it sees there as well, so that their gradients
 lead to where decoded faces change, which labels of portraits do not say. The judge takes no part in it.
 """
 
@@ -56,6 +57,7 @@ CLEAR = 4.0  # logits between the class means of what is measured: a decoded fac
 # What is seen in decoded faces is noisy: few looks with much weight make the mapping worse than a constant, a dozen
 # each step with this weight make it better than the latents alone do.
 IDENTITY_WEIGHT = 3.0  # of the angle between what goes in and what is read, squared
+LIKENESS_WEIGHT = 0.3  # of how far decoded faces have other features than who went in, squared, in deviations
 CHANGE_WEIGHT = 0.3  # of what is missing of the class mean, squared, in distances between the classes
 HELD_WEIGHT = 0.1  # of the change of what is held, squared, in deviations among people
 OTHERS_WEIGHT = 0.01  # of the change of the rest
@@ -131,7 +133,7 @@ class Crowd:
 class CircleTrainer(Fitting):
     """The mapping and the classifiers side by side; generator and reader only look."""
 
-    columns = ("latent", "classes", "decoded", "identity", "change", "held")
+    columns = ("latent", "classes", "decoded", "identity", "likeness", "change", "held")
 
     def __init__(
         self,
@@ -215,6 +217,7 @@ class CircleTrainer(Fitting):
         return {
             "decoded": DECODED_WEIGHT * F.binary_cross_entropy_with_logits(logits + offset, torch.sigmoid(truth)),
             "identity": IDENTITY_WEIGHT * angle.square().mean(),
+            "likeness": LIKENESS_WEIGHT * ((before - batch.scores[:count]) / batch.spread).square().mean(),
             "change": CHANGE_WEIGHT * missing.square().mean(),
             "held": changed.sum(dim=1).mean(),
         }

@@ -1,4 +1,8 @@
-"""Faces that a generator draws, for the networks that look at faces: what they are shown later is drawn as well."""
+"""Faces that a generator draws, for the networks that look at faces: what they are shown later is drawn as well.
+
+Where a search is led by such a network it ends at faces that please it, and just there it must be right: some of them
+are searched for, a few steps long.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import load_model
 from facelab.encoder import load_encode
 from facelab.evaluation.portraits import as_pictures
+from facelab.generators.base import Generator
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.identity import FaceReader, has_reader, load_reader, reader_distance
 from facelab.studio import best_device
 from facelab.training.data import Pictures
 
 TRUNCATIONS = (1.0, 0.7)
 PART = 32
+STEPS, LEARNING_RATE = 10, 0.06  # of a search
 
 
 def draw_faces(model: str, portraits: Pictures, count: int, *, cache: Path) -> np.ndarray:
     """`count` faces of a model, uint8 [count, R, R, 3]: every other one is random, at one of TRUNCATIONS, the others
-    are what its encoder makes of portraits. Kept in `cache`.
+    are what its encoder makes of portraits, half of them searched on from there. Kept in `cache`.
 
     Raises UnknownModel for a model without an encoder.
     """
@@ -34,16 +43,35 @@ def draw_faces(model: str, portraits: Pictures, count: int, *, cache: Path) -> n
     return np.load(path)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _draw(model: str, portraits: Pictures, count: int) -> np.ndarray:
-    generator = load_model(model, device=best_device())[0]
-    encode = load_encode(generator)
+    device = best_device()
+    generator = load_model(model, device=device)[0]
+    encode, reader = load_encode(generator), load_reader(device=device) if has_reader() else None
     chosen = np.linspace(0, len(portraits) - 1, -(-count // 2)).round().astype(int)
     pictures = []
-    for first in range(0, len(chosen), PART):
+    for part, first in enumerate(range(0, len(chosen), PART)):
         places = chosen[first : first + PART]
-        random = generator.sample(len(places), seed=first, truncation=TRUNCATIONS[first // PART % len(TRUNCATIONS)])
-        alike = encode(portraits.tensor(places))
+        random = generator.sample(len(places), seed=first, truncation=TRUNCATIONS[part % len(TRUNCATIONS)])
+        photos = portraits.tensor(places).to(device)
+        alike = encode(photos)
+        if reader is not None and part % 2:
+            alike = _search(generator, reader, photos, alike)
         both = torch.stack([random, alike], dim=1).flatten(0, 1)
         pictures += as_pictures(generator.synthesize(both))
     return np.stack(pictures[:count])
+
+
+def _search(generator: Generator, reader: FaceReader, photos: Tensor, latents: Tensor) -> Tensor:
+    """Latents [N, L, D] a few steps nearer to photos [N, 3, R, R] in [-1, 1], by pixels and by the reader."""
+    values = latents.detach().clone().requires_grad_()
+    optimizer = torch.optim.Adam([values], lr=LEARNING_RATE)
+    distance = reader_distance(reader, photos)
+    for _ in range(STEPS):
+        with torch.enable_grad():
+            drawn = generator.synthesize(values, dtype=fast_dtype(photos.device)).clamp(-1, 1)
+            loss = ((drawn - photos).square().mean(dim=(1, 2, 3)) + distance(drawn)).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return values.detach()
