@@ -57,9 +57,9 @@ CLEAR = 4.0  # logits between the class means of what is measured: a decoded fac
 # What is seen in decoded faces is noisy: few looks with much weight make the mapping worse than a constant, a dozen
 # each step with this weight make it better than the latents alone do.
 IDENTITY_WEIGHT = 3.0  # of the angle between what goes in and what is read, squared
-LIKENESS_WEIGHT = 0.3  # of how far decoded faces have other features than who went in, squared, in deviations
-CHANGE_WEIGHT = 0.3  # of what is missing of the class mean, squared, in distances between the classes
-HELD_WEIGHT = 0.1  # of the change of what is held, squared, in deviations among people
+LIKENESS_WEIGHT = 0.2  # of how far decoded faces have other features than who went in, squared, in deviations
+CHANGE_WEIGHT = 0.6  # of what is missing of the class mean, squared, in distances between the classes
+HELD_WEIGHT = 0.2  # of the change of what is held, squared, in deviations among people
 OTHERS_WEIGHT = 0.01  # of the change of the rest
 
 

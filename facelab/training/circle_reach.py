@@ -18,11 +18,11 @@ from facelab.training.circle import SEEN
 from facelab.training.sight import is_binary, see
 
 STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0)
-GENTLER = (0.75, 0.5)  # where held genders change at once
-TRIED, SEED, TRUNCATION = 96, 7, 0.8  # random faces
+GENTLER = (0.75, 0.5, 0.25)  # where held genders change at once
+TRIED, SEED, TRUNCATION = 192, 7, 0.8  # random faces
 FEWEST = 8  # that lack a feature, to say anything of it
 ENOUGH = 0.85  # of those who lack a feature must be seen to have it
-TURNED = 0.05  # of them at most, or one of few, may change their gender where it is held
+TURNED = 0.08  # of them at most, or one of few, may change their gender where it is held
 UPPER = 2 / 3  # of the random faces' scores: where nothing says yes or no, above it a face has the feature
 SURE = 0.5  # deviations of the scores beyond that border: the reader is pleased sooner than others are
 STEPS, PART = 50, 16
