@@ -33,14 +33,17 @@ from facelab.recipes import read_recipe
 PROJECT_FORMAT, PROJECT_VERSION = "facelab-project", 2
 MAX_PROJECT_BYTES = 2**30  # of the file, and of all that it unpacks to
 MAX_PROJECT_FACES = 500
-_MANIFEST, _MAX_MANIFEST_BYTES = "project.json", 8 * 2**20
+MAX_MANIFEST_BYTES = 32 * 2**20  # a long history of each face of a full library takes about as much
+_MANIFEST = "project.json"
 _MAX_THUMBNAIL_BYTES, _MAX_THUMBNAIL_SIDE = 2**21, 1024
 _TOO_LARGE = "This project unpacks to more than 1 GB, which no FaceLab project does. It was not opened."
 _DAMAGED = "This is not a FaceLab project, or it is damaged. Choose a .facelab file that FaceLab saved."
 
 
 def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None:
-    """Write a project. Raises BadSetting for one of more than 500 faces, OSError where the file cannot be written."""
+    """Write a project. Raises BadSetting for one of more than 500 faces or of longer histories than `open_project`
+    reads, OSError where the file cannot be written.
+    """
     if len(project.faces) > MAX_PROJECT_FACES:
         raise BadSetting(f"A project holds at most {MAX_PROJECT_FACES} faces, not {len(project.faces)}. Save two.")
     buffer = io.BytesIO()
@@ -64,7 +67,13 @@ def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None
         manifest |= {"models": project.models, "faces": entries}
         manifest |= {"directions": [pool.direction(each) for each in directions]}
         manifest |= {"presets": [{"name": each.name, "strengths": dict(each.strengths)} for each in project.presets]}
-        archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
+        text = json.dumps(manifest)
+        if len(text) > MAX_MANIFEST_BYTES:
+            raise BadSetting(
+                f"The histories of these {len(project.faces)} faces take {len(text) / 2**20:.0f} MB, and a project "
+                f"holds {MAX_MANIFEST_BYTES // 2**20} MB of them. Save the faces in two projects."
+            )
+        archive.writestr(_MANIFEST, text)
     write_file(buffer.getvalue(), target)
 
 
@@ -125,7 +134,7 @@ class _Reader:
         self._archive, self._faces, self._left = archive, {}, MAX_PROJECT_BYTES
 
     def project(self) -> Project:
-        manifest = json.loads(self._read(_MANIFEST, _MAX_MANIFEST_BYTES))
+        manifest = json.loads(self._read(_MANIFEST, MAX_MANIFEST_BYTES))
         if manifest["format"] != PROJECT_FORMAT:
             raise ValueError("format")
         version = manifest["version"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.errors import BadProject
+from facelab.errors import BadProject, BadSetting
 from facelab.face import Recipe
 from facelab.history import History, Version
 from facelab.project import Preset, Project, ProjectFace
@@ -163,6 +163,15 @@ def test_bombs_are_refused_before_they_are_unpacked(project):
     large = altered(project, lambda m: m["faces"][0].update(base="big.npz"), add=[("big.npz", bytes(65 * 2**20))])
     with pytest.raises(BadProject, match="65 MB"):
         open_project(large)
+
+
+def test_what_is_saved_can_be_opened_or_is_refused_at_once(project, monkeypatch):
+    size = zipfile.ZipFile(io.BytesIO(saved(project))).getinfo("project.json").file_size
+    monkeypatch.setattr("facelab.project_file.MAX_MANIFEST_BYTES", size)
+    assert len(open_project(io.BytesIO(saved(project))).faces) == 2
+    monkeypatch.setattr("facelab.project_file.MAX_MANIFEST_BYTES", size - 1)
+    with pytest.raises(BadSetting, match="two projects"):
+        saved(project)
 
 
 def test_what_the_faces_unpack_to_counts_together(project, monkeypatch):
