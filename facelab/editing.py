@@ -225,8 +225,17 @@ class Editing:
 
     @by_its_model
     def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face | Direction] | None = None) -> Face:
-        """Do a recipe's steps to a face (see recipes.replay). others: the faces and own directions they name."""
-        return replay(self, face, recipe, others or {})
+        """Do a recipe's steps to a face at once. others: as `replay` takes them, whose errors it raises."""
+        for done in replay(self, face, recipe, others or {}):
+            face = done
+        return face
+
+    @by_its_model
+    def replay(
+        self, face: Face, recipe: Recipe, others: Mapping[str, Face | Direction] | None = None, **options: Any
+    ) -> Iterator[Face]:
+        """Do a recipe's steps to a face, each `next` one of them: see recipes.replay."""
+        return replay(self, face, recipe, others or {}, **options)
 
     def _rows(self, face: Face) -> Tensor:
         """A face's latent in the space of edits, float32 [L, D] on the CPU, once it has been checked against the model.
