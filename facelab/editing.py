@@ -15,7 +15,7 @@ from torch import Tensor
 
 from facelab.circle import CIRCLE
 from facelab.edits import arithmetic, interpolation
-from facelab.edits.crossover import checked_rows, crossover, crossover_delta
+from facelab.edits.crossover import checked_rows, crossover, crossover_delta, parse_rows
 from facelab.edits.expression import THRESHOLD, transfer
 from facelab.edits.mixing import DeltaMixer, mix_deltas
 from facelab.errors import BadSetting, LatentMismatch
@@ -222,6 +222,11 @@ class Editing:
         values = arithmetic.neighbours(self._rows(face), offsets.cpu(), radius=radius)
         step = {"op": "neighbour"}
         return [self._made(rows, face.delta, step, of=[face], keep_photo=True) for rows in values]
+
+    @by_its_model
+    def rows_of(self, face: Face, text: str) -> slice | None:
+        """Layers of the model that a face is of, as a person writes them (see crossover.parse_rows); None for ""."""
+        return parse_rows(text, self.generator.num_layers) if text else None
 
     @by_its_model
     def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face | Direction] | None = None) -> Face:

@@ -71,7 +71,7 @@ def build_library(backstage: Backstage) -> Library:
     @friendly
     def on_bring(event: gr.EventData, request: gr.Request) -> Any:
         session, file = backstage.visitor(request), PurePath(str(event.name))
-        data, studio, worker = io.BytesIO(take_upload(event.path)), backstage.studio, backstage.worker
+        data, studio, worker = io.BytesIO(take_upload(event.path)), backstage.studio_of(session), backstage.worker
         histories: list[tuple[str, History]] = []
         if file.suffix.lower() == ".facelab":
             project = open_project(data)
