@@ -242,7 +242,7 @@ def test_reports_round_trip_and_keep_what_was_not_run(tmp_path):
     claim = Claim("Water is wet.", False, "1 against 2")
     table = Table(("a", "b"), (("x", 1.5), ("y", None)), "Two rows:")
     one = Result("one", "One", "Fig. 1", "Text.", (table,), (claim,), (Figure("one.jpg", "A figure.", b"jpg"),))
-    empty = Report("study", "# Head\n", ("one", "two"), "command 1", "machine 1")
+    empty = Report("study", "# Head\n", ("one", "two"), "command 1", "machine 1", "9fecdae29ebe")
     first = empty.with_result(one)
     assert [path.name for path in first.save(tmp_path)] == ["study.md", "study.json", "one.jpg"]
     assert "Not run yet: two. `python -m facelab experiments study --only two`" in (tmp_path / "study.md").read_text()
@@ -251,7 +251,7 @@ def test_reports_round_trip_and_keep_what_was_not_run(tmp_path):
     second.save(tmp_path)
     text, saved = (tmp_path / "study.md").read_text(), json.loads((tmp_path / "study.json").read_text())
     assert text.index("## One") < text.index("## Two") and "Not run" not in text
-    assert "By `command 1`" in text and "By `command 2`" in text
+    assert "By `command 1`, 0 s of processor time, of weights 9fecdae2." in text and "By `command 2`" in text
     assert "| x | 1.5 |" in text and "| y | – |" in text and "| --- | --: |" in text
     assert "Water is wet. **Does not hold here**: 1 against 2." in text
     assert set(saved) == {"machine", "command", "experiments"} and list(saved["experiments"]) == ["one", "two"]

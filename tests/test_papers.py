@@ -226,10 +226,13 @@ def test_experiments_of_image2stylegan_stand_with_their_verdicts(shelf, tmp_path
         "claims": [told],
         "command": "python -m facelab experiments x",
         "machine": "m",
+        "weights": cards.find_card("tinydcgan").sha256,
     }
     path.write_text(json.dumps({"machine": "m", "command": "c", "experiments": {"noise": of}}))
     text = read_page(tmp_path)[0]
     assert "- **Noise kept constant is better** (Fig. 16): holds. 30.1 against 28.4 dB. [1]" in text
+    change_card(shelf, "tinydcgan", sha256="0" * 64)
+    assert "30.1 against 28.4 dB. Of earlier weights. [1]" in read_page(tmp_path)[0]
     assert "(image2stylegan/image2stylegan.md)" in text and "`python -m facelab experiments x`, on m" in text
     path.write_text("{")
     with pytest.raises(BadWeights, match="experiments image2stylegan"):
