@@ -316,8 +316,12 @@ def test_the_command_writes_a_report_and_one_json_object(facelab, tmp_path):
     assert {path.rsplit("/", 1)[1] for path in answer["files"]} >= {"image2stylegan.md", "image2stylegan.json"}
     picture = Image.open(tmp_path / "out" / "transforms.jpg")
     assert "Made with AI" in picture.getexif()[0x010E]
+    Image.new("RGB", (64, 64), (90, 60, 30)).save(tmp_path / "somebody.png")
+    options += ["--photos", tmp_path]
     assert facelab("experiments", "image2stylegan", *options, "--only", "loss-curves")[0] == 0
-    assert set(json.loads((tmp_path / "out" / "image2stylegan.json").read_text())["experiments"]) == {
+    saved = json.loads((tmp_path / "out" / "image2stylegan.json").read_text())
+    assert "--photos DATA" in saved["command"], "whatever the folder is called here"
+    assert set(saved["experiments"]) == {
         "loss-curves",
         "transforms",
         "walk",
