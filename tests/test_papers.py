@@ -177,12 +177,14 @@ def test_the_circles_goals_and_the_papers_claims_are_decided(shelf, tmp_path):
     assert claim("great circle", tmp_path).holds is False, "no better"
     text = read_page(tmp_path)[0]
     row = "| Smile: smiling | 100 | 80 % | 5 % | 40 % | 70 % |"
-    assert f"{row} – | – | – | – | – | – | – | – |" in text, "measured before those ways were"
+    assert f"{row} – | – | – | – | – | – | – | – | – |" in text, "measured before those ways were"
     keep_circle(**{"edits__smile +__until": {"flipped": 0.9, "steps": 120.0, "kept": 0.6}})
-    assert f"{row} – | – | – | – | – | 90 % | 120 | 60 % |" in read_page(tmp_path)[0]
-    preset = {"strength": 1.5, "flipped": 0.74, "gender_held": 0.1, "kept": 0.6}
+    assert f"{row} – | – | – | – | – | – | 90 % | 120 | 60 % |" in read_page(tmp_path)[0]
+    preset = {"strength": 1.5, "flipped": 0.74, "gender_held": 0.1, "kept": 0.6, "person": 0.2}
     keep_circle(**{"edits__smile +__preset": preset, "edits__beard -__preset": preset | {"gender_held": 0.11}})
-    assert f"{row} 1.5 | 74 % | 10 % | – | 60 % | – | – | – |" in read_page(tmp_path)[0]
+    text = read_page(tmp_path)[0]
+    assert f"{row} 1.5 | 74 % | 10 % | – | 60 % | 20 % | – | – | – |" in text
+    assert "| still the decoded face's person there | still the photo's person there |" in text
     assert "Outside: Smile: smiling, Beard: shaved." in claim("each of the ten edits", tmp_path).told
     assert "Outside: Beard: shaved." in claim("flip the gender", tmp_path).told, "what people see counts"
     keep_circle(**{"edits__beard -__preset": preset | {"gender_plain": 0.9}})
