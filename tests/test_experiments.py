@@ -312,6 +312,8 @@ def test_the_command_writes_a_report_and_one_json_object(facelab, tmp_path):
     answer = json.loads(out)
     assert set(answer["experiments"]) == {"transforms", "walk"} and "(2 of 2)" in said
     assert answer["command"].startswith("python -m facelab experiments image2stylegan --only transforms,walk --steps 2")
+    [harder, _] = answer["experiments"]["transforms"]["claims"]
+    assert harder["text"].endswith("in the mean."), "some of them may be easier"
     assert str(tmp_path) not in (tmp_path / "out" / "image2stylegan.md").read_text()
     assert {path.rsplit("/", 1)[1] for path in answer["files"]} >= {"image2stylegan.md", "image2stylegan.json"}
     picture = Image.open(tmp_path / "out" / "transforms.jpg")
