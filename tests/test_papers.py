@@ -96,6 +96,8 @@ def test_without_any_figure_everything_is_named_with_the_command_that_measures_i
     assert all(each.holds is None for part in sections(collect(tmp_path)) for each in part.claims)
     assert "| Inception Score, VAE | 1.704 (table 4.1) | not measured | 1 |" in text
     assert {each.model for each in shown} == set(cards.catalogue())
+    assert "Tiny dcgan: 16 random faces, truncation 0.7." in text
+    assert "Tiny progan: 16 random faces." in text, "whose prior is normalised, so that it knows no truncation"
 
 
 def test_an_empty_shelf_names_the_trainings(shelf, tmp_path):
