@@ -128,7 +128,7 @@ def align(
     if not 4 <= resolution <= 2048:
         raise BadSetting(f"The resolution must be between 4 and 2048 pixels; this is {resolution}.")
     height, width = photo.shape[:2]
-    check_inside(quad, width, height)
+    _check_inside(quad, width, height)
     largest = _cut(photo, quad, max(resolution, CROP_SIZE))
     return AlignedFace(
         image=_shrunk(largest, resolution),
@@ -171,7 +171,7 @@ def _check_quad(quad: np.ndarray) -> np.ndarray:
     return corners
 
 
-def check_inside(quad: np.ndarray, width: int, height: int) -> None:
+def _check_inside(quad: np.ndarray, width: int, height: int) -> None:
     """Raise BadSetting for a quad, float [4, 2], that is no crop of a photo of this size."""
     corners = _check_quad(quad)
     side = math.hypot(*(corners[3] - corners[0]))

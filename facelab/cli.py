@@ -7,6 +7,7 @@ status 2 for a bad command line, 1 for anything else.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -100,17 +101,21 @@ def align(
     """Find the faces of a photo and cut them out, aligned, at 512 px."""
     from PIL import Image
 
+    from facelab.files import write_file
+
     make_folder(out)
     studio = open_studio(model)
     pixels, found = _find(studio, photo, landmarks)
     numbers = [_checked(face, found)] if face else range(1, len(found) + 1)
-    faces, files = [], []
-    for number in numbers:
-        one = found[number - 1]
+    paths = [out / f"face-{number}.png" for number in numbers]
+    for path in paths:
+        _check_spared(photo, path, "a crop", "folder")
+    faces = []
+    for number, path in zip(numbers, paths, strict=True):
+        one, png = found[number - 1], io.BytesIO()
         aligned = studio.align(pixels, one)
-        path = out / f"face-{number}.png"
-        Image.fromarray(aligned.crop).save(path)
-        files.append(str(path))
+        Image.fromarray(aligned.crop).save(png, "PNG")
+        write_file(png.getvalue(), path)
         faces.append(
             {
                 "box": _rounded(one.box),
@@ -119,6 +124,7 @@ def align(
                 "detector": one.detector,
             }
         )
+    files = [str(path) for path in paths]
     answer({"faces": faces, "files": files}, as_json, "\n".join(files))
 
 
@@ -158,11 +164,7 @@ def embed(
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz, such as face.npz; it is {out.name!r}.")
     picture_path = out.with_suffix(".png")
-    if picture_path.exists() and picture_path.samefile(photo):
-        raise BadSetting(
-            f"--out {out.name} would put the generator's picture over {picture_path.name}, the photo itself. Choose "
-            "another name."
-        )
+    _check_spared(photo, picture_path, "the generator's picture", "name")
     make_folder(out.parent)
     pixels, found = _find(studio, photo, landmarks)
     if face is None and len(found) > 1:
@@ -235,6 +237,12 @@ def _find(studio: Studio, photo: Path, landmarks: Landmarks) -> tuple[np.ndarray
 
     pixels = read_photo(photo)
     return pixels, studio.find_faces(pixels, landmarks=landmarks.value)
+
+
+def _check_spared(photo: Path, path: Path, written: str, other: str) -> None:
+    """Raise BadSetting where what is written to `path` would replace the photo; other: what to choose another of."""
+    if path.exists() and path.samefile(photo):
+        raise BadSetting(f"--out would put {written} over {path.name}, the photo itself. Choose another {other}.")
 
 
 def _checked(face: int, found: list[FoundFace]) -> int:

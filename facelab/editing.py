@@ -15,7 +15,7 @@ from torch import Tensor
 
 from facelab.circle import CIRCLE
 from facelab.edits import arithmetic, interpolation
-from facelab.edits.crossover import checked_rows, crossover, crossover_delta
+from facelab.edits.crossover import checked_rows, crossover, crossover_delta, parse_rows
 from facelab.edits.expression import THRESHOLD, transfer
 from facelab.edits.mixing import DeltaMixer, mix_deltas
 from facelab.errors import BadSetting, LatentMismatch
@@ -224,9 +224,23 @@ class Editing:
         return [self._made(rows, face.delta, step, of=[face], keep_photo=True) for rows in values]
 
     @by_its_model
+    def rows_of(self, face: Face, text: str) -> slice | None:
+        """Layers of the model that a face is of, as a person writes them (see crossover.parse_rows); None for ""."""
+        return parse_rows(text, self.generator.num_layers) if text else None
+
+    @by_its_model
     def apply(self, face: Face, recipe: Recipe, others: Mapping[str, Face | Direction] | None = None) -> Face:
-        """Do a recipe's steps to a face (see recipes.replay). others: the faces and own directions they name."""
-        return replay(self, face, recipe, others or {})
+        """Do a recipe's steps to a face at once. others: as `replay` takes them, whose errors it raises."""
+        for done in replay(self, face, recipe, others or {}):
+            face = done
+        return face
+
+    @by_its_model
+    def replay(
+        self, face: Face, recipe: Recipe, others: Mapping[str, Face | Direction] | None = None, **options: Any
+    ) -> Iterator[Face]:
+        """Do a recipe's steps to a face, each `next` one of them: see recipes.replay."""
+        return replay(self, face, recipe, others or {}, **options)
 
     def _rows(self, face: Face) -> Tensor:
         """A face's latent in the space of edits, float32 [L, D] on the CPU, once it has been checked against the model.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,32 +76,32 @@ class ProjectFace:
         """The steps from the base to the version that is shown."""
         return Recipe(self.base.latent.model, self.versions[self.at - 1].steps if self.at else ())
 
-    def history(self, studio: Studio) -> History:
-        """The history again: every version's steps are done to the base, the one that is shown is as it was saved.
+    def history(self, studio: Studio) -> Iterator[History]:
+        """The history again, each `next` one step of it or one picture: as far as it has come, and at last the whole,
+        where every version's steps were done to the base and the one that is shown is as it was saved.
 
-        A version that cannot be done again is left out. Raises what `Studio.apply` and `Studio.render_many` raise
-        for faces of another model.
+        A version that cannot be done again is left out. Raises what `Studio.replay` and `Studio.render` raise for
+        faces of another model.
         """
-        made = [("Original", (), self.base)]
-        shown = 0
+        versions = [Version("Original", (), self.base, studio.render(self.base))]
+        shown, way = 0, []
         for number, version in enumerate(self.versions, 1):
             if number == self.at:
-                face, shown = self.result, len(made)
+                face, shown = self.result, len(versions)
             else:
+                face, recipe = self.base, Recipe(self.base.latent.model, version.steps)
                 try:
-                    face = studio.apply(self.base, Recipe(self.base.latent.model, version.steps), self.others)
+                    for done in studio.replay(self.base, recipe, self.others, way=way):
+                        face = done
+                        yield History(versions)
                 except BadSetting:
                     continue
-            made.append((version.title, version.steps, face))
-        pictures = studio.render_many([face for _, _, face in made])
-        history = History(
-            [
-                Version(title, steps, face, picture, self.others if steps else {})
-                for (title, steps, face), picture in zip(made, pictures, strict=True)
-            ]
-        )
+            others = self.others if version.steps else {}
+            versions.append(Version(version.title, version.steps, face, studio.render(face), others))
+            yield History(versions)
+        history = History(versions)
         history.go(shown)
-        return history
+        yield history
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,21 +28,36 @@ from facelab.files import write_file
 from facelab.history import MAX_VERSIONS
 from facelab.own_directions import MAX_DIRECTION_BYTES, by_id, load_direction, save_direction
 from facelab.project import NAME_LENGTH, Preset, Project, ProjectFace, SavedVersion
-from facelab.recipes import read_recipe
+from facelab.recipes import MAX_STEPS, MAX_WALKED, read_recipe, walked
 
 PROJECT_FORMAT, PROJECT_VERSION = "facelab-project", 2
 MAX_PROJECT_BYTES = 2**30  # of the file, and of all that it unpacks to
 MAX_PROJECT_FACES = 500
-_MANIFEST, _MAX_MANIFEST_BYTES = "project.json", 8 * 2**20
+MAX_PROJECT_WALKED = 1_000_000  # small steps of all walks that opening it takes again: less than an hour of a device
+MAX_MANIFEST_BYTES = 32 * 2**20  # a long history of each face of a full library takes about as much
+_MANIFEST = "project.json"
 _MAX_THUMBNAIL_BYTES, _MAX_THUMBNAIL_SIDE = 2**21, 1024
 _TOO_LARGE = "This project unpacks to more than 1 GB, which no FaceLab project does. It was not opened."
 _DAMAGED = "This is not a FaceLab project, or it is damaged. Choose a .facelab file that FaceLab saved."
 
 
 def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None:
-    """Write a project. Raises BadSetting for one of more than 500 faces, OSError where the file cannot be written."""
+    """Write a project. Raises BadSetting for one of more than 500 faces or of longer histories than `open_project`
+    reads, OSError where the file cannot be written.
+    """
     if len(project.faces) > MAX_PROJECT_FACES:
         raise BadSetting(f"A project holds at most {MAX_PROJECT_FACES} faces, not {len(project.faces)}. Save two.")
+    for face in project.faces:
+        if any(len(each.steps) > MAX_STEPS or walked(each.steps) > MAX_WALKED for each in face.versions):
+            raise BadSetting(
+                f"{face.name[:40]} was edited in more steps than a project keeps. Download it as a file, delete it "
+                "here and open that file; then save the project again."
+            )
+    if (steps := _walked(project.faces)) > MAX_PROJECT_WALKED:
+        raise BadSetting(
+            f"The histories of these {len(project.faces)} faces walk {steps:,} small steps, and a project keeps "
+            f"{MAX_PROJECT_WALKED:,} of them. Save the faces in two projects."
+        )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         pool = _Pool(archive)
@@ -64,7 +79,13 @@ def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None
         manifest |= {"models": project.models, "faces": entries}
         manifest |= {"directions": [pool.direction(each) for each in directions]}
         manifest |= {"presets": [{"name": each.name, "strengths": dict(each.strengths)} for each in project.presets]}
-        archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
+        text = json.dumps(manifest)
+        if len(text) > MAX_MANIFEST_BYTES:
+            raise BadSetting(
+                f"The histories of these {len(project.faces)} faces take {len(text) / 2**20:.0f} MB, and a project "
+                f"holds {MAX_MANIFEST_BYTES // 2**20} MB of them. Save the faces in two projects."
+            )
+        archive.writestr(_MANIFEST, text)
     write_file(buffer.getvalue(), target)
 
 
@@ -125,7 +146,7 @@ class _Reader:
         self._archive, self._faces, self._left = archive, {}, MAX_PROJECT_BYTES
 
     def project(self) -> Project:
-        manifest = json.loads(self._read(_MANIFEST, _MAX_MANIFEST_BYTES))
+        manifest = json.loads(self._read(_MANIFEST, MAX_MANIFEST_BYTES))
         if manifest["format"] != PROJECT_FORMAT:
             raise ValueError("format")
         version = manifest["version"]
@@ -144,6 +165,8 @@ class _Reader:
             raise BadProject(f"This project lists more than {MAX_PROJECT_FACES} directions or presets.")
         directions = tuple(self._direction(path) for path in paths)
         faces = tuple(self._entry(entry, version, by_id(directions)) for entry in entries)
+        if _walked(faces) > MAX_PROJECT_WALKED:
+            raise BadProject(f"This project walks more than {MAX_PROJECT_WALKED:,} small steps. It was not opened.")
         return Project(faces, directions, tuple(Preset.read(each) for each in presets), str(manifest["program"])[:40])
 
     def _entry(self, entry: dict[str, Any], version: int, directions: Mapping[str, Direction]) -> ProjectFace:
@@ -195,6 +218,11 @@ class _Reader:
         if entry.file_size > limit:
             raise BadProject(f"{name} in this project unpacks to {entry.file_size / 2**20:.0f} MB. It was not opened.")
         return self._archive.read(entry)  # never more than file_size bytes, whatever the data holds
+
+
+def _walked(faces: Sequence[ProjectFace]) -> int:
+    """How many small steps of walks it takes to open the histories of faces."""
+    return sum(walked(*(version.steps for version in face.versions)) for face in faces)
 
 
 def _versions(entry: dict[str, Any], model: str) -> tuple[SavedVersion, ...]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from facelab.edits.attributes import Direction
+from facelab.circle import CIRCLE
+from facelab.circling import EDIT_STEPS, MOST_STEPS
+from facelab.edits.attributes import WALK_STEPS, Direction
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face, Recipe
 
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
     from facelab.studio import Studio
 
 MAX_STEPS = 1000
-MAX_WALKED = 50_000  # small steps of all walks in a recipe: minutes of a device that others wait for
+MAX_WALKED = 60_000  # small steps of all walks in a recipe: minutes of a device that others share
+_LOOK = 100  # small steps that take as long as dlib's look at a face, with which all begins on the circle
+_WALK = 500  # small steps of a walk that does not say how many
 Others = Mapping[str, Face | Direction]
 _SHARED = ("method", "keep", "rows", "everywhere")  # what attributes that are edited in one call have in common
 
@@ -50,7 +55,7 @@ def read_recipe(text: str) -> Recipe:
         steps = tuple(values["steps"])
         if len(steps) > MAX_STEPS or not all(isinstance(step, dict) for step in steps):
             raise ValueError("steps")
-        if sum(map(_walked, steps)) > MAX_WALKED:
+        if walked(steps) > MAX_WALKED:
             raise BadSetting(f"This recipe walks {MAX_WALKED:,} small steps and more, too many for one. Split it.")
         return Recipe(str(values["model"]), steps)
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as cause:
@@ -61,36 +66,72 @@ def read_recipe(text: str) -> Recipe:
         ) from cause
 
 
+def walked(*recipes: Sequence[Mapping[str, Any]]) -> int:
+    """How many small steps of walks it takes to replay the steps of recipes, one after the other on one face, where
+    each goes on from what it has in common with the one before.
+    """
+    total, before = 0, []
+    for steps in recipes:
+        now = [step for _, step in _gathered(steps)]
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))))
+        total += sum(map(_walked, now[shared:]))
+        before = now
+    return total
+
+
 def _walked(step: Mapping[str, Any]) -> int:
-    """How many small steps a step of a recipe takes, if it is a walk."""
-    return max(0, int(step.get("steps") or 500)) if step.get("op") in ("walk", "circle") else 0
+    """How many small steps a gathered step takes."""
+    operation, method = step.get("op"), step.get("method")
+    if operation == "attribute":
+        each, look = {"gradient": (WALK_STEPS, 0), CIRCLE: (EDIT_STEPS, _LOOK)}.get(str(method), (0, 0))
+        return len(step["steps"]) * each + look
+    if operation == CIRCLE:
+        return _LOOK + (MOST_STEPS if step.get("sure") is not None else max(0, int(step.get("steps") or _WALK)))
+    if operation == "walk":
+        return max(0, int(step.get("steps") or _WALK))
+    return _LOOK if step.get("space") == CIRCLE else 0
 
 
-def replay(studio: Studio, face: Face, recipe: Recipe, others: Others) -> Face:
-    """Do the steps of a recipe to `face`, one after the other.
+def replay(
+    studio: Studio,
+    face: Face,
+    recipe: Recipe,
+    others: Others,
+    way: list[tuple[Mapping[str, Any], Face]] | None = None,
+) -> Iterator[Face]:
+    """Do the steps of a recipe to `face`, one after the other, each `next` one of them; the last one's face is the
+    recipe's.
 
     others: the faces that steps name ("with", "neutral", "expressive", and those of a mix), and the directions of
-    one's own by their ids. Attributes that follow each other with the same settings are edited in one call, as they
-    were when the recipe was made.
+    one's own by their ids. way: the steps of a recipe that was replayed before on the same face, with what each of
+    them made; those that both begin with are not done again, and the others are written over. Attributes that follow
+    each other with the same settings are edited in one call, as they were when the recipe was made.
     Raises LatentMismatch for a recipe of another model, BadSetting for a step that cannot be done.
     """
     if recipe.model != studio.card.name:
         raise LatentMismatch(f"This recipe belongs to the model {recipe.model!r}, not to {studio.card.name!r}.")
-    for number, step in _gathered(recipe.steps):
-        operation = OPERATIONS.get(str(step.get("op")))
-        if operation is None:
-            raise BadSetting(
-                f"Step {number} of this recipe is {str(step.get('op'))[:40]!r}. Known steps: {', '.join(OPERATIONS)}."
-            )
-        try:
-            face = operation(studio, face, step, others)
-        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as cause:
-            if isinstance(cause, BadSetting):
-                raise
-            raise BadSetting(
-                f"Step {number} of this recipe, {step['op']}, lacks a setting or has a wrong one."
-            ) from cause
-    return face
+    for place, (number, step) in enumerate(_gathered(recipe.steps)):
+        if way is not None and place < len(way) and way[place][0] == step:
+            face = way[place][1]
+        else:
+            face = _done(studio, face, step, others, number)
+            if way is not None:
+                way[place:] = [(step, face)]
+        yield face
+
+
+def _done(studio: Studio, face: Face, step: Mapping[str, Any], others: Others, number: int) -> Face:
+    operation = OPERATIONS.get(str(step.get("op")))
+    if operation is None:
+        raise BadSetting(
+            f"Step {number} of this recipe is {str(step.get('op'))[:40]!r}. Known steps: {', '.join(OPERATIONS)}."
+        )
+    try:
+        return operation(studio, face, step, others)
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as cause:
+        if isinstance(cause, BadSetting):
+            raise
+        raise BadSetting(f"Step {number} of this recipe, {step['op']}, lacks a setting or has a wrong one.") from cause
 
 
 def _gathered(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[str, Any]]]:

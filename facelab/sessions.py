@@ -273,7 +273,10 @@ class Session:
 
 
 class Sessions:
-    """All visitors' sessions, by the page's session hash. Safe to use from many threads."""
+    """All visitors' sessions, by the page's session hash. Safe to use from many threads.
+
+    Each is freed when its time is over, whoever else visits: a timer waits for the next one as long as there are any.
+    """
 
     def __init__(
         self,
@@ -286,6 +289,8 @@ class Sessions:
         self._grace, self._idle, self._limit, self._clock = grace, idle, limit, clock
         self._lock = threading.Lock()
         self._sessions: dict[str, tuple[Session, float]] = {}
+        self._timer: threading.Timer | None = None
+        self._due = 0.0  # by the clock, when the timer sweeps
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -296,6 +301,7 @@ class Sessions:
         with self._lock:
             session = self._sessions[visitor][0] if visitor in self._sessions else self._begin()
             self._sessions[visitor] = (session, self._clock() + self._idle)
+            self._watch()
             return session
 
     def stay(self, visitor: str) -> None:
@@ -309,9 +315,7 @@ class Sessions:
         with self._lock:
             if visitor in self._sessions:
                 self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._grace)
-                timer = threading.Timer(self._grace + 0.1, self.sweep)
-                timer.daemon = True
-                timer.start()
+                self._watch()
 
     def sweep(self) -> None:
         """Free the sessions whose time is over, and stop what they have under way."""
@@ -321,6 +325,23 @@ class Sessions:
             gone = [self._sessions.pop(visitor)[0] for visitor in over]
         for session in gone:
             session.stop_everything()
+
+    def _watch(self) -> None:
+        """Have the timer sweep when the first session's time is over, if it does not sooner. The lock is held."""
+        due = min((until for _, until in self._sessions.values()), default=None)
+        if due is None or (self._timer is not None and self._due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due, self._timer = due, threading.Timer(max(due - self._clock(), 0) + 0.1, self._wake)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _wake(self) -> None:
+        self.sweep()
+        with self._lock:
+            self._timer = None
+            self._watch()
 
     def _begin(self) -> Session:
         if len(self._sessions) >= self._limit:

@@ -19,7 +19,7 @@ from facelab.template import TEMPLATE_BOX
 CHECK_EVERY = 10  # frames: the detector looks at the whole frame for faces that are not followed yet
 GAP = 5  # frames: a face that is back after so few was there all the time
 FADE = 3.0  # in smoothing's frames: how long an edit takes to come and to go with the face
-MAX_FOLLOWED = 6  # faces at a time
+MAX_FOLLOWED = 6  # faces at a time, those that were seen last
 SHORTEST = 3  # frames; what is seen in fewer is no face
 _SAME_FACE = 0.3  # intersection over union
 _MAX_JUMP = 0.5  # of the side, between two frames
@@ -66,7 +66,7 @@ class _Trail:
 
     @property
     def last(self) -> np.ndarray:
-        return self.quads[max(self.quads)]
+        return self.quads[_last_seen(self)]
 
     def add(self, number: int, frame: np.ndarray, quad: np.ndarray) -> None:
         self.quads[number] = quad
@@ -100,7 +100,7 @@ def follow_faces(
         if cut:
             live = []
         lost = False
-        for trail in sorted(live, key=lambda trail: -max(trail.quads)):
+        for trail in sorted(live, key=_last_seen, reverse=True):
             here = [_box(other.quads[number])[0] for other in live if number in other.quads]
             quad = _next(finder, frame, trail.last, patient=number - 1 in trail.quads)
             if quad is not None and all(overlap(_box(quad)[0], box) < _SAME_FACE for box in here):
@@ -109,7 +109,8 @@ def follow_faces(
                 lost = lost or number - 1 in trail.quads
         if cut or lost or number % CHECK_EVERY == 0:
             fresh = _look_around(finder, frame, number, live)
-            trails, live = trails + fresh, (live + fresh)[:MAX_FOLLOWED]
+            trails = trails + fresh
+            live = sorted(live + fresh, key=_last_seen, reverse=True)[:MAX_FOLLOWED]
         yield []
     count = len(scenes)
     trails = _joined([trail for trail in trails if len(trail.quads) >= min(SHORTEST, count)], same_person)
@@ -180,6 +181,10 @@ def _joined(trails: Sequence[_Trail], same_person: Callable[[np.ndarray, np.ndar
         else:
             joined.append(trail)
     return joined
+
+
+def _last_seen(trail: _Trail) -> int:
+    return max(trail.quads)
 
 
 def _look_around(finder: FaceFinder, frame: np.ndarray, number: int, live: Sequence[_Trail]) -> list[_Trail]:

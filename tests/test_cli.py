@@ -68,6 +68,18 @@ def test_embed_never_writes_over_the_photo(facelab, shared_photos, tmp_path):
     assert photo.read_bytes() == before and not (tmp_path / "me.npz").exists()
 
 
+def test_align_never_writes_over_the_photo(facelab, shared_photos, tmp_path):
+    photo = tmp_path / "face-1.png"
+    with Image.open(shared_photos / "astronaut.png") as picture:
+        picture.save(photo)
+    before = photo.read_bytes()
+    status, _, said = facelab("align", photo, "--out", tmp_path)
+    assert status == 1 and "over face-1.png, the photo itself" in said and len(said.splitlines()) == 1
+    assert photo.read_bytes() == before
+    status, _, _ = facelab("align", photo, "--out", tmp_path / "faces")
+    assert status == 0 and [path.name for path in (tmp_path / "faces").iterdir()] == ["face-1.png"]
+
+
 @pytest.mark.parametrize("command", ["sample", "neighbours", "embed"])
 def test_a_seed_that_no_generator_takes_is_one_line(facelab, tmp_path, command):
     status, _, said = facelab(command, *([] if command == "sample" else ["x"]), "--out", "x.png", "--seed", 2**70)

@@ -242,7 +242,7 @@ def test_reports_round_trip_and_keep_what_was_not_run(tmp_path):
     claim = Claim("Water is wet.", False, "1 against 2")
     table = Table(("a", "b"), (("x", 1.5), ("y", None)), "Two rows:")
     one = Result("one", "One", "Fig. 1", "Text.", (table,), (claim,), (Figure("one.jpg", "A figure.", b"jpg"),))
-    empty = Report("study", "# Head\n", ("one", "two"), "command 1", "machine 1")
+    empty = Report("study", "# Head\n", ("one", "two"), "command 1", "machine 1", "9fecdae29ebe")
     first = empty.with_result(one)
     assert [path.name for path in first.save(tmp_path)] == ["study.md", "study.json", "one.jpg"]
     assert "Not run yet: two. `python -m facelab experiments study --only two`" in (tmp_path / "study.md").read_text()
@@ -251,7 +251,7 @@ def test_reports_round_trip_and_keep_what_was_not_run(tmp_path):
     second.save(tmp_path)
     text, saved = (tmp_path / "study.md").read_text(), json.loads((tmp_path / "study.json").read_text())
     assert text.index("## One") < text.index("## Two") and "Not run" not in text
-    assert "By `command 1`" in text and "By `command 2`" in text
+    assert "By `command 1`, 0 s of processor time, of weights 9fecdae2." in text and "By `command 2`" in text
     assert "| x | 1.5 |" in text and "| y | – |" in text and "| --- | --: |" in text
     assert "Water is wet. **Does not hold here**: 1 against 2." in text
     assert set(saved) == {"machine", "command", "experiments"} and list(saved["experiments"]) == ["one", "two"]
@@ -312,12 +312,18 @@ def test_the_command_writes_a_report_and_one_json_object(facelab, tmp_path):
     answer = json.loads(out)
     assert set(answer["experiments"]) == {"transforms", "walk"} and "(2 of 2)" in said
     assert answer["command"].startswith("python -m facelab experiments image2stylegan --only transforms,walk --steps 2")
+    [harder, _] = answer["experiments"]["transforms"]["claims"]
+    assert harder["text"].endswith("in the mean."), "some of them may be easier"
     assert str(tmp_path) not in (tmp_path / "out" / "image2stylegan.md").read_text()
     assert {path.rsplit("/", 1)[1] for path in answer["files"]} >= {"image2stylegan.md", "image2stylegan.json"}
     picture = Image.open(tmp_path / "out" / "transforms.jpg")
     assert "Made with AI" in picture.getexif()[0x010E]
+    Image.new("RGB", (64, 64), (90, 60, 30)).save(tmp_path / "somebody.png")
+    options += ["--photos", tmp_path]
     assert facelab("experiments", "image2stylegan", *options, "--only", "loss-curves")[0] == 0
-    assert set(json.loads((tmp_path / "out" / "image2stylegan.json").read_text())["experiments"]) == {
+    saved = json.loads((tmp_path / "out" / "image2stylegan.json").read_text())
+    assert "--photos DATA" in saved["command"], "whatever the folder is called here"
+    assert set(saved["experiments"]) == {
         "loss-curves",
         "transforms",
         "walk",

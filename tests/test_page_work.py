@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from gradio.blocks import Block
 from gradio.utils import get_upload_folder
@@ -295,3 +296,28 @@ def test_a_seed_out_of_range_is_a_message(visitor: Visitor) -> None:
     for seed in seeds:
         with pytest.raises(gr.Error, match="greater than maximum"):
             seed.preprocess(10**20)
+
+
+@pytest.fixture
+def visitor_of_vae() -> Iterator[Visitor]:
+    """Somebody at a page whose own model has one latent for the whole picture."""
+    studio, worker, sessions = Studio("vae64", device="cpu"), Worker(), Sessions()
+    yield Visitor(build_page(studio, worker=worker, sessions=sessions), studio, worker, sessions.of("ann"), "ann")
+    worker.close()
+
+
+def test_layers_are_those_of_the_face_and_imports_of_the_chosen_model(visitor_of_vae: Visitor) -> None:
+    ann, ben = visitor_of_vae.add("faces128"), visitor_of_vae.add("faces128")
+    picked = {"fl-picker-crossover-content": _chosen(ann), "fl-picker-crossover-style": _chosen(ben)}
+    visitor_of_vae.do("on_change", "fl-picker-crossover-content", picked)
+    assert visitor_of_vae.session.results["crossover"].step["rows"] == [6, 12]
+    said = {"face": ann.id, "strengths": {"smile": 1.0}, "moving": False, "stamp": 1}
+    chosen = {"fl-picker-attributes-face": _chosen(ann), "fl-sliders": said, "Layers": "8-11"}
+    visitor_of_vae.do("on_change", "fl-sliders", chosen)
+    assert ann.history.now.steps[-1]["rows"] == [8, 12]
+    visitor_of_vae.session.model = "faces128"
+    file = Path(get_upload_folder()) / token_hex(4) / "theirs.npy"
+    file.parent.mkdir(parents=True)
+    np.save(file, ann.face.latent.values.numpy())
+    visitor_of_vae.do("on_bring", "fl-library", path=file, name=file.name)
+    assert list(visitor_of_vae.session.faces.values())[-1].face.latent.model == "faces128"

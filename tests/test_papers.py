@@ -96,6 +96,8 @@ def test_without_any_figure_everything_is_named_with_the_command_that_measures_i
     assert all(each.holds is None for part in sections(collect(tmp_path)) for each in part.claims)
     assert "| Inception Score, VAE | 1.704 (table 4.1) | not measured | 1 |" in text
     assert {each.model for each in shown} == set(cards.catalogue())
+    assert "Tiny dcgan: 16 random faces, truncation 0.7." in text
+    assert "Tiny progan: 16 random faces." in text, "whose prior is normalised, so that it knows no truncation"
 
 
 def test_an_empty_shelf_names_the_trainings(shelf, tmp_path):
@@ -177,12 +179,14 @@ def test_the_circles_goals_and_the_papers_claims_are_decided(shelf, tmp_path):
     assert claim("great circle", tmp_path).holds is False, "no better"
     text = read_page(tmp_path)[0]
     row = "| Smile: smiling | 100 | 80 % | 5 % | 40 % | 70 % |"
-    assert f"{row} – | – | – | – | – | – | – | – |" in text, "measured before those ways were"
+    assert f"{row} – | – | – | – | – | – | – | – | – |" in text, "measured before those ways were"
     keep_circle(**{"edits__smile +__until": {"flipped": 0.9, "steps": 120.0, "kept": 0.6}})
-    assert f"{row} – | – | – | – | – | 90 % | 120 | 60 % |" in read_page(tmp_path)[0]
-    preset = {"strength": 1.5, "flipped": 0.74, "gender_held": 0.1, "kept": 0.6}
+    assert f"{row} – | – | – | – | – | – | 90 % | 120 | 60 % |" in read_page(tmp_path)[0]
+    preset = {"strength": 1.5, "flipped": 0.74, "gender_held": 0.1, "kept": 0.6, "person": 0.2}
     keep_circle(**{"edits__smile +__preset": preset, "edits__beard -__preset": preset | {"gender_held": 0.11}})
-    assert f"{row} 1.5 | 74 % | 10 % | – | 60 % | – | – | – |" in read_page(tmp_path)[0]
+    text = read_page(tmp_path)[0]
+    assert f"{row} 1.5 | 74 % | 10 % | – | 60 % | 20 % | – | – | – |" in text
+    assert "| still the decoded face's person there | still the photo's person there |" in text
     assert "Outside: Smile: smiling, Beard: shaved." in claim("each of the ten edits", tmp_path).told
     assert "Outside: Beard: shaved." in claim("flip the gender", tmp_path).told, "what people see counts"
     keep_circle(**{"edits__beard -__preset": preset | {"gender_plain": 0.9}})
@@ -226,10 +230,13 @@ def test_experiments_of_image2stylegan_stand_with_their_verdicts(shelf, tmp_path
         "claims": [told],
         "command": "python -m facelab experiments x",
         "machine": "m",
+        "weights": cards.find_card("tinydcgan").sha256,
     }
     path.write_text(json.dumps({"machine": "m", "command": "c", "experiments": {"noise": of}}))
     text = read_page(tmp_path)[0]
     assert "- **Noise kept constant is better** (Fig. 16): holds. 30.1 against 28.4 dB. [1]" in text
+    change_card(shelf, "tinydcgan", sha256="0" * 64)
+    assert "30.1 against 28.4 dB. Of earlier weights. [1]" in read_page(tmp_path)[0]
     assert "(image2stylegan/image2stylegan.md)" in text and "`python -m facelab experiments x`, on m" in text
     path.write_text("{")
     with pytest.raises(BadWeights, match="experiments image2stylegan"):

@@ -1,5 +1,6 @@
 """An edited face goes back into its photo: nothing else changes, no box is seen, and the photo stays as sharp."""
 
+import io
 import math
 import time
 from dataclasses import replace
@@ -191,6 +192,19 @@ def test_studio_refuses_a_face_of_another_photo(studio, pasted_case):
         studio.paste(photo, [(Face(face.latent), edited)])
     with pytest.raises(BadSetting, match="A photo is uint8"):
         studio.paste(photo[..., 0], [(face, edited)])
+
+
+def test_studio_knows_the_photo_of_a_face_from_others_of_its_size(studio, pasted_case):
+    photo, face, edited = pasted_case
+    other, elsewhere = photo.copy(), np.roll(photo, 60, axis=1)
+    back = Image.fromarray(studio.render(studio.sample(1, seed=21)[0][0])).resize((470, 470))
+    other[150:620, 300:770] = np.asarray(back)
+    for wrong in (other, elsewhere, noise(800, 1000, seed=1), np.zeros_like(photo)):
+        with pytest.raises(BadSetting, match="Open the photo"):
+            studio.paste(wrong, [(face, edited)])
+    buffer = io.BytesIO()
+    Image.fromarray((photo * 0.8 + 30).astype(np.uint8)).save(buffer, "JPEG", quality=20)
+    assert studio.paste(np.asarray(Image.open(buffer)), [(face, edited)]).shape == photo.shape
 
 
 def test_twelve_megapixels_take_about_a_second():

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.errors import BadProject
+from facelab.errors import BadProject, BadSetting
 from facelab.face import Recipe
 from facelab.history import History, Version
-from facelab.project import Preset, Project, ProjectFace
+from facelab.project import Preset, Project, ProjectFace, SavedVersion
 from facelab.project_file import open_project, save_project
 from facelab.recipes import attribute_steps
 from facelab.studio import Studio
@@ -55,6 +55,11 @@ def saved(project) -> bytes:
     return buffer.getvalue()
 
 
+def whole(histories) -> History:
+    *_, history = histories
+    return history
+
+
 def test_a_project_comes_back_as_it_was(project, tmp_path):
     save_project(project, tmp_path / "work.facelab")
     again = open_project(tmp_path / "work.facelab")
@@ -70,14 +75,42 @@ def test_a_project_comes_back_as_it_was(project, tmp_path):
 
 def test_a_history_comes_back_with_every_step(studio, project):
     again = open_project(io.BytesIO(saved(project)))
-    history = again.faces[0].history(studio)
+    history = whole(again.faces[0].history(studio))
     assert [version.title for version in history.versions] == ["Original", "Crossover half", "Crossover", "Cheerful"]
     assert history.at == 2, "what was taken back can be done again"
-    assert np.abs(history.now.picture.astype(int) - project.faces[0].thumbnail).mean() < 1, "drawn in a batch, now"
+    assert np.abs(history.now.picture.astype(int) - project.faces[0].thumbnail).mean() < 1
     assert history.recipe == project.faces[0].recipe
     assert history.redo().face.operations[-2:] == ["attribute smile 1", "attribute own 0.5"]
     assert not np.array_equal(history.undo().picture, history.undo().picture)
-    assert [version.title for version in again.faces[1].history(studio).versions] == ["Original"]
+    assert [version.title for version in whole(again.faces[1].history(studio)).versions] == ["Original"]
+
+
+def test_a_history_is_made_again_step_by_step_and_each_step_once(studio, project, monkeypatch):
+    crossed = []
+    monkeypatch.setattr(studio, "crossover", lambda face, *more, **how: crossed.append(how) or face)
+    grown = [len(history.versions) for history in replace(project.faces[0], at=3).history(studio)]
+    assert grown == [1, 2, 2, 2, 3, 4, 4], "a turn for each step and one for each picture"
+    assert len(crossed) == 2, "what the second version has in common with the first is not done again"
+
+
+def test_walks_of_all_histories_count_together_when_saved_and_when_opened(project, monkeypatch):
+    steps = tuple({"op": "walk", "id": "smile", "strength": 1, "steps": 5000} for _ in range(3))
+    versions = tuple(SavedVersion("Walk", steps[:count]) for count in (1, 2, 3))
+    long = Project((replace(project.faces[1], versions=versions), project.faces[1]))
+    monkeypatch.setattr("facelab.project_file.MAX_PROJECT_WALKED", 15_000)
+    file = saved(long)
+    assert len(open_project(io.BytesIO(file)).faces) == 2
+    monkeypatch.setattr("facelab.project_file.MAX_PROJECT_WALKED", 14_999)
+    with pytest.raises(BadSetting, match=r"15,000 small steps.*two projects"):
+        saved(long)
+    with pytest.raises(BadProject, match="small steps"):
+        open_project(io.BytesIO(file))
+
+
+def test_a_history_of_more_steps_than_are_read_is_refused_when_saved(project):
+    many = SavedVersion("Many", ({"op": "combine", "with": "x"},) * 1001)
+    with pytest.raises(BadSetting, match="Second was edited in more steps"):
+        saved(Project((replace(project.faces[1], versions=(many,)),)))
 
 
 def test_a_face_that_is_named_twice_is_stored_once(project):
@@ -98,7 +131,7 @@ def test_directions_and_presets_come_back(project):
 
 def test_a_version_whose_direction_is_gone_is_left_out(studio, project):
     again = open_project(altered(project, lambda manifest: manifest.update(directions=[])))
-    history = again.faces[0].history(studio)
+    history = whole(again.faces[0].history(studio))
     assert [version.title for version in history.versions] == ["Original", "Crossover half", "Crossover"]
 
 
@@ -129,11 +162,11 @@ def test_a_project_of_the_first_version_is_opened(studio, project):
     plain = [(name, without_operations(file.read(name))) for name in faces]
     again = open_project(altered(project, as_first_version, drop=faces, add=plain))
     assert again.directions == () and again.presets == ()
-    history = again.faces[0].history(studio)
+    history = whole(again.faces[0].history(studio))
     assert [version.title for version in history.versions] == ["Original", "Crossover half", "Crossover"]
     assert torch.equal(history.now.face.latent.values, project.faces[0].result.latent.values)
     assert again.faces[0].result.operations == ["embed", "crossover 0.5", "crossover 1"]
-    assert [version.title for version in again.faces[1].history(studio).versions] == ["Original"]
+    assert [version.title for version in whole(again.faces[1].history(studio)).versions] == ["Original"]
 
 
 def altered(project, change, *, drop=(), add=()) -> io.BytesIO:
@@ -163,6 +196,15 @@ def test_bombs_are_refused_before_they_are_unpacked(project):
     large = altered(project, lambda m: m["faces"][0].update(base="big.npz"), add=[("big.npz", bytes(65 * 2**20))])
     with pytest.raises(BadProject, match="65 MB"):
         open_project(large)
+
+
+def test_what_is_saved_can_be_opened_or_is_refused_at_once(project, monkeypatch):
+    size = zipfile.ZipFile(io.BytesIO(saved(project))).getinfo("project.json").file_size
+    monkeypatch.setattr("facelab.project_file.MAX_MANIFEST_BYTES", size)
+    assert len(open_project(io.BytesIO(saved(project))).faces) == 2
+    monkeypatch.setattr("facelab.project_file.MAX_MANIFEST_BYTES", size - 1)
+    with pytest.raises(BadSetting, match="two projects"):
+        saved(project)
 
 
 def test_what_the_faces_unpack_to_counts_together(project, monkeypatch):

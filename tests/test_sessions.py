@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 
 import numpy as np
@@ -66,12 +67,23 @@ def test_closing_the_page_frees_the_photo_and_stops_the_work() -> None:
     assert len(sessions) == 0 and photo() is None and embedding.stopping.is_set()
 
 
-def test_freed_without_any_further_visit() -> None:
-    sessions = Sessions(grace=0.05)
+@pytest.mark.parametrize("noticed", [True, False])
+def test_freed_without_any_further_visit(noticed: bool) -> None:
+    sessions = Sessions(grace=0.05, idle=60 if noticed else 0.05)
     sessions.of("ann")
-    sessions.leave("ann")
-    import time
+    if noticed:
+        sessions.leave("ann")
+    time.sleep(0.5)
+    assert len(sessions) == 0 and sessions._timer is None, "and nothing waits where nobody is"
 
+
+def test_a_session_that_stays_longer_is_waited_for_again() -> None:
+    sessions = Sessions(idle=0.3)
+    sessions.of("ann")
+    time.sleep(0.2)
+    sessions.stay("ann")
+    time.sleep(0.25)
+    assert len(sessions) == 1 and sessions._timer.daemon, "which ends with the program"
     time.sleep(0.5)
     assert len(sessions) == 0
 

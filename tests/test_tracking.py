@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from footage import ground, with_face
 
+from facelab.detection import FoundFace
 from facelab.page.examples import load_examples
-from facelab.tracking import CHECK_EVERY, follow_faces
+from facelab.template import TEMPLATE_LANDMARKS
+from facelab.tracking import CHECK_EVERY, MAX_FOLLOWED, follow_faces
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,31 @@ def test_a_cut_begins_another_scene(finder, pictures):
     tracks = tracks_of(finder, first + second, same_person=lambda first, second: True)
     assert tracks[0].scenes.tolist() == [0] * 4 + [1] * 4
     assert tracks[0].present[:4].all() and tracks[0].smoothed(3).quads[3] == pytest.approx(tracks[0].quads[0], abs=2)
+
+
+class Parade:
+    """A finder that sees one face after the other, each for a while at a place of its own; a frame is its number."""
+
+    def __init__(self, count, frames):
+        self.landmarks = [TEMPLATE_LANDMARKS * 40 + (50 * place, 0) for place in range(count)]
+        self.frames = frames
+
+    def _there(self, frame):
+        return self.landmarks[int(frame[0, 0, 0]) // self.frames]
+
+    def find(self, frame, *, detectors):
+        points = self._there(frame)
+        return [FoundFace(np.concatenate([points.min(axis=0), points.max(axis=0)]), points, "dlib")]
+
+    def landmarks68(self, frame, box, roll):
+        return min(self.landmarks, key=lambda points: np.abs(points.mean(axis=0) - (box[:2] + box[2:]) / 2).sum())
+
+    def sees(self, frame, box, roll, *, patient):
+        return self.landmarks68(frame, box, roll) is self._there(frame)
+
+
+def test_whoever_comes_late_is_followed_however_many_were_there_before():
+    count, frames = MAX_FOLLOWED + 2, 8
+    clip = (np.full((40, 50 * count, 3), number, np.uint8) for number in range(count * frames))
+    tracks = tracks_of(Parade(count, frames), clip)
+    assert [int(track.present.sum()) for track in tracks] == [frames] * count

@@ -121,14 +121,13 @@ def edit(
     as_json: JsonOption = False,
 ) -> None:
     """Change attributes of a face: smile, age, glasses and so on; --direction cap.npz --set cap=1 for one's own."""
-    from facelab.edits.crossover import parse_rows
     from facelab.face import Recipe
     from facelab.own_directions import by_id
     from facelab.recipes import attribute_steps
 
     job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
     strengths = assignments_of(settings, "--set smile=2")
-    rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
+    rows = job.studio.rows_of(job.faces[0], layers or "")
     mine = read_own_directions(direction)
     taken = sorted(set(mine) & set(job.studio.directions()))
     if taken:
@@ -216,10 +215,8 @@ def crossover(
     as_json: JsonOption = False,
 ) -> None:
     """Give a face the style of another: some layers from there, the others stay."""
-    from facelab.edits.crossover import parse_rows
-
     job = Job(Output(out, size, frames, fps, raw, mark), [content, style], as_json)
-    rows = parse_rows(layers or "half", job.studio.generator.num_layers)
+    rows = job.studio.rows_of(job.faces[0], layers or "half")
     result = job.studio.crossover(*job.faces, rows=rows, strength=strength)
     job.finish(result, [{"op": "crossover", "strength": strength}], rows=[rows.start, rows.stop])
 
@@ -244,12 +241,11 @@ def stylise(
     """Give a face the style of any picture. Ctrl-C stops and keeps what was found."""
     from tqdm import tqdm
 
-    from facelab.edits.crossover import parse_rows
     from facelab.photo import read_photo
     from facelab.stylising import StyliseSettings
 
     job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
-    rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
+    rows = job.studio.rows_of(job.faces[0], layers or "")
     span = None if rows is None else (rows.start, rows.stop)
     chosen = {"steps": steps, "content_weight": content_weight, "features": features and features.value}
     settings = StyliseSettings(**chosen, rows=span, preview_every=0)

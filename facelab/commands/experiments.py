@@ -68,7 +68,7 @@ def experiments(
         lab = Lab(model, steps=steps, seed=seed, perceptual=perceptual.value, device=best_device(), progress=show)
         pictures = collect(lab.generator, faces=faces, photos=photos, seed=seed)
         make_folder(folder)
-        options = {"only": only, "steps": steps, "faces": faces, "photos": photos and photos.name}
+        options = {"only": only, "steps": steps, "faces": faces, "photos": photos and "DATA"}
         options |= {"perceptual": perceptual.value, "seed": seed, "model": model}
         plain = {"perceptual": "discriminator", "model": "faces128"}
         given = [f"--{key} {value}" for key, value in options.items() if value is not None and value != plain.get(key)]

@@ -47,11 +47,10 @@ def walk(
     as_json: JsonOption = False,
 ) -> None:
     """Walk from a face along an attribute's gradient: a strip of the pictures on the way, or a film."""
-    from facelab.edits.crossover import parse_rows
     from facelab.media import filmstrip, save_animation, save_png
 
     job = Job(Output(out, size, frames, fps, mark=mark), [face], as_json)
-    rows = None if layers is None else parse_rows(layers, job.studio.generator.num_layers)
+    rows = job.studio.rows_of(job.faces[0], layers or "")
     how = {"frames": frames, "steps": steps, "keep": names_of(keep), "rows": rows}
     way = job.studio.walk(job.faces[0], attribute, reach, **how)
     done = [{"op": "walk", "id": attribute, "strength": reach}]
@@ -76,13 +75,12 @@ def crossover_grid(
     as_json: JsonOption = False,
 ) -> None:
     """Every content in every style: a grid with the contents before its rows and the styles above its columns."""
-    from facelab.edits.crossover import parse_rows
     from facelab.media import framed_sheet, save_png
 
     _check_ending(out, ".png")
     job = Job(Output(out, size, mark=mark), [*contents, *styles], as_json)
     sides, heads = job.faces[: len(contents)], job.faces[len(contents) :]
-    rows = parse_rows(layers or "half", job.studio.generator.num_layers)
+    rows = job.studio.rows_of(job.faces[0], layers or "half")
     grid = job.studio.crossover_grid(sides, heads, rows=rows, strength=strength, size=size)
     before, above = job.studio.render_many(sides, size), job.studio.render_many(heads, size)
     sheet = framed_sheet([picture for row in grid for picture in row], heads=above, sides=before)

@@ -100,7 +100,8 @@ class Result:
             parts.append("\n".join(claim.markdown() for claim in self.claims))
         for figure in self.figures:
             parts += [f"![{figure.caption}]({figure.file})", figure.caption]
-        parts.append(f"By `{self.command}`, {self.seconds:,.0f} s of processor time.")
+        of = f", of weights {self.weights[:8]}" if self.weights else ""
+        parts.append(f"By `{self.command}`, {self.seconds:,.0f} s of processor time{of}.")
         return "\n\n".join(parts) + "\n"
 
 

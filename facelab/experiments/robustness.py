@@ -78,7 +78,7 @@ def transforms(lab: Lab, pictures: Sequence[Picture]) -> Result:
         tables=tables,
         claims=(
             Claim(
-                "A face that was moved, zoomed or turned is harder to embed.",
+                "A face that was moved, zoomed or turned is harder to embed, in the mean.",
                 mean([loss[name] for name in paper.TRANSFORMS], 9) > loss[PLAIN],
                 f"loss {loss[PLAIN]} untouched, {loss[best]} ({best}) to {loss[worst]} ({worst}) else",
             ),

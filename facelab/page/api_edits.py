@@ -12,7 +12,6 @@ import gradio as gr
 import numpy as np
 
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
-from facelab.edits.crossover import parse_rows
 from facelab.edits.expression import THRESHOLD
 from facelab.errors import BadSetting
 from facelab.face import Face
@@ -84,9 +83,9 @@ def build_edits_api(backstage: Backstage) -> None:
         """
         chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", everywhere=False, **PICTURE)
         keep = chosen["keep"] if "keep" in (options or {}) else None
-        rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
         numbers = {str(name): as_number(name, value) for name, value in as_mapping(strengths).items()}
         target, own = read_face(face), own_directions(directions)
+        rows = studio.rows_of(target, chosen["layers"])
         how = {"method": chosen["method"], "keep": keep, "rows": rows, "everywhere": chosen["everywhere"]}
         result = api.run(studio.edit, target, numbers, own=own, **how)
         return api.answer([target], result, attribute_steps(numbers, own, **how), chosen)
@@ -141,8 +140,8 @@ def build_edits_api(backstage: Backstage) -> None:
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
         chosen = read_options(options, layers="half", strength=1.0, **PICTURE)
-        rows = parse_rows(chosen["layers"], studio.generator.num_layers)
         faces = read_faces([content, style])
+        rows = studio.rows_of(faces[0], chosen["layers"] or "half")
         result = api.run(studio.crossover, *faces, rows=rows, strength=chosen["strength"])
         step = {"op": "crossover", "rows": [rows.start, rows.stop], "strength": chosen["strength"]}
         return api.answer(faces, result, [step], chosen)
@@ -160,10 +159,10 @@ def build_edits_api(backstage: Backstage) -> None:
         chosen = read_options(options, **how, layers="", **PICTURE)
         if chosen["steps"] > MAX_API_STEPS:
             raise BadSetting(f"The API makes at most {MAX_API_STEPS} steps. Use the page or the command line for more.")
-        rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
+        target, pixels = read_face(face), read_photo(take_upload(picture))
+        rows = studio.rows_of(target, chosen["layers"])
         span = None if rows is None else (rows.start, rows.stop)
         settings = StyliseSettings(**{name: chosen[name] for name in how}, rows=span, preview_every=0)
-        target, pixels = read_face(face), read_photo(take_upload(picture))
         last = api.iterate(studio.stylise, target, pixels, settings)[-1]
         step = {"op": "stylise", "rows": list(last.rows)}
         return api.answer([target], studio.stylised(target, last), [step], chosen)

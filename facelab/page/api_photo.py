@@ -56,8 +56,8 @@ def build_photo_api(backstage: Backstage) -> None:
         if edited:
             after = [_face(path) for path in edited]
         else:
-            chosen = read_recipe(json.dumps(recipe))
-            after = [worker.run(studio.apply, face, chosen, own_directions(directions)) for face in before]
+            chosen, own = read_recipe(json.dumps(recipe)), own_directions(directions)
+            after = [[face, *worker.iterate(studio.replay, face, chosen, own)][-1] for face in before]
         result = worker.run(studio.paste, pixels, list(zip(before, after, strict=True)))
         said = asdict(Provenance.of(*after, then=["paste"]))
         path = answer_folder() / "photo.png"

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from facelab.edits.crossover import parse_rows
 from facelab.errors import BadSetting
 from facelab.media import Provenance, contact_sheet, filmstrip, framed_sheet, save_animation, save_png
 from facelab.page.answers import answer_folder, read_options
@@ -37,10 +36,11 @@ def build_sheets_api(backstage: Backstage) -> None:
         check_film(chosen["kind"], chosen["frames"] + 1, chosen["size"])
         if not 1 <= chosen["steps"] <= MAX_API_STEPS:
             raise BadSetting(f"steps must lie between 1 and {MAX_API_STEPS}, not {chosen['steps']}.")
-        rows = parse_rows(chosen["layers"], studio.generator.num_layers) if chosen["layers"] else None
+        start = read_face(face)
+        rows = studio.rows_of(start, chosen["layers"])
         keep = chosen["keep"] if "keep" in (options or {}) else None
         how = {"frames": chosen["frames"], "steps": chosen["steps"], "keep": keep, "rows": rows}
-        faces = api.run(studio.walk, read_face(face), str(attribute or ""), chosen["reach"], **how)
+        faces = api.run(studio.walk, start, str(attribute or ""), chosen["reach"], **how)
         pictures = api.run(studio.render_many, faces, chosen["size"])
         folder, said = answer_folder(), asdict(Provenance.of(faces[-1]))
         film = folder / f"walk.{chosen['kind']}"
@@ -69,7 +69,7 @@ def build_sheets_api(backstage: Backstage) -> None:
         _check_sheet(len(contents or ()) * len(styles or ()), size)
         faces = read_faces(sent)
         sides, heads = faces[: len(contents)], faces[len(contents) :]
-        rows = parse_rows(chosen["layers"], studio.generator.num_layers)
+        rows = studio.rows_of(sides[0], chosen["layers"] or "half")
         how = {"rows": rows, "strength": chosen["strength"], "size": size}
         grid = api.run(studio.crossover_grid, sides, heads, **how)
         before, above = (api.run(studio.render_many, faces, size) for faces in (sides, heads))

@@ -11,7 +11,6 @@ import numpy as np
 
 from facelab.circle import CIRCLE, feature_of
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
-from facelab.edits.crossover import parse_rows
 from facelab.errors import BadSetting, FaceLabError
 from facelab.face import Face, Recipe
 from facelab.history import History, Result, Version
@@ -40,7 +39,6 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     studio, worker = backstage.studio, backstage.worker
     shipped = shipped_directions(backstage)
     names, walks = names_of(shipped), names_of(shipped, walked=True)
-    layers = 2 * studio.card.resolution.bit_length() - 4
     with gr.Tab("Attributes", id="attributes"):
         with gr.Row(elem_classes=["fl-split", "fl-live"]):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
@@ -84,7 +82,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                         label="Layers",
                         placeholder="each attribute's own",
                         max_lines=1,
-                        info=f"Rows of the latent that move, 0 to {layers - 1}, such as 0-7; empty for each one's own.",
+                        info="Rows of the latent that move, such as 0-7; 0 is the coarsest. Empty for each one's own.",
                     )
         film = build_film(backstage, "attributes", wide=True)
 
@@ -113,7 +111,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         return {
             "method": values[method],
             "keep": keep,
-            "rows": parse_rows(text, layers) if text else None,
+            "rows": studio.rows_of(kept.face, text),
             "everywhere": values[where] == "everywhere",
         }
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from facelab.edits.crossover import named_rows, parse_rows
 from facelab.errors import BadSetting
 from facelab.history import Result
 from facelab.page.backstage import Backstage, friendly
@@ -35,8 +34,6 @@ MAX_SIDE = 8  # faces on each side of the grid
 def build_crossover_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
-    layers = 2 * studio.card.resolution.bit_length() - 4  # two a resolution, from 4 pixels on
-    ranges = named_rows(layers)
     with gr.Tab("Style crossover", id="crossover"):
         with gr.Row(elem_classes="fl-split"):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
@@ -45,7 +42,7 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
                 content = picker("Content", "crossover-content", info="The face that stays itself.")
                 style = picker("Style", "crossover-style", info="The face whose style it takes.", place=1)
                 span = gr.Radio(
-                    [(words[0], name) for name, words in RANGES.items() if name in ranges],
+                    [(words[0], name) for name, words in RANGES.items()],
                     value="half",
                     label="Layers",
                     info=RANGES["half"][1],
@@ -63,14 +60,14 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
                     exact = gr.Textbox(
                         "",
                         label="Exact layers",
-                        placeholder=_written(ranges["half"]),
+                        placeholder="the range above",
                         max_lines=1,
-                        info=f"Rows of the latent, 0 to {layers - 1}, such as 6-11; empty for the range above.",
+                        info="Rows of the latent, such as 6-11; 0 is the coarsest. Empty for the range above.",
                     )
         sheet = build_sheet(backstage, "crossover", viewer)
 
-    def rows_of(values: dict[Any, Any]) -> slice:
-        return parse_rows(str(values[exact] or "").replace(" ", "")[:12] or values[span], layers)
+    def rows_of(values: dict[Any, Any], content: LibraryFace) -> slice:
+        return studio.rows_of(content.face, str(values[exact] or "").replace(" ", "")[:12] or values[span])
 
     def crossed(one: LibraryFace, other: LibraryFace, rows: slice, amount: float) -> Result:
         step = {"op": "crossover", "with": other.name, "rows": [rows.start, rows.stop], "strength": amount}
@@ -89,15 +86,16 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
         faces = picked(session, values[content], "Content"), picked(session, values[style], "Style")
         if any(not studio.of(each.face.latent.model).has_layers for each in faces):
             return None
-        return crossed(*faces, rows_of(values), float(values[strength]))
+        return crossed(*faces, rows_of(values, faces[0]), float(values[strength]))
 
     @friendly
     def on_draw(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        rows, amount = rows_of(values), float(values[strength])
+        amount = float(values[strength])
         sides, heads = picked_faces(session, values[contents]), picked_faces(session, values[styles])
         if not (1 <= len(sides) <= MAX_SIDE and 1 <= len(heads) <= MAX_SIDE):
             raise BadSetting(f"Choose between 1 and {MAX_SIDE} contents and as many styles for the grid.")
+        rows = rows_of(values, sides[0])
         yield {sheet: {"title": "Crossover grid", "running": True, "text": "Drawing …"}}
         pictures, stopping = [], session.begin_job("crossover")
         try:

@@ -71,14 +71,20 @@ def build_library(backstage: Backstage) -> Library:
     @friendly
     def on_bring(event: gr.EventData, request: gr.Request) -> Any:
         session, file = backstage.visitor(request), PurePath(str(event.name))
-        data, studio, run = io.BytesIO(take_upload(event.path)), backstage.studio, backstage.worker.run
+        data, studio, worker = io.BytesIO(take_upload(event.path)), backstage.studio_of(session), backstage.worker
+        histories: list[tuple[str, History]] = []
         if file.suffix.lower() == ".facelab":
             project = open_project(data)
             session.check_room(len(project.faces))
-            histories = [(each.name, run(each.history, studio)) for each in project.faces]
+            for each in project.faces:
+                *_, history = worker.iterate(each.history, studio)
+                histories.append((each.name, history))
             session.add_directions(project.directions)
         else:
-            project, histories = Project(()), run(_read, studio, data, file.stem, file.suffix.lower())
+            project, faces = Project(()), worker.run(_read, studio, data, file.suffix.lower())
+            session.check_room(len(faces))
+            pictures = worker.iterate(map, studio.render, faces)
+            histories += [(file.stem, History.begin(*drawn)) for drawn in zip(faces, pictures, strict=True)]
         session.check_room(len(histories))
         for name, history in histories:
             session.add_history(history, name=name, saved=True)
@@ -151,14 +157,12 @@ def _presets(values: Any) -> tuple[Preset, ...]:
         raise BadSetting("The presets of this browser could not be read. Reload the page.") from cause
 
 
-def _read(studio: Studio, file: io.BytesIO, name: str, ending: str) -> list[tuple[str, History]]:
-    """The faces of a file that a visitor brings, with their names: a face, or latents of other programs.
+def _read(studio: Studio, file: io.BytesIO, ending: str) -> list[Face]:
+    """The faces of a file that a visitor brings: a face, or latents of other programs.
 
-    Raises what `Face.load`, `import_latents` and `Studio.render_many` raise.
+    Raises what `Face.load` and `import_latents` raise.
     """
-    faces = import_latents(file, studio.generator) if ending in (".npy", ".pt") else [Face.load(file)]
-    pictures = studio.render_many(faces)
-    return [(name, History.begin(face, picture)) for face, picture in zip(faces, pictures, strict=True)]
+    return import_latents(file, studio.generator) if ending in (".npy", ".pt") else [Face.load(file)]
 
 
 def _parcel(face: LibraryFace, kind: str, *, mark: bool) -> dict[str, str]:

@@ -34,8 +34,9 @@ def _claims(experiment: Mapping[str, Any], evidence: Evidence) -> list[Claim]:
         experiment.get("machine") or evidence.experiments["machine"],
     )
     where = experiment.get("source", "")
+    earlier = experiment.get("weights") not in [card.sha256 for card in evidence.models]
     return [
-        Claim(each["text"].rstrip("."), where, each["holds"], f"{each['numbers']}.", (command,))
+        Claim(each["text"].rstrip("."), where, each["holds"], f"{each['numbers']}.", (command,), earlier)
         for each in experiment.get("claims", ())
     ]
 

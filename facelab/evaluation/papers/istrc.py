@@ -57,7 +57,8 @@ def section(evidence: Evidence) -> Section:
         "feature once they are drawn, the share in which the judge, or dlib's landmarks, then see it, after an edit of "
         "strength 1; at the edit's preset strength, found on random faces; and walked until sure, as the paper edits: "
         "until the classifier is sure of it, however far within "
-        f"{MOST_STEPS} steps, of which {EDIT_STEPS} go as far as strength 1.",
+        f"{MOST_STEPS} steps, of which {EDIT_STEPS} go as far as strength 1. Still a person: by dlib, the one that the "
+        "vector decodes to without the edit, or the photo's own.",
         [*_times(evidence), *lines],
         [claim for card in circles for claim in _claims(card, evidence)],
         notes=notes if any(card.family == "began" for card in circles) else [*notes, Note(WITHOUT_BEGAN)],
@@ -95,9 +96,10 @@ def _speeds(card: Card, evidence: Evidence) -> list[Entry]:
 
 def _edits(card: Card, evidence: Evidence) -> list[Note]:
     """A table of the paper's edits, which it shows and does not measure."""
-    at_one = ("flipped at 1", "gender flipped, held", "gender flipped, plain", "still the same by dlib")
-    preset = ("preset strength", "flipped there", "gender flipped there", "that, plain", "still the same there")
-    until = ("flipped, walked until sure", "steps then, median", "still the same then")
+    at_one = ("flipped at 1", "gender flipped, held", "gender flipped, plain", "still the decoded face's person")
+    preset = ("preset strength", "flipped there", "gender flipped there", "that, plain")
+    preset += ("still the decoded face's person there", "still the photo's person there")
+    until = ("flipped, walked until sure", "steps then, median", "still the decoded face's person then")
     rows = [("edit", "faces", *at_one, *preset, *until)]
     findings = []
     for id, sign in EDITS:
@@ -116,9 +118,9 @@ def _told_edit(id: str, value: dict) -> tuple[str, ...]:
     if id == "gender":  # there it is what the edit is for
         shares[1:3] = "–", "–"
     there = value.get("preset")
-    at_preset = ["–"] * 5
+    at_preset = ["–"] * 6
     if there:
-        told = (there.get(key) for key in ("flipped", "gender_held", "gender_plain", "kept"))
+        told = (there.get(key) for key in ("flipped", "gender_held", "gender_plain", "kept", "person"))
         at_preset = [f"{there['strength']:g}", *("–" if each is None else percent(each) for each in told)]
         if id == "gender":
             at_preset[2:4] = "–", "–"

@@ -55,7 +55,10 @@ def of_families(evidence: Evidence) -> list[Picture]:
     made = []
     for card in evidence.models:
         title, name = card.title, card.name
-        made.append(_picture("sheet", card, f"{title}: {SHEET} random faces, truncation {TRUNCATION:g}.", draw_sheet))
+        drawn = f"{title}: {SHEET} random faces"
+        if card.family != "progan":  # which normalises its latent, so that truncation changes nothing
+            drawn += f", truncation {TRUNCATION:g}"
+        made.append(_picture("sheet", card, f"{drawn}.", draw_sheet))
         if read_losses(card):
             made.append(
                 _picture(
