@@ -217,8 +217,7 @@ def _claims(card: Card, evidence: Evidence) -> list[Claim]:
             percent,
             FLIPPED,
             1,
-            why=" An edit goes at most twice as far as two photos of one person lie. Of what identity vectors were "
-            "made to forget, such as wide eyes, little is found that way.",
+            why=" An edit goes at most twice as far as two photos of one person lie.",
         ),
         within(
             f"{name}: beards and make-up flip the gender in at most {percent(FAULTS)} of faces, gender held",
