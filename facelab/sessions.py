@@ -92,7 +92,7 @@ class LibraryFace:
     """A face in a visitor's library, with everything that was done to it.
 
     history: its versions. embedding: what it came from, if it was made here. photo: the one that it was cut out of, to
-    paste it back. saved: as a file.
+    paste it back. saved: as it is now, in a FACE.npz or a project.
     """
 
     id: str

@@ -295,3 +295,13 @@ def test_a_seed_out_of_range_is_a_message(visitor: Visitor) -> None:
     for seed in seeds:
         with pytest.raises(gr.Error, match="greater than maximum"):
             seed.preprocess(10**20)
+
+
+def test_only_a_face_file_of_what_is_shown_counts_as_saved(visitor: Visitor) -> None:
+    kept = visitor.add()
+    visitor.edit(kept, smile=1.0)
+    for kind, saved in (("png", False), ("npz", True), ("png", True)):
+        visitor.do("on_download", "fl-library", id=kept.id, kind=kind)
+        assert kept.saved is saved, kind
+    told = _told(visitor.do("on_go", "fl-viewer-attributes", {"fl-picker-attributes-face": _chosen(kept)}, index=0))
+    assert not kept.saved and not told["fl-library"]["faces"][0]["saved"], "the file holds another version"

@@ -224,6 +224,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         session = backstage.visitor(request)
         kept = picked(session, value, "Face")
         kept.history.go(int(chosen.index))
+        kept.saved = False  # a FACE.npz holds the version that was shown
         return {**show(session, kept), library.rail: library.show(session)}
 
     @friendly

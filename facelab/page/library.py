@@ -115,7 +115,7 @@ def build_library(backstage: Backstage) -> Library:
         if face is None:
             raise gr.Error("This face is not in the library any more.", print_exception=False)
         file = _parcel(face, event.kind, mark=session.mark)
-        face.saved = True
+        face.saved = face.saved or event.kind == "npz"  # a picture holds neither latent nor history
         return gr.update(value=library.show(session), parcel=file)
 
     quiet = {"outputs": rail, "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
