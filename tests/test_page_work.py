@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from secrets import token_hex
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -305,3 +306,26 @@ def test_only_a_face_file_of_what_is_shown_counts_as_saved(visitor: Visitor) -> 
         assert kept.saved is saved, kind
     told = _told(visitor.do("on_go", "fl-viewer-attributes", {"fl-picker-attributes-face": _chosen(kept)}, index=0))
     assert not kept.saved and not told["fl-library"]["faces"][0]["saved"], "the file holds another version"
+
+
+def test_undo_while_an_edit_is_recorded_takes_that_edit_back(visitor: Visitor, monkeypatch) -> None:
+    kept, under_way, go_on, draw = visitor.add(), Event(), Event(), visitor.studio.render
+    visitor.edit(kept, smile=1.0)
+
+    def render(*args: Any) -> Any:
+        under_way.set()
+        assert go_on.wait(60)
+        return draw(*args)
+
+    monkeypatch.setattr(visitor.studio, "render", render)
+    where = {"fl-picker-attributes-face": _chosen(kept)}
+    editing = Thread(target=visitor.edit, args=(kept,), kwargs={"smile": 1.0, "age": 1.0})
+    undoing = Thread(target=visitor.do, args=("on_go", "fl-viewer-attributes", where), kwargs={"by": -1})
+    editing.start()
+    assert under_way.wait(60)
+    undoing.start()
+    undoing.join(0.5)
+    go_on.set()
+    editing.join(60), undoing.join(60)
+    assert [each.title for each in kept.history.versions] == ["Original", "Smile +1.00", "Age +1.00"]
+    assert kept.history.at == 1 and visitor.session.results["attributes"].title == "Smile +1.00"

@@ -71,8 +71,8 @@ const shareIt = async () => {  // the file as it came, which says in its metadat
 };
 const canShare = (() => { try { return navigator.canShare?.({ files: [new File([""], "a.png", { type: "image/png" })] }); } catch { return false; } })();
 
-const undo = tool("undo", "Undo", () => trigger("go", { index: props.history.at - 1 }));
-const redo = tool("redo", "Redo", () => trigger("go", { index: props.history.at + 1 }));
+const undo = tool("undo", "Undo", () => trigger("go", { by: -1 }));
+const redo = tool("redo", "Redo", () => trigger("go", { by: 1 }));
 const copies = [tool("copy", "Copy the picture", copyPicture), tool("save", "Download the picture (PNG)", download),
   canShare ? tool("share", "Share the picture", shareIt) : null].filter(Boolean);
 
