@@ -119,7 +119,8 @@ class Session:
     results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). asked: what it was
     last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name. detail:
     whether main pictures have the photo's detail. mark: whether pictures that leave are marked for the eye, too.
-    model: the one chosen for new faces, or "" for the page's own.
+    model: the one chosen for new faces, or "" for the page's own. opened: whether Embed shows a face that was opened
+    in the library, and not the one on the desk.
     """
 
     def __init__(self) -> None:
@@ -136,6 +137,7 @@ class Session:
         self.detail = True
         self.mark = False
         self.model = ""
+        self.opened = False
         self._jobs: dict[str, threading.Event] = {}
 
     def add_face(

@@ -238,7 +238,7 @@ def test_what_another_tab_made_of_it_is_made_again(visitor: Visitor) -> None:
 
 
 def test_tabs_are_drawn_anew_after_an_embedding(visitor: Visitor) -> None:
-    begun = [each._id for each in visitor.page.fns.values() if each.name in ("on_start", "on_continue")]
+    begun = [each._id for each in visitor.page.fns.values() if each.name in ("on_lead_on", "on_start", "on_continue")]
     after = [each.trigger_after for each in visitor.page.fns.values() if "facelab:redraw" in str(each.js)]
     assert len(begun) == 3 and set(begun) <= set(after)
 
@@ -329,3 +329,26 @@ def test_undo_while_an_edit_is_recorded_takes_that_edit_back(visitor: Visitor, m
     editing.join(60), undoing.join(60)
     assert [each.title for each in kept.history.versions] == ["Original", "Smile +1.00", "Age +1.00"]
     assert kept.history.at == 1 and visitor.session.results["attributes"].title == "Smile +1.00"
+
+
+def test_a_face_that_is_opened_in_the_library_is_embedded_rather_than_the_photo_on_the_desk(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    for _ in updates:
+        pass
+    visitor.open_photo()
+    target = _told(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-embedding"]["target"]
+    assert _told(visitor.do("on_tab", "fl-embedding")) == {"fl-embedding": gr.skip()}, "the tab opens after the face"
+    next(visitor.do("on_start", "fl-start", SHORT))
+    assert visitor.session.embedding.aligned is kept.embedding.aligned and visitor.session.embedding.name == kept.name
+    visitor.do("on_open", "fl-embedding", id=kept.id)
+    visitor.do("on_eyes", "fl-stage", points=(TEMPLATE_EYES * 500).tolist())
+    told = _told(visitor.do("on_tab", "fl-embedding"))["fl-embedding"]
+    assert told["value"] == {"state": "ready"} and told["target"] != target, "the desk's face is wanted again"
+
+
+def test_the_button_beside_the_photo_embeds_the_photo_s_face(visitor: Visitor) -> None:
+    kept = visitor.add()
+    visitor.open_photo()
+    assert not _told(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-start"]["interactive"], "it has no crop"
+    next(visitor.do("on_lead_on", "fl-lead-on", SHORT))
+    assert visitor.session.embedding.aligned is visitor.session.photo.aligned

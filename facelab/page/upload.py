@@ -63,7 +63,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
             find(photo, landmarks)
         except Exception as error:  # shown where the photo was dropped; the photo before it stays
             return {drop: {"compact": session.photo is not None, "refusal": explain(error), "number": token_hex(4)}}
-        session.photo = photo
+        session.photo, session.opened = photo, False
         update = show(photo)
         thumbs = [thumb_uri(photo.pixels, face.box) for face in photo.faces]
         update[stage] |= {"photo": jpeg_uri(photo.pixels, side=PHOTO_SIDE), "thumbs": thumbs}
@@ -145,8 +145,10 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
 
 def _photo(session: Session) -> Photo:
+    """The photo on the desk, for what is done to it: then it is this one's face that Embed takes."""
     if session.photo is None:
         raise BadSetting("There is no photo any more. Choose it again.")
+    session.opened = False
     return session.photo
 
 
