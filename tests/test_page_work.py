@@ -247,7 +247,7 @@ def test_a_face_that_is_deleted_while_it_is_embedded_does_not_come_back(visitor:
     kept, updates = visitor.embed()
     visitor.do("on_remove", "fl-library", id=kept.id)
     *_, last = map(_told, updates)
-    assert not visitor.session.faces and last["fl-library"] == {"faces": []}
+    assert not visitor.session.faces and last["fl-library"]["faces"] == []
     assert last["fl-embedding"]["state"] == "stopped"
     for _ in visitor.do("on_continue", "fl-continue", SHORT):
         pass
@@ -352,3 +352,17 @@ def test_the_button_beside_the_photo_embeds_the_photo_s_face(visitor: Visitor) -
     assert not _told(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-start"]["interactive"], "it has no crop"
     next(visitor.do("on_lead_on", "fl-lead-on", SHORT))
     assert visitor.session.embedding.aligned is visitor.session.photo.aligned
+
+
+def test_an_ended_session_is_told(visitor: Visitor, site: tuple[gr.Blocks, Studio, Worker, Sessions]) -> None:
+    (*_, sessions), kept = site, visitor.add()
+    there = visitor.do("on_rename", "fl-library", id=kept.id, name="Ann")
+    assert there["session"] == visitor.session.number and visitor.do("stay", "fl-library") == gr.skip()
+    sessions._sessions.pop(visitor.name)
+    gone = visitor.do("stay", "fl-library")
+    assert gone == {"session": "", "faces": []}, "by which the page sees that its faces are not there any more"
+    for handler, event in (("on_project", {"presets": []}), ("on_download", {"id": kept.id, "kind": "npz"})):
+        told = visitor.do(handler, "fl-library", **event)
+        assert told["faces"] == [] and told["session"] not in ("", there["session"])
+    with pytest.raises(gr.Error, match="away too long"):
+        visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": _chosen(kept)})

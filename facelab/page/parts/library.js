@@ -1,4 +1,4 @@
-// The faces a visitor has made, shared by all tabs. value: {faces: [{id, name, picture, saved, open}]}; props parcel, presets ({number, items} of a project).
+// The faces a visitor has made, shared by all tabs. value: {session, faces: [{id, name, picture, saved, open}]}; props parcel, presets ({number, items} of a project), gone (what to say where a session ended).
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-library");
 
@@ -58,11 +58,14 @@ const show = (id) => {
   draw();
 };
 
-let parcel = null, known = new Set(), opened = null;
+let parcel = null, known = new Set(), opened = null, session = "";
 const draw = () => {
   const faces = props.value?.faces || [];
   saveAll.hidden = marking.hidden = !faces.length;
   count.textContent = faces.length ? String(faces.length) : "";
+  const lost = known.size > 1 && props.value?.session !== session;
+  if (lost || faces.length) said.textContent = lost ? props.gone : "";
+  session = props.value?.session;
   const typing = document.activeElement?.closest?.(".fl-face")?.dataset.id;  // a name being typed survives a redraw
   const draft = typing && document.activeElement.matches(".fl-name") ? document.activeElement : null;
   facelab.unsaved = faces.filter((face) => !face.saved).length;
