@@ -15,6 +15,7 @@ import gradio as gr
 import pytest
 from gradio.blocks import Block
 from gradio.utils import get_upload_folder
+from PIL import Image
 
 from facelab.alignment import quad_from_eyes
 from facelab.embedding import EmbedStep
@@ -22,11 +23,17 @@ from facelab.history import History
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
 from facelab.page.video import Footage
+from facelab.recovery import RecoverySettings
 from facelab.sessions import LibraryFace, Photo, Session, Sessions
 from facelab.studio import Studio
 from facelab.template import TEMPLATE_EYES
 from facelab.worker import Worker
 
+WAYS_TO_END = {
+    "stylise": ("stylised", "fl-stylise", {"Steps": 20}),
+    "mix": ("combinations", "fl-sheet-mix", {"What to do": "combine", "From several recoveries": True}),
+}
+SHORT_API = {"preset": "fast", "steps": 2, "refine_steps": 1}
 SHORT = {"Steps": 3, "Refine the generator for this face": False}
 
 
@@ -73,6 +80,13 @@ class Visitor:
         next(updates), next(updates)
         [kept] = self.session.faces.values()
         return kept, updates
+
+    def upload_photo(self) -> str:
+        """Send an example as a photo to the server; returns its path there."""
+        path = Path(get_upload_folder()) / token_hex(4) / "mara.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(next(iter(load_examples().values())).as_photo()).save(path)
+        return str(path)
 
     def edit(self, kept: LibraryFace, **strengths: float) -> dict[str, Any]:
         """Choose a face in Attributes and move sliders, until they rest."""
@@ -366,3 +380,49 @@ def test_an_ended_session_is_told(visitor: Visitor, site: tuple[gr.Blocks, Studi
         assert told["faces"] == [] and told["session"] not in ("", there["session"])
     with pytest.raises(gr.Error, match="away too long"):
         visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": _chosen(kept)})
+
+
+def _crowd_after(visitor: Visitor, monkeypatch, work: str) -> None:
+    """From where the studio has done this on, the queue lets nobody in."""
+    do = getattr(visitor.studio, work)
+
+    def done(*args: Any) -> Any:
+        monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+        return do(*args)
+
+    monkeypatch.setattr(visitor.studio, work, done)
+
+
+@pytest.mark.parametrize("job", WAYS_TO_END)
+def test_long_work_that_ends_in_a_crowd_is_shown(visitor: Visitor, monkeypatch, job: str) -> None:
+    work, part, values = WAYS_TO_END[job]
+    monkeypatch.setattr("facelab.page.mix.RECOVERIES", RecoverySettings(steps=2, restarts=2))
+    visitor.session.style = ("waves", next(iter(load_examples().values())).as_photo())
+    faces = [visitor.add("vae64"), visitor.add("vae64")] if job == "mix" else [visitor.add()]
+    chosen = {"fl-picker-mix-several": _chosen(*faces), "fl-picker-crossover-content": _chosen(*faces)}
+    _crowd_after(visitor, monkeypatch, work)
+    *_, last = map(_told, visitor.do("on_act", part, values | chosen))
+    assert last[part].get("picture") or last[part]["cells"]
+
+
+def test_an_answer_that_ends_in_a_crowd_is_given(visitor: Visitor, monkeypatch) -> None:
+    _crowd_after(visitor, monkeypatch, "to_face")
+    npz, picture, _ = visitor.do("embed", "settings", {"photo": visitor.upload_photo(), "settings": SHORT_API})
+    assert Path(npz).is_file() and Path(picture).is_file()
+
+
+@pytest.mark.parametrize("endpoint", ["embed", "edit"])
+def test_an_answer_that_fails_leaves_nobody_s_face_behind(
+    visitor: Visitor, monkeypatch, tmp_path: Path, endpoint: str
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    if endpoint == "embed":
+        part, sent = "settings", {"photo": visitor.upload_photo(), "settings": SHORT_API}
+    else:
+        visitor.add().face.save(tmp_path / "FACE.npz")
+        part, sent = "strengths", {"first": str(tmp_path / "FACE.npz"), "strengths": {"smile": 1.0}}
+    for module in ("api", "api_edits"):
+        monkeypatch.setattr(f"facelab.page.{module}.save_png", lambda *args, **options: 1 / 0)
+    with pytest.raises(gr.Error, match="went wrong"):
+        visitor.do(endpoint, part, sent)
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]

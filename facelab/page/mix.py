@@ -257,7 +257,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             return Result(title, f"Combination {index + 1}, of recoveries of its own", made[index])
 
         labels = [f"Take combination {number + 1}" for number in range(len(made))]
-        session.sheets["mix"] = Sheet(title, COLUMNS, worker.run(studio.render_many, made), labels, take)
+        session.sheets["mix"] = Sheet(title, COLUMNS, worker.finish(studio.render_many, made), labels, take)
         yield session.sheets["mix"].view()
 
     @friendly

@@ -94,10 +94,13 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
             step={"op": "stylise", "with": f"{face.name} as {name}", "rows": rows},
             others={f"{face.name} as {name}": made},
         )
-        yield {view: progress(session, "done", step, losses, made), viewer.view: viewer.show(session, result)}
+        yield {
+            view: progress(session, "done", step, losses, made),
+            viewer.view: viewer.show(session, result, ending=True),
+        }
 
     def progress(session: Session, state: str, step: Any, losses: list[float], made: Any = None) -> dict[str, Any]:
-        pixels = step.image if made is None else worker.run(studio.render, made)
+        pixels = step.image if made is None else worker.finish(studio.render, made)
         words = f"Step {step.step} of {step.total}" if made is None or step.done else f"Stopped at step {step.step}"
         stride = -(-len(losses) // CURVE_POINTS)
         curve = [float(f"{loss:.3g}") for loss in losses[::stride]]
