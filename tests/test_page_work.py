@@ -426,3 +426,23 @@ def test_an_answer_that_fails_leaves_nobody_s_face_behind(
     with pytest.raises(gr.Error, match="went wrong"):
         visitor.do(endpoint, part, sent)
     assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("count", "handler", "part", "values", "said"),
+    [
+        (64, "on_act", "fl-sheet-mix", {"What to do": "average"}, "64 faces are chosen. Choose 63 at most"),
+        (27, "on_act", "fl-sheet-mix", {"What to do": "arithmetic"}, "letters for 26"),
+        (27, "on_change", "fl-picker-circle-many", {"On the sphere": "sum"}, "letters for 26"),
+    ],
+)
+def test_more_faces_than_can_be_used_are_a_message(
+    visitor: Visitor, count: int, handler: str, part: str, values: dict[str, str], said: str
+) -> None:
+    face = visitor.add()
+    for _ in range(count - 1):
+        visitor.session.add_history(face.history, name="Ann")
+    chosen = _chosen(*visitor.session.faces.values())
+    values = values | {"fl-picker-mix-several": chosen, "fl-picker-circle-many": chosen}
+    with pytest.raises(gr.Error, match=said):
+        list(visitor.do(handler, part, values))

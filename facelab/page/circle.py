@@ -19,7 +19,7 @@ from facelab.page.backstage import Backstage, friendly
 from facelab.page.film import build_film
 from facelab.page.library import Library
 from facelab.page.means import sheet_of_means
-from facelab.page.mix import LETTERS, readable_sum
+from facelab.page.mix import lettered, readable_sum
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
@@ -192,8 +192,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             return Result(f"Average of {len(faces)}", f"Average of {len(faces)} faces on the sphere", mean.face)
         if name == "sum":
             text = readable_sum(values[expression])
-            named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
-            return Result(f"{len(faces)} faces", text, worker.run(circle.circle_mix, text, named))
+            return Result(f"{len(faces)} faces", text, worker.run(circle.circle_mix, text, lettered(faces)))
         title = f"{names[0]}, decoded from the vector alone"
         return Result(f"{names[0]}, decoded", title, worker.run(circle.close_circle, faces[0].face))
 
