@@ -119,7 +119,7 @@ const draw = () => {
   show();
 };
 const drawHistory = () => {
-  const history = props.history;
+  const history = props.history, held = document.activeElement, at = [...steps.children].findIndex((item) => item.contains(held));
   undo.hidden = redo.hidden = !history;
   steps.hidden = !history || history.titles.length < 2;
   undo.disabled = !history || history.at === 0;
@@ -131,6 +131,8 @@ const drawHistory = () => {
     type: "button", class: index > history.at ? "fl-step later" : "fl-step", "aria-current": index === history.at ? "step" : null, onclick: () => trigger("go", { index }),
   }, title))));
   const current = steps.children[history.at];
+  if (at >= 0) steps.children[Math.min(at, steps.children.length - 1)].firstChild.focus({ preventScroll: true });
+  else if (held.disabled && (held === undo || held === redo)) (held === undo ? redo : undo).focus();  // the last one of its way
   if (current) steps.scrollLeft = current.offsetLeft - steps.clientWidth / 2;
 };
 root.addEventListener("keydown", (event) => {
