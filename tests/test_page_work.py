@@ -446,3 +446,22 @@ def test_more_faces_than_can_be_used_are_a_message(
     values = values | {"fl-picker-mix-several": chosen, "fl-picker-circle-many": chosen}
     with pytest.raises(gr.Error, match=said):
         list(visitor.do(handler, part, values))
+
+
+@pytest.mark.parametrize(
+    ("handler", "part"), [("on_photo", "fl-dropzone"), ("on_example", "fl-dropzone"), ("on_photo", "fl-circle")]
+)
+def test_a_visitor_too_many_reads_so_where_the_photo_was_chosen(
+    visitor: Visitor, site: tuple[gr.Blocks, Studio, Worker, Sessions], monkeypatch, handler: str, part: str
+) -> None:
+    monkeypatch.setattr(site[-1], "_limit", 0)
+    event = {"path": visitor.upload_photo(), "name": "mara.png", "id": next(iter(load_examples()))}
+    told = _told(replace(visitor, name=token_hex(4)).do(handler, part, **event))
+    assert list(told) == [part] and "visitors" in told[part]["refusal"]
+
+
+def test_a_picture_whose_style_cannot_be_read_is_refused_in_its_place(visitor: Visitor) -> None:
+    path = Path(visitor.upload_photo())
+    path.write_bytes(b"no picture")
+    told = visitor.do("on_take", "fl-stylise", path=str(path), name="waves.png")
+    assert "photo" in told["refusal"] and told["state"] == "idle"
