@@ -465,3 +465,13 @@ def test_a_picture_whose_style_cannot_be_read_is_refused_in_its_place(visitor: V
     path.write_bytes(b"no picture")
     told = visitor.do("on_take", "fl-stylise", path=str(path), name="waves.png")
     assert "photo" in told["refusal"] and told["state"] == "idle"
+
+
+def test_a_comparison_that_was_refused_is_drawn_when_its_tab_is_opened_again(visitor: Visitor, monkeypatch) -> None:
+    values = {"Models": ["faces128"]}
+    with monkeypatch.context() as crowd:
+        crowd.setattr(visitor.worker, "_max_jobs", 0)
+        _until_it_fails(visitor.do("on_open", "fl-lineup", values), "using this machine")
+    *_, last = map(_told, visitor.do("on_open", "fl-lineup", values))
+    assert len(last["fl-lineup"]["sheets"]) == 1
+    assert not list(visitor.do("on_open", "fl-lineup", values)), "it is there already"
