@@ -475,3 +475,15 @@ def test_a_comparison_that_was_refused_is_drawn_when_its_tab_is_opened_again(vis
     *_, last = map(_told, visitor.do("on_open", "fl-lineup", values))
     assert len(last["fl-lineup"]["sheets"]) == 1
     assert not list(visitor.do("on_open", "fl-lineup", values)), "it is there already"
+
+
+def test_random_faces_are_drawn_once_some_at_a_time(visitor: Visitor, monkeypatch) -> None:
+    drawn, draw = [], visitor.studio.render_many
+
+    def render_many(faces: list[Any], *args: Any) -> Any:
+        drawn.append(len(faces))
+        return draw(faces, *args)
+
+    monkeypatch.setattr(visitor.studio, "render_many", render_many)
+    *_, last = map(_told, visitor.do("on_act", "fl-sheet-mix", {"What to do": "random", "How many": 18}))
+    assert drawn == [9, 9] and len(last["fl-sheet-mix"]["cells"]) == 18

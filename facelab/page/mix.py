@@ -216,7 +216,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         else:
             chosen = backstage.studio_of(session)
             options = {"seed": seeded, "truncation": float(values[truncation])}
-            faces, source = [face for face, _ in worker.run(chosen.sample, int(values[count]), **options)], None
+            faces, source = worker.run(chosen.random_faces, int(values[count]), **options), None
         for first in range(0, len(faces), COLUMNS):
             drawing += worker.run(studio.render_many, faces[first : first + COLUMNS])
             if stopping.is_set():
