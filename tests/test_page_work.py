@@ -487,3 +487,8 @@ def test_random_faces_are_drawn_once_some_at_a_time(visitor: Visitor, monkeypatc
     monkeypatch.setattr(visitor.studio, "render_many", render_many)
     *_, last = map(_told, visitor.do("on_act", "fl-sheet-mix", {"What to do": "random", "How many": 18}))
     assert drawn == [9, 9] and len(last["fl-sheet-mix"]["cells"]) == 18
+
+
+def test_every_setting_has_a_sentence_of_help(visitor: Visitor) -> None:
+    kinds = gr.Radio | gr.CheckboxGroup | gr.Slider | gr.Checkbox | gr.Dropdown
+    assert not [each.label for each in visitor.page.blocks.values() if isinstance(each, kinds) and not each.info]

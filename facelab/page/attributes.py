@@ -70,7 +70,13 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                         info="What stays as it is while something else changes. Recommended trusts Linear to do so, "
                         "and with the other methods keeps, for instance, gender while a beard grows.",
                     )
-                    kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
+                    kept_ones = gr.CheckboxGroup(
+                        names,
+                        value=[],
+                        label="To keep",
+                        info="What each edit is kept from changing along.",
+                        visible=False,
+                    )
                     where = gr.Radio(
                         [("Its own place", "place"), ("The whole picture", "everywhere")],
                         value="place",

@@ -75,6 +75,7 @@ def build_video_tab(backstage: Backstage) -> None:
                 [("Sliders", "sliders"), ("An edited face", "face")],
                 value="sliders",
                 label="The edit",
+                info="What is done to the face: what the sliders say, or all that was done to a face of the library.",
                 elem_classes="fl-segmented",
             )
             with gr.Column(min_width=0) as by_sliders:
