@@ -16,6 +16,7 @@ input.addEventListener("change", async () => {
 });
 const saveAll = button("Save all as a project (.facelab)", { class: "fl-icon-button", onclick: () => trigger("project", { presets: facelab.presets.stored() }) }, icon("save"));
 const marks = el("input", { type: "checkbox", onchange: () => {
+  facelab.marked = marks.checked;
   trigger("mark", { on: marks.checked });
   setTimeout(() => document.dispatchEvent(new Event("facelab:redraw")), 200);
 } });
@@ -65,6 +66,7 @@ const draw = () => {
   count.textContent = faces.length ? String(faces.length) : "";
   const lost = known.size > 1 && props.value?.session !== session;
   if (lost || faces.length) said.textContent = lost ? props.gone : "";
+  if (lost) marks.checked = facelab.marked = false;  // as in the session that begins now
   session = props.value?.session;
   const held = document.activeElement;  // what has the focus has it again afterwards, with a name being typed in it
   const at = [...list.children].findIndex((item) => item.contains(held)), id = list.children[at]?.dataset.id;
