@@ -22,6 +22,7 @@ from facelab.recovery import SHOWN_EVERY, RecoverySettings
 
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
 IDLE = 3600.0  # seconds without a sign of life, for a page whose closing was never noticed: phones put pages to sleep
+FACES_GONE = "This page was away too long, and its faces are gone. Save projects before long breaks."
 MAX_PHOTO_BYTES = 2**29  # of the photos behind a library's faces, unpacked; the oldest are let go
 MAX_SESSIONS = 64
 MAX_DIRECTIONS = 24  # of a visitor's own
@@ -92,7 +93,7 @@ class LibraryFace:
     """A face in a visitor's library, with everything that was done to it.
 
     history: its versions. embedding: what it came from, if it was made here. photo: the one that it was cut out of, to
-    paste it back. saved: as a file.
+    paste it back. saved: as it is now, in a FACE.npz or a project.
     """
 
     id: str
@@ -116,13 +117,15 @@ class LibraryFace:
 class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
-    results, clips, sheets: what each tab shows, by the tab's id (page/viewer, film and sheet). asked: what it was
-    last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name. detail:
-    whether main pictures have the photo's detail. mark: whether pictures that leave are marked for the eye, too.
-    model: the one chosen for new faces, or "" for the page's own.
+    number: its own, by which a page sees that another session has begun. results, clips, sheets: what each tab shows,
+    by the tab's id (page/viewer, film and sheet). asked: what it was last asked for. directions: of the visitor's own
+    making. style: a picture to stylise by, with its name. detail: whether main pictures have the photo's detail. mark:
+    whether pictures that leave are marked for the eye, too. model: the one chosen for new faces, or "" for the page's
+    own. opened: whether Embed shows a face that was opened in the library, and not the one on the desk.
     """
 
     def __init__(self) -> None:
+        self.number = secrets.token_hex(4)
         self.lock = threading.RLock()
         self.photo: Photo | None = None
         self.embedding: Embedding | None = None
@@ -136,6 +139,7 @@ class Session:
         self.detail = True
         self.mark = False
         self.model = ""
+        self.opened = False
         self._jobs: dict[str, threading.Event] = {}
 
     def add_face(
@@ -304,11 +308,14 @@ class Sessions:
             self._watch()
             return session
 
-    def stay(self, visitor: str) -> None:
-        """The visitor's page is still open, whatever became of its connection. Begins no session."""
+    def stay(self, visitor: str) -> bool:
+        """The visitor's page is still open, whatever became of its connection. Begins no session; returns whether there
+        is one.
+        """
         with self._lock:
             if visitor in self._sessions:
                 self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._idle)
+            return visitor in self._sessions
 
     def leave(self, visitor: str) -> None:
         """The visitor's page is gone: free everything after the grace period, unless they come back within it."""

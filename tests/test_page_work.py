@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from secrets import token_hex
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from gradio.blocks import Block
 from gradio.utils import get_upload_folder
+from PIL import Image
 
 from facelab.alignment import quad_from_eyes
 from facelab.embedding import EmbedStep
@@ -22,11 +24,17 @@ from facelab.history import History
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
 from facelab.page.video import Footage
+from facelab.recovery import RecoverySettings
 from facelab.sessions import LibraryFace, Photo, Session, Sessions
 from facelab.studio import Studio
 from facelab.template import TEMPLATE_EYES
 from facelab.worker import Worker
 
+WAYS_TO_END = {
+    "stylise": ("stylised", "fl-stylise", {"Steps": 20}),
+    "mix": ("combinations", "fl-sheet-mix", {"What to do": "combine", "From several recoveries": True}),
+}
+SHORT_API = {"preset": "fast", "steps": 2, "refine_steps": 1}
 SHORT = {"Steps": 3, "Refine the generator for this face": False}
 
 
@@ -73,6 +81,13 @@ class Visitor:
         next(updates), next(updates)
         [kept] = self.session.faces.values()
         return kept, updates
+
+    def upload_photo(self) -> str:
+        """Send an example as a photo to the server; returns its path there."""
+        path = Path(get_upload_folder()) / token_hex(4) / "mara.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(next(iter(load_examples().values())).as_photo()).save(path)
+        return str(path)
 
     def edit(self, kept: LibraryFace, **strengths: float) -> dict[str, Any]:
         """Choose a face in Attributes and move sliders, until they rest."""
@@ -238,7 +253,7 @@ def test_what_another_tab_made_of_it_is_made_again(visitor: Visitor) -> None:
 
 
 def test_tabs_are_drawn_anew_after_an_embedding(visitor: Visitor) -> None:
-    begun = [each._id for each in visitor.page.fns.values() if each.name in ("on_start", "on_continue")]
+    begun = [each._id for each in visitor.page.fns.values() if each.name in ("on_lead_on", "on_start", "on_continue")]
     after = [each.trigger_after for each in visitor.page.fns.values() if "facelab:redraw" in str(each.js)]
     assert len(begun) == 3 and set(begun) <= set(after)
 
@@ -247,7 +262,7 @@ def test_a_face_that_is_deleted_while_it_is_embedded_does_not_come_back(visitor:
     kept, updates = visitor.embed()
     visitor.do("on_remove", "fl-library", id=kept.id)
     *_, last = map(_told, updates)
-    assert not visitor.session.faces and last["fl-library"] == {"faces": []}
+    assert not visitor.session.faces and last["fl-library"]["faces"] == []
     assert last["fl-embedding"]["state"] == "stopped"
     for _ in visitor.do("on_continue", "fl-continue", SHORT):
         pass
@@ -321,3 +336,185 @@ def test_layers_are_those_of_the_face_and_imports_of_the_chosen_model(visitor_of
     np.save(file, ann.face.latent.values.numpy())
     visitor_of_vae.do("on_bring", "fl-library", path=file, name=file.name)
     assert list(visitor_of_vae.session.faces.values())[-1].face.latent.model == "faces128"
+
+
+def test_only_a_face_file_of_what_is_shown_counts_as_saved(visitor: Visitor) -> None:
+    kept = visitor.add()
+    visitor.edit(kept, smile=1.0)
+    for kind, saved in (("png", False), ("npz", True), ("png", True)):
+        visitor.do("on_download", "fl-library", id=kept.id, kind=kind)
+        assert kept.saved is saved, kind
+    told = _told(visitor.do("on_go", "fl-viewer-attributes", {"fl-picker-attributes-face": _chosen(kept)}, index=0))
+    assert not kept.saved and not told["fl-library"]["faces"][0]["saved"], "the file holds another version"
+
+
+def test_undo_while_an_edit_is_recorded_takes_that_edit_back(visitor: Visitor, monkeypatch) -> None:
+    kept, under_way, go_on, draw = visitor.add(), Event(), Event(), visitor.studio.render
+    visitor.edit(kept, smile=1.0)
+
+    def render(*args: Any) -> Any:
+        under_way.set()
+        assert go_on.wait(60)
+        return draw(*args)
+
+    monkeypatch.setattr(visitor.studio, "render", render)
+    where = {"fl-picker-attributes-face": _chosen(kept)}
+    editing = Thread(target=visitor.edit, args=(kept,), kwargs={"smile": 1.0, "age": 1.0})
+    undoing = Thread(target=visitor.do, args=("on_go", "fl-viewer-attributes", where), kwargs={"by": -1})
+    editing.start()
+    assert under_way.wait(60)
+    undoing.start()
+    undoing.join(0.5)
+    go_on.set()
+    editing.join(60), undoing.join(60)
+    assert [each.title for each in kept.history.versions] == ["Original", "Smile +1.00", "Age +1.00"]
+    assert kept.history.at == 1 and visitor.session.results["attributes"].title == "Smile +1.00"
+
+
+def test_a_face_that_is_opened_in_the_library_is_embedded_rather_than_the_photo_on_the_desk(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    for _ in updates:
+        pass
+    visitor.open_photo()
+    target = _told(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-embedding"]["target"]
+    assert _told(visitor.do("on_tab", "fl-embedding")) == {"fl-embedding": gr.skip()}, "the tab opens after the face"
+    next(visitor.do("on_start", "fl-start", SHORT))
+    assert visitor.session.embedding.aligned is kept.embedding.aligned and visitor.session.embedding.name == kept.name
+    visitor.do("on_open", "fl-embedding", id=kept.id)
+    visitor.do("on_eyes", "fl-stage", points=(TEMPLATE_EYES * 500).tolist())
+    told = _told(visitor.do("on_tab", "fl-embedding"))["fl-embedding"]
+    assert told["value"] == {"state": "ready"} and told["target"] != target, "the desk's face is wanted again"
+
+
+def test_the_button_beside_the_photo_embeds_the_photo_s_face(visitor: Visitor) -> None:
+    kept = visitor.add()
+    visitor.open_photo()
+    assert not _told(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-start"]["interactive"], "it has no crop"
+    next(visitor.do("on_lead_on", "fl-lead-on", SHORT))
+    assert visitor.session.embedding.aligned is visitor.session.photo.aligned
+
+
+def test_an_ended_session_is_told(visitor: Visitor, site: tuple[gr.Blocks, Studio, Worker, Sessions]) -> None:
+    (*_, sessions), kept = site, visitor.add()
+    there = visitor.do("on_rename", "fl-library", id=kept.id, name="Ann")
+    assert there["session"] == visitor.session.number and visitor.do("stay", "fl-library") == gr.skip()
+    sessions._sessions.pop(visitor.name)
+    gone = visitor.do("stay", "fl-library")
+    assert gone == {"session": "", "faces": []}, "by which the page sees that its faces are not there any more"
+    for handler, event in (("on_project", {"presets": []}), ("on_download", {"id": kept.id, "kind": "npz"})):
+        told = visitor.do(handler, "fl-library", **event)
+        assert told["faces"] == [] and told["session"] not in ("", there["session"])
+    with pytest.raises(gr.Error, match="away too long"):
+        visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": _chosen(kept)})
+
+
+def _crowd_after(visitor: Visitor, monkeypatch, work: str) -> None:
+    """From where the studio has done this on, the queue lets nobody in."""
+    do = getattr(visitor.studio, work)
+
+    def done(*args: Any) -> Any:
+        monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+        return do(*args)
+
+    monkeypatch.setattr(visitor.studio, work, done)
+
+
+@pytest.mark.parametrize("job", WAYS_TO_END)
+def test_long_work_that_ends_in_a_crowd_is_shown(visitor: Visitor, monkeypatch, job: str) -> None:
+    work, part, values = WAYS_TO_END[job]
+    monkeypatch.setattr("facelab.page.mix.RECOVERIES", RecoverySettings(steps=2, restarts=2))
+    visitor.session.style = ("waves", next(iter(load_examples().values())).as_photo())
+    faces = [visitor.add("vae64"), visitor.add("vae64")] if job == "mix" else [visitor.add()]
+    chosen = {"fl-picker-mix-several": _chosen(*faces), "fl-picker-crossover-content": _chosen(*faces)}
+    _crowd_after(visitor, monkeypatch, work)
+    *_, last = map(_told, visitor.do("on_act", part, values | chosen))
+    assert last[part].get("picture") or last[part]["cells"]
+
+
+def test_an_answer_that_ends_in_a_crowd_is_given(visitor: Visitor, monkeypatch) -> None:
+    _crowd_after(visitor, monkeypatch, "to_face")
+    npz, picture, _ = visitor.do("embed", "settings", {"photo": visitor.upload_photo(), "settings": SHORT_API})
+    assert Path(npz).is_file() and Path(picture).is_file()
+
+
+@pytest.mark.parametrize("endpoint", ["embed", "edit"])
+def test_an_answer_that_fails_leaves_nobody_s_face_behind(
+    visitor: Visitor, monkeypatch, tmp_path: Path, endpoint: str
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    if endpoint == "embed":
+        part, sent = "settings", {"photo": visitor.upload_photo(), "settings": SHORT_API}
+    else:
+        visitor.add().face.save(tmp_path / "FACE.npz")
+        part, sent = "strengths", {"first": str(tmp_path / "FACE.npz"), "strengths": {"smile": 1.0}}
+    for module in ("api", "api_edits"):
+        monkeypatch.setattr(f"facelab.page.{module}.save_png", lambda *args, **options: 1 / 0)
+    with pytest.raises(gr.Error, match="went wrong"):
+        visitor.do(endpoint, part, sent)
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("count", "handler", "part", "values", "said"),
+    [
+        (64, "on_act", "fl-sheet-mix", {"What to do": "average"}, "64 faces are chosen. Choose 63 at most"),
+        (27, "on_act", "fl-sheet-mix", {"What to do": "arithmetic"}, "letters for 26"),
+        (27, "on_change", "fl-picker-circle-many", {"On the sphere": "sum"}, "letters for 26"),
+    ],
+)
+def test_more_faces_than_can_be_used_are_a_message(
+    visitor: Visitor, count: int, handler: str, part: str, values: dict[str, str], said: str
+) -> None:
+    face = visitor.add()
+    for _ in range(count - 1):
+        visitor.session.add_history(face.history, name="Ann")
+    chosen = _chosen(*visitor.session.faces.values())
+    values = values | {"fl-picker-mix-several": chosen, "fl-picker-circle-many": chosen}
+    with pytest.raises(gr.Error, match=said):
+        list(visitor.do(handler, part, values))
+
+
+@pytest.mark.parametrize(
+    ("handler", "part"), [("on_photo", "fl-dropzone"), ("on_example", "fl-dropzone"), ("on_photo", "fl-circle")]
+)
+def test_a_visitor_too_many_reads_so_where_the_photo_was_chosen(
+    visitor: Visitor, site: tuple[gr.Blocks, Studio, Worker, Sessions], monkeypatch, handler: str, part: str
+) -> None:
+    monkeypatch.setattr(site[-1], "_limit", 0)
+    event = {"path": visitor.upload_photo(), "name": "mara.png", "id": next(iter(load_examples()))}
+    told = _told(replace(visitor, name=token_hex(4)).do(handler, part, **event))
+    assert list(told) == [part] and "visitors" in told[part]["refusal"]
+
+
+def test_a_picture_whose_style_cannot_be_read_is_refused_in_its_place(visitor: Visitor) -> None:
+    path = Path(visitor.upload_photo())
+    path.write_bytes(b"no picture")
+    told = visitor.do("on_take", "fl-stylise", path=str(path), name="waves.png")
+    assert "photo" in told["refusal"] and told["state"] == "idle"
+
+
+def test_a_comparison_that_was_refused_is_drawn_when_its_tab_is_opened_again(visitor: Visitor, monkeypatch) -> None:
+    values = {"Models": ["faces128"]}
+    with monkeypatch.context() as crowd:
+        crowd.setattr(visitor.worker, "_max_jobs", 0)
+        _until_it_fails(visitor.do("on_open", "fl-lineup", values), "using this machine")
+    *_, last = map(_told, visitor.do("on_open", "fl-lineup", values))
+    assert len(last["fl-lineup"]["sheets"]) == 1
+    assert not list(visitor.do("on_open", "fl-lineup", values)), "it is there already"
+
+
+def test_random_faces_are_drawn_once_some_at_a_time(visitor: Visitor, monkeypatch) -> None:
+    drawn, draw = [], visitor.studio.render_many
+
+    def render_many(faces: list[Any], *args: Any) -> Any:
+        drawn.append(len(faces))
+        return draw(faces, *args)
+
+    monkeypatch.setattr(visitor.studio, "render_many", render_many)
+    *_, last = map(_told, visitor.do("on_act", "fl-sheet-mix", {"What to do": "random", "How many": 18}))
+    assert drawn == [9, 9] and len(last["fl-sheet-mix"]["cells"]) == 18
+
+
+def test_every_setting_has_a_sentence_of_help(visitor: Visitor) -> None:
+    kinds = gr.Radio | gr.CheckboxGroup | gr.Slider | gr.Checkbox | gr.Dropdown
+    assert not [each.label for each in visitor.page.blocks.values() if isinstance(each, kinds) and not each.info]

@@ -113,9 +113,9 @@ def test_an_open_page_keeps_its_session_whatever_became_of_its_connection() -> N
     session = sessions.of("ann")
     sessions.leave("ann")  # the connection was lost, and the page is still there
     for clock.now in (45, 90, 135, 180, 225):
-        sessions.stay("ann")
+        assert sessions.stay("ann")
     assert sessions.of("ann") is session
-    sessions.stay("ben")
+    assert not sessions.stay("ben")
     assert len(sessions) == 1, "a page that only lies open takes nobody's place"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,19 @@ from facelab.seeds import MAX_SEED
 MOST = MAX_SEED  # of any number that a caller gives; what it means has closer limits of its own
 
 
-def answer_folder() -> Path:
-    """A new folder for one answer, in Gradio's own cache, which is emptied by time."""
+@contextmanager
+def answer_folder() -> Iterator[Path]:
+    """A new folder for one answer, in Gradio's own cache, which is emptied by time; of an answer that fails nothing is
+    left, as Gradio never hears of its files.
+    """
     root = Path(get_upload_folder())
     root.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=root))
+    folder = Path(tempfile.mkdtemp(dir=root))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def read_options(given: Any, **known: Any) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def build_api(backstage: Backstage) -> None:
         Returns the aligned face (PNG, 512 x 512) and {"faces": [{"box", "detector"}], "quad", "photo_size"}.
         """
         faces, aligned = find_and_align(photo, int(face), landmarks)
-        folder = answer_folder()
-        Image.fromarray(aligned.crop).save(folder / "aligned.png")
+        with answer_folder() as folder:
+            Image.fromarray(aligned.crop).save(folder / "aligned.png")
         return str(folder / "aligned.png"), {
             "faces": [{"box": each.box.tolist(), "detector": each.detector} for each in faces],
             "quad": aligned.quad.tolist(),
@@ -70,10 +70,10 @@ def build_api(backstage: Backstage) -> None:
         for step in worker.iterate(other.embed, aligned, chosen):
             identity = identity if step.identity_distance is None else step.identity_distance
         result = studio.to_face(step, aligned)
-        folder = answer_folder()
-        result.save(folder / "FACE.npz")
-        picture = worker.run(studio.render, result)
-        save_png(picture, folder / "face.png", **asdict(Provenance.of(result)), mark=mark)
+        picture = worker.finish(studio.render, result)
+        with answer_folder() as folder:
+            result.save(folder / "FACE.npz")
+            save_png(picture, folder / "face.png", **asdict(Provenance.of(result)), mark=mark)
         return (
             str(folder / "FACE.npz"),
             str(folder / "face.png"),

@@ -53,12 +53,12 @@ class EditsApi:
         size = chosen["size"]
         if not 16 <= size <= MAX_SIZE:
             raise BadSetting(f"size must be between 16 and {MAX_SIZE} pixels, not {size}.")
-        folder, studio = answer_folder(), self.backstage.studio
-        start = result if result.crop is None else operands[0]
-        picture = self.run(studio.picture, start, result, detail=not chosen["raw"], size=size)
-        said = asdict(Provenance.of(result))
-        result.save(folder / "FACE.npz")
-        save_png(picture, folder / "face.png", **said, mark=chosen["mark"])
+        start, said = result if result.crop is None else operands[0], asdict(Provenance.of(result))
+        draw, finish = self.backstage.studio.picture, self.backstage.worker.finish
+        picture = finish(draw, start, result, detail=not chosen["raw"], size=size)
+        with answer_folder() as folder:
+            result.save(folder / "FACE.npz")
+            save_png(picture, folder / "face.png", **said, mark=chosen["mark"])
         report = {"model": said["model"], "operations": said["operations"], "steps": list(steps)}
         return str(folder / "FACE.npz"), str(folder / "face.png"), report
 
@@ -98,9 +98,9 @@ def build_edits_api(backstage: Backstage) -> None:
         "title", "hash"}; /edit and /paste take the file as one of directions, and strengths and recipes name its id.
         """
         made = api.run(studio.new_direction, str(title or ""), read_faces(with_it), read_faces(without))
-        path = answer_folder() / "direction.npz"
-        save_direction(made, path)
-        return str(path), {"id": made.id, "title": made.title, "hash": made.hash}
+        with answer_folder() as folder:
+            save_direction(made, folder / "direction.npz")
+        return str(folder / "direction.npz"), {"id": made.id, "title": made.title, "hash": made.hash}
 
     @friendly
     def morph(first: str, second: str, options: dict[str, Any] | None) -> Answer:
@@ -122,11 +122,11 @@ def build_edits_api(backstage: Backstage) -> None:
         pictures: list[np.ndarray] = api.iterate(
             studio.morph_frames, *faces, frames=frames, size=size, **{name: chosen[name] for name in way}
         )
-        folder = answer_folder()
         operations, from_photo = [*faces[0].operations, "morph"], any(face.from_photo for face in faces)
         said = {"model": between.latent.model, "operations": operations, "from_photo": from_photo}
-        save_animation(pictures, folder / f"morph.{kind}", fps=chosen["fps"], mark=chosen["mark"], **said)
-        between.save(folder / "FACE.npz")
+        with answer_folder() as folder:
+            save_animation(pictures, folder / f"morph.{kind}", fps=chosen["fps"], mark=chosen["mark"], **said)
+            between.save(folder / "FACE.npz")
         steps = [{"op": "morph", "t": chosen["t"], "space": chosen["space"]}]
         report = {"model": said["model"], "operations": said["operations"], "steps": steps}
         return str(folder / "FACE.npz"), str(folder / f"morph.{kind}"), report

@@ -60,10 +60,10 @@ def build_photo_api(backstage: Backstage) -> None:
             after = [[face, *worker.iterate(studio.replay, face, chosen, own)][-1] for face in before]
         result = worker.run(studio.paste, pixels, list(zip(before, after, strict=True)))
         said = asdict(Provenance.of(*after, then=["paste"]))
-        path = answer_folder() / "photo.png"
-        save_png(result, path, **said, mark=mark)
+        with answer_folder() as folder:
+            save_png(result, folder / "photo.png", **said, mark=mark)
         report = {"model": said["model"], "operations": said["operations"], "photo_size": list(pixels.shape[1::-1])}
-        return str(path), report
+        return str(folder / "photo.png"), report
 
     with gr.Column(visible=False):
         photo = gr.File(label="photo")

@@ -42,13 +42,14 @@ def build_sheets_api(backstage: Backstage) -> None:
         how = {"frames": chosen["frames"], "steps": chosen["steps"], "keep": keep, "rows": rows}
         faces = api.run(studio.walk, start, str(attribute or ""), chosen["reach"], **how)
         pictures = api.run(studio.render_many, faces, chosen["size"])
-        folder, said = answer_folder(), asdict(Provenance.of(faces[-1]))
-        film = folder / f"walk.{chosen['kind']}"
-        if chosen["kind"] == "png":
-            save_png(filmstrip(pictures, len(pictures)), film, **said, mark=chosen["mark"])
-        else:
-            save_animation(pictures, film, fps=chosen["fps"], **said, mark=chosen["mark"])
-        faces[-1].save(folder / "FACE.npz")
+        said = asdict(Provenance.of(faces[-1]))
+        with answer_folder() as folder:
+            film = folder / f"walk.{chosen['kind']}"
+            if chosen["kind"] == "png":
+                save_png(filmstrip(pictures, len(pictures)), film, **said, mark=chosen["mark"])
+            else:
+                save_animation(pictures, film, fps=chosen["fps"], **said, mark=chosen["mark"])
+            faces[-1].save(folder / "FACE.npz")
         step = {"op": "walk", "id": attribute, "strength": chosen["reach"], "steps": chosen["steps"]}
         step |= {"keep": keep} if keep is not None else {}
         step |= {"rows": [rows.start, rows.stop]} if rows is not None else {}
@@ -75,9 +76,9 @@ def build_sheets_api(backstage: Backstage) -> None:
         before, above = (api.run(studio.render_many, faces, size) for faces in (sides, heads))
         sheet = framed_sheet([picture for row in grid for picture in row], heads=above, sides=before)
         said = asdict(Provenance.of(*sides, *heads, then=[f"crossover {chosen['strength']:g}"]))
-        path = answer_folder() / "grid.png"
-        save_png(sheet, path, **said, mark=chosen["mark"])
-        return str(path), _report(said)
+        with answer_folder() as folder:
+            save_png(sheet, folder / "grid.png", **said, mark=chosen["mark"])
+        return str(folder / "grid.png"), _report(said)
 
     @friendly
     def neighbours(face: str, options: dict[str, Any] | None = None) -> Answer:
@@ -96,9 +97,10 @@ def build_sheets_api(backstage: Backstage) -> None:
         how = {name: chosen[name] for name in how}
         near = api.run(studio.neighbours, read_face(face), **how)
         sheet = contact_sheet(api.run(studio.render_many, near, chosen["size"]), columns=min(COLUMNS, count))
-        folder, said = answer_folder(), asdict(Provenance.of(near[number - 1]))
-        save_png(sheet, folder / "neighbours.png", **said, mark=chosen["mark"])
-        near[number - 1].save(folder / "FACE.npz")
+        said = asdict(Provenance.of(near[number - 1]))
+        with answer_folder() as folder:
+            save_png(sheet, folder / "neighbours.png", **said, mark=chosen["mark"])
+            near[number - 1].save(folder / "FACE.npz")
         step = {"op": "neighbour", **how, "number": number - 1}
         return str(folder / "FACE.npz"), str(folder / "neighbours.png"), _report(said, steps=[step])
 
@@ -117,11 +119,12 @@ def build_sheets_api(backstage: Backstage) -> None:
         if not 0 <= chosen["truncation"] <= 1:
             raise BadSetting(f"truncation must lie between 0 and 1, not {chosen['truncation']:g}.")
         drawn = api.run(other.sample, **{name: chosen[name] for name in how})
-        folder, said = answer_folder(), asdict(Provenance.of(drawn[0][0]))
-        files = [folder / f"FACE-{number}.npz" for number in range(1, len(drawn) + 1)]
-        for path, (face, _) in zip(files, drawn, strict=True):
-            face.save(path)
-        save_png(contact_sheet([picture for _, picture in drawn]), folder / "faces.png", **said, mark=chosen["mark"])
+        said, sheet = asdict(Provenance.of(drawn[0][0])), contact_sheet([picture for _, picture in drawn])
+        with answer_folder() as folder:
+            files = [folder / f"FACE-{number}.npz" for number in range(1, len(drawn) + 1)]
+            for path, (face, _) in zip(files, drawn, strict=True):
+                face.save(path)
+            save_png(sheet, folder / "faces.png", **said, mark=chosen["mark"])
         return [str(path) for path in files], str(folder / "faces.png"), _report(said)
 
     with gr.Column(visible=False):

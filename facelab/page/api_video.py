@@ -52,9 +52,9 @@ def build_video_api(backstage: Backstage) -> None:
                 count += step.frame is not None
                 faces = len(step.tracks) or faces
                 operations = operations if step.face is None else [*step.face.operations, "clip"]
-        path = answer_folder() / "clip.mp4"
-        path.write_bytes(step.film)
-        return str(path), {
+        with answer_folder() as folder:
+            (folder / "clip.mp4").write_bytes(step.film)
+        return str(folder / "clip.mp4"), {
             "frames": count,
             "fps": footage.fps,
             "size": list(footage.size),

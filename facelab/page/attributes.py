@@ -68,7 +68,13 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
                         info="What stays as it is while something else changes. Recommended trusts Linear to do so, "
                         "and with the other methods keeps, for instance, gender while a beard grows.",
                     )
-                    kept_ones = gr.CheckboxGroup(names, value=[], label="To keep", visible=False)
+                    kept_ones = gr.CheckboxGroup(
+                        names,
+                        value=[],
+                        label="To keep",
+                        info="What each edit is kept from changing along.",
+                        visible=False,
+                    )
                     where = gr.Radio(
                         [("Its own place", "place"), ("The whole picture", "everywhere")],
                         value="place",
@@ -215,14 +221,18 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             others = {**history.now.others, **{id: own[id] for id in strengths if id in own}}
             history.record(Version(title, steps, result, picture, others))
             kept.saved = False
-        return {**show(session, kept, stamp, circle=circle), library.rail: library.show(session)}
+            return {**show(session, kept, stamp, circle=circle), library.rail: library.show(session)}
 
     @friendly
     def on_go(value: Any, chosen: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        """Undo and redo go `by` so many versions, a click on the history to an `index`."""
         session = backstage.visitor(request)
         kept = picked(session, value, "Face")
-        kept.history.go(int(chosen.index))
-        return {**show(session, kept), library.rail: library.show(session)}
+        with session.lock:  # an edit under way is recorded first: it would take the place of what is shown here
+            history = kept.history
+            history.go(history.at + int(chosen.by) if hasattr(chosen, "by") else int(chosen.index))
+            kept.saved = False  # a FACE.npz holds the version that was shown
+            return {**show(session, kept), library.rail: library.show(session)}
 
     @friendly
     def on_walk(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:

@@ -13,13 +13,13 @@ import numpy as np
 from facelab.circle import FEATURES, feature_of
 from facelab.circling import EDIT_STEPS, SURE
 from facelab.edits.interpolation import positions
-from facelab.errors import BadSetting, FaceLabError
+from facelab.errors import BadSetting
 from facelab.history import History, Result
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.film import build_film
 from facelab.page.library import Library
 from facelab.page.means import sheet_of_means
-from facelab.page.mix import LETTERS, readable_sum
+from facelab.page.mix import lettered, readable_sum
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
@@ -192,8 +192,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             return Result(f"Average of {len(faces)}", f"Average of {len(faces)} faces on the sphere", mean.face)
         if name == "sum":
             text = readable_sum(values[expression])
-            named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
-            return Result(f"{len(faces)} faces", text, worker.run(circle.circle_mix, text, named))
+            return Result(f"{len(faces)} faces", text, worker.run(circle.circle_mix, text, lettered(faces)))
         title = f"{names[0]}, decoded from the vector alone"
         return Result(f"{names[0]}, decoded", title, worker.run(circle.close_circle, faces[0].face))
 
@@ -237,16 +236,16 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
 
     @friendly
     def on_photo(sent: gr.EventData, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
-        session, name = backstage.visitor(request), PurePath(str(sent.name)).stem[:40] or "Photo"
-        circle = of(values)
+        circle, name = of(values), PurePath(str(sent.name)).stem[:40] or "Photo"
         try:
             pixels = read_photo(take_upload(sent.path))
-            aligned = circle.align(pixels, worker.run(circle.find_faces, pixels)[0])
-        except FaceLabError as error:  # shown where the photo was chosen
-            return {numbers: {"vectors": [], "rows": [], "refusal": str(error), "number": token_hex(4)}}
-        face = worker.run(circle.from_circle, aligned)
-        picture = worker.run(circle.render, face)
-        kept = session.add_history(History.begin(face, picture), name=name, photo=Photo(pixels, name, aligned=aligned))
+            session, photo = backstage.visitor(request), Photo(pixels, name)
+            photo.aligned = circle.align(pixels, worker.run(circle.find_faces, pixels)[0])
+            face = worker.run(circle.from_circle, photo.aligned)
+            picture = worker.run(circle.render, face)
+            kept = session.add_history(History.begin(face, picture), name=name, photo=photo)
+        except Exception as error:  # shown where the photo was chosen
+            return {numbers: {"vectors": [], "rows": [], "refusal": explain(error), "number": token_hex(4)}}
         goto = {"number": token_hex(4), "id": kept.id, "tab": "circle"}
         return {library.rail: library.show(session), viewer.view: gr.update(goto=goto)}
 

@@ -90,20 +90,26 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
         told = [_titled(find_card(name)) | {"curves": _curves(studio.of(name).losses())} for name in chosen]
         return {losses: {"models": told}}
 
-    @friendly
-    def on_open(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
-        session = backstage.visitor(request)
-        if session.asked.setdefault(TAB, "open") == "open":
-            session.asked[TAB] = "drawn"
-            chosen = _chosen(values[models], names)
-            yield table(chosen) | curves(chosen)
-            yield from sheets(values)
-
-    @friendly
-    def on_models(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+    def everything(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         chosen = _chosen(values[models], names)
         yield table(chosen) | curves(chosen)
         yield from sheets(values)
+
+    @friendly
+    def on_open(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        session = backstage.visitor(request)
+        if TAB in session.asked:
+            return
+        session.asked[TAB] = "drawn"
+        try:
+            yield from everything(values)
+        except BaseException:  # also where the page is closed meanwhile: opened again, the tab is drawn
+            session.asked.pop(TAB, None)
+            raise
+
+    @friendly
+    def on_models(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        yield from everything(values)
 
     @friendly
     def on_draw(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:

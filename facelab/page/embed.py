@@ -140,9 +140,13 @@ def build_embed_tab(
             if not embedding.dropped:
                 session.add_face(face, embedding.image, name=embedding.name, embedding=embedding)
 
-    def target(session: Session) -> Any:
+    def from_desk(session: Session) -> bool:
+        """Whether Embed would take the crop of the photo on the desk: not while a face of the library is open."""
+        return not session.opened and session.photo is not None and session.photo.aligned is not None
+
+    def target(session: Session) -> AlignedFace | None:
         """The crop that Embed would take: the photo's, or that of the embedding in view."""
-        if session.photo is not None and session.photo.aligned is not None:
+        if from_desk(session):
             return session.photo.aligned
         return None if session.embedding is None else session.embedding.aligned
 
@@ -152,11 +156,15 @@ def build_embed_tab(
         aligned = target(session)
         if aligned is None:
             raise BadSetting("Choose a face first: open a photo in Upload & align.")
-        on_desk = session.photo is not None and session.photo.aligned is aligned
-        photo = session.photo if on_desk else session.embedding.photo
+        photo = session.photo if from_desk(session) else session.embedding.photo
         name = session.embedding.name if photo is None else photo.name
         chosen = backstage.studio_of(session)
         yield from run(session, Embedding(aligned, controls.read(values, chosen), name, photo), chosen)
+
+    @friendly
+    def on_lead_on(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        backstage.visitor(request).opened = False
+        yield from on_start(values, request)
 
     @friendly
     def on_continue(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
@@ -176,7 +184,7 @@ def build_embed_tab(
     def on_tab(request: gr.Request) -> dict[Any, Any]:
         session = backstage.visitor(request)
         embedding = session.embedding
-        if embedding is not None and embedding.running:
+        if session.opened or (embedding is not None and embedding.running):
             return {view: gr.skip()}
         aligned = target(session)
         if aligned is None:
@@ -208,7 +216,7 @@ def build_embed_tab(
         update = choose_model(session, str(event.model))
         aligned = target(session)
         session.stop()
-        session.embedding = None if session.photo is not None else session.embedding
+        session.embedding = None if from_desk(session) else session.embedding
         if aligned is None:
             return {**update, view: gr.update(value={"state": "idle"}, target="")}
         shown = gr.update(value={"state": "ready"}, target=goal(aligned, backstage.studio_of(session)))
@@ -220,6 +228,7 @@ def build_embed_tab(
         face = session.faces.get(event.id)
         if face is None:
             return {library.rail: library.show(session)}
+        session.opened = True
         if face.embedding is not None and face.embedding is session.embedding and face.embedding.running:
             return {tabs: gr.Tabs(selected="embed")}  # which shows it already, live
         session.stop()
@@ -251,7 +260,7 @@ def build_embed_tab(
         models.choose(on_model, None, [*outputs, *settings], **quiet)
     shown = lead_on.click(lambda: gr.Tabs(selected="embed"), None, tabs, queue=False, **quiet)
     shown.then(None, js=FOCUS_TAB)  # the button that was pressed is hidden now; the keyboard goes on from here
-    for button, begin in ((lead_on, on_start), (start, on_start), (go_on, on_continue)):
+    for button, begin in ((lead_on, on_lead_on), (start, on_start), (go_on, on_continue)):
         button.click(begin, inputs, outputs, **quiet).then(None, js=REDRAW)
     stop.click(on_stop, None, None, queue=False, **quiet)
     tab.select(on_tab, None, outputs, **quiet)

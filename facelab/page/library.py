@@ -24,7 +24,7 @@ from facelab.page.pictures import THUMB_SIDE, jpeg_uri
 from facelab.page.uploads import MAX_UPLOAD_BYTES, take_upload
 from facelab.project import Preset, Project, ProjectFace
 from facelab.project_file import open_project, save_project
-from facelab.sessions import LibraryFace, Session
+from facelab.sessions import FACES_GONE, LibraryFace, Session
 from facelab.studio import Studio
 
 MAX_PRESETS = 40  # as many as a browser keeps
@@ -39,15 +39,19 @@ class Library:
     rail: gr.HTML
     brought: Callable[..., Any]
 
-    def show(self, session: Session) -> dict[str, Any]:
-        """The rail's value for a visitor."""
+    def show(self, session: Session | None) -> dict[str, Any]:
+        """The rail's value for a visitor; None for one who has no session. Faces of an earlier session are told to be
+        gone.
+        """
+        if session is None:
+            return {"session": "", "faces": []}
         with session.lock:
-            return {"faces": [_view(session, face) for face in session.faces.values()]}
+            return {"session": session.number, "faces": [_view(session, face) for face in session.faces.values()]}
 
 
 def build_library(backstage: Backstage) -> Library:
     """Make the rail, to be rendered where it belongs, and wire what it can do by itself."""
-    rail = part("library", {"faces": []}, parcel=None, presets=None, render=False)
+    rail = part("library", {"session": "", "faces": []}, parcel=None, presets=None, gone=FACES_GONE, render=False)
 
     @friendly
     def on_rename(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
@@ -97,7 +101,7 @@ def build_library(backstage: Backstage) -> Library:
         with session.lock:
             kept = list(session.faces.values())
             if not kept:
-                raise BadSetting("There is nothing in the library to save yet.")
+                return library.show(session)
             faces = tuple(ProjectFace.of(each.name, each.history) for each in kept)
             save_project(Project(faces, tuple(session.directions.values()), _presets(event.presets)), buffer)
             size = buffer.tell()
@@ -119,9 +123,9 @@ def build_library(backstage: Backstage) -> Library:
         session = backstage.visitor(request)
         face = session.faces.get(event.id)
         if face is None:
-            raise gr.Error("This face is not in the library any more.", print_exception=False)
+            return library.show(session)
         file = _parcel(face, event.kind, mark=session.mark)
-        face.saved = True
+        face.saved = face.saved or event.kind == "npz"  # a picture holds neither latent nor history
         return gr.update(value=library.show(session), parcel=file)
 
     quiet = {"outputs": rail, "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -42,6 +42,13 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def readable_sum(text: Any) -> str:
     """What a visitor has written, in the letters that the faces have and with every sign: 2a is 2*A."""
     return written_out(str(text)[:200].upper())
+
+
+def lettered(faces: Sequence[LibraryFace]) -> dict[str, Face]:
+    """Faces by the letters that a sum has for them. Raises BadSetting where there are more faces than letters."""
+    if len(faces) > len(LETTERS):
+        raise BadSetting(f"{len(faces)} faces are chosen, and there are letters for {len(LETTERS)}. Choose fewer.")
+    return dict(zip(LETTERS, (each.face for each in faces), strict=False))
 
 
 def build_mix_tab(backstage: Backstage, library: Library) -> None:
@@ -147,10 +154,9 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         if name == "combine":
             faces = two(session, values)
             return made(faces, studio.combine(faces[0].face, faces[1].face), {"op": "combine", "with": faces[1].name})
-        if not 1 <= len(faces) <= len(LETTERS):
+        if not faces:
             raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
-        named = dict(zip(LETTERS, (each.face for each in faces), strict=False))
-        text, where = readable_sum(values[expression]), meeting(values)
+        named, text, where = lettered(faces), readable_sum(values[expression]), meeting(values)
         names = {letter: each.name for letter, each in zip(LETTERS[1:], faces[1:], strict=False)}
         step = {"op": "mix", "face": "A", "faces": names, "expression": text, **where}
         return made(faces, worker.run(studio.mix, text, named, **where), step, title=text)
@@ -210,7 +216,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         else:
             chosen = backstage.studio_of(session)
             options = {"seed": seeded, "truncation": float(values[truncation])}
-            faces, source = [face for face, _ in worker.run(chosen.sample, int(values[count]), **options)], None
+            faces, source = worker.run(chosen.random_faces, int(values[count]), **options), None
         for first in range(0, len(faces), COLUMNS):
             drawing += worker.run(studio.render_many, faces[first : first + COLUMNS])
             if stopping.is_set():
@@ -257,7 +263,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             return Result(title, f"Combination {index + 1}, of recoveries of its own", made[index])
 
         labels = [f"Take combination {number + 1}" for number in range(len(made))]
-        session.sheets["mix"] = Sheet(title, COLUMNS, worker.run(studio.render_many, made), labels, take)
+        session.sheets["mix"] = Sheet(title, COLUMNS, worker.finish(studio.render_many, made), labels, take)
         yield session.sheets["mix"].view()
 
     @friendly

@@ -47,8 +47,8 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
     def leave(request: gr.Request) -> None:
         backstage.sessions.leave(request.session_hash)
 
-    def stay(request: gr.Request) -> None:
-        backstage.sessions.stay(request.session_hash)
+    def stay(request: gr.Request) -> Any:
+        return gr.skip() if backstage.sessions.stay(request.session_hash) else library.show(None)
 
     with page:
         with gr.Column(elem_id="fl-top", min_width=0):
@@ -76,7 +76,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         build_api(backstage)
         gr.HTML(_footer(), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
         page.unload(leave)
-        gr.Timer(SIGN_SECONDS).tick(stay, **QUIET)
+        gr.Timer(SIGN_SECONDS).tick(stay, None, library.rail, **QUIET)
     return page.queue(default_concurrency_limit=None)  # the worker sees to fair turns and to how many may wait
 
 

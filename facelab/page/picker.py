@@ -8,7 +8,7 @@ import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.page.parts import part
-from facelab.sessions import LibraryFace, Session
+from facelab.sessions import FACES_GONE, LibraryFace, Session
 
 MAX_CHOSEN = 63
 
@@ -48,8 +48,16 @@ def picked(session: Session, value: Any, title: str) -> LibraryFace:
 
 
 def picked_faces(session: Session, value: Any) -> list[LibraryFace]:
-    """The faces that a picker has chosen, in the order of choosing; what was deleted meanwhile is left out."""
+    """The faces that a picker has chosen, in the order of choosing; what was deleted meanwhile is left out.
+
+    Raises BadSetting where the whole library is gone, or more than MAX_CHOSEN are chosen.
+    """
     chosen = value.get("chosen") if isinstance(value, dict) else None
-    names = [each for each in chosen[:MAX_CHOSEN] if isinstance(each, str)] if isinstance(chosen, list) else []
+    names = [each for each in chosen if isinstance(each, str)] if isinstance(chosen, list) else []
     with session.lock:
-        return [session.faces[name] for name in dict.fromkeys(names) if name in session.faces]
+        if names and not session.faces:
+            raise BadSetting(FACES_GONE)
+        faces = [session.faces[name] for name in dict.fromkeys(names) if name in session.faces]
+    if len(faces) > MAX_CHOSEN:
+        raise BadSetting(f"{len(faces)} faces are chosen. Choose {MAX_CHOSEN} at most.")
+    return faces

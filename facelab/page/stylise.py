@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import PurePath
+from secrets import token_hex
 from typing import Any
 
 import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.history import Result
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.parts import part
 from facelab.page.picker import picked
 from facelab.page.pictures import jpeg_uri
@@ -57,8 +58,10 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
 
     @friendly
     def on_take(event: gr.EventData, request: gr.Request) -> Any:
-        session = backstage.visitor(request)
-        pixels = read_photo(take_upload(event.path))
+        try:
+            session, pixels = backstage.visitor(request), read_photo(take_upload(event.path))
+        except Exception as error:  # shown where the picture was chosen; the one before it stays
+            return {"state": "idle", "refusal": explain(error), "number": token_hex(4)}
         session.style = (PurePath(str(event.name)).stem[:40], pixels)
         return gr.update(value=shown(session, "idle"), style=jpeg_uri(style_picture(pixels, SHOWN_SIDE)))
 
@@ -94,10 +97,13 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
             step={"op": "stylise", "with": f"{face.name} as {name}", "rows": rows},
             others={f"{face.name} as {name}": made},
         )
-        yield {view: progress(session, "done", step, losses, made), viewer.view: viewer.show(session, result)}
+        yield {
+            view: progress(session, "done", step, losses, made),
+            viewer.view: viewer.show(session, result, ending=True),
+        }
 
     def progress(session: Session, state: str, step: Any, losses: list[float], made: Any = None) -> dict[str, Any]:
-        pixels = step.image if made is None else worker.run(studio.render, made)
+        pixels = step.image if made is None else worker.finish(studio.render, made)
         words = f"Step {step.step} of {step.total}" if made is None or step.done else f"Stopped at step {step.step}"
         stride = -(-len(losses) // CURVE_POINTS)
         curve = [float(f"{loss:.3g}") for loss in losses[::stride]]

@@ -57,13 +57,16 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
             lead_on: gr.Button(interactive=photo.aligned is not None),
         }
 
-    def open_photo(session: Session, read: Callable[[], np.ndarray], name: str, landmarks: str) -> dict[Any, Any]:
+    def open_photo(request: gr.Request, read: Callable[[], np.ndarray], name: str, landmarks: str) -> dict[Any, Any]:
+        session = None
         try:
             photo = Photo(read(), name)
+            session = backstage.visitor(request)
             find(photo, landmarks)
         except Exception as error:  # shown where the photo was dropped; the photo before it stays
-            return {drop: {"compact": session.photo is not None, "refusal": explain(error), "number": token_hex(4)}}
-        session.photo = photo
+            there = session is not None and session.photo is not None
+            return {drop: {"compact": there, "refusal": explain(error), "number": token_hex(4)}}
+        session.photo, session.opened = photo, False
         update = show(photo)
         thumbs = [thumb_uri(photo.pixels, face.box) for face in photo.faces]
         update[stage] |= {"photo": jpeg_uri(photo.pixels, side=PHOTO_SIDE), "thumbs": thumbs}
@@ -84,12 +87,12 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     @friendly
     def on_photo(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
         name = _face_name(event.name)
-        return open_photo(backstage.visitor(request), lambda: read_photo(take_upload(event.path)), name, landmarks)
+        return open_photo(request, lambda: read_photo(take_upload(event.path)), name, landmarks)
 
     @friendly
     def on_example(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
         example = load_examples()[event.id]
-        return open_photo(backstage.visitor(request), example.as_photo, example.name, landmarks)
+        return open_photo(request, example.as_photo, example.name, landmarks)
 
     @friendly
     def on_choose(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -145,8 +148,10 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
 
 def _photo(session: Session) -> Photo:
+    """The photo on the desk, for what is done to it: then it is this one's face that Embed takes."""
     if session.photo is None:
         raise BadSetting("There is no photo any more. Choose it again.")
+    session.opened = False
     return session.photo
 
 

@@ -75,6 +75,7 @@ def build_video_tab(backstage: Backstage) -> None:
                 [("Sliders", "sliders"), ("An edited face", "face")],
                 value="sliders",
                 label="The edit",
+                info="What is done to the face: what the sliders say, or all that was done to a face of the library.",
                 elem_classes="fl-segmented",
             )
             with gr.Column(min_width=0) as by_sliders:
@@ -187,12 +188,12 @@ def build_video_tab(backstage: Backstage) -> None:
         kept, edit = _kept(session), edit_of(session, values)
         if edit is None:
             raise BadSetting(NOTHING)
-        stopping, started, shown = session.begin_job(TAB), time.monotonic(), 0.0
+        stopping, started, shown, mark = session.begin_job(TAB), time.monotonic(), 0.0, session.mark
         yield {footage: _running("Waiting for the device", 0), make: gr.Button(interactive=False)}
         try:
             track = kept.tracks[kept.chosen]
             with closing(worker.iterate(studio.edit_clip, kept.clip, edit, track=track)) as work:
-                for step in _now_and_then(film_clip(work, kept.clip, mark=session.mark), TOLD_SECONDS):
+                for step in _now_and_then(film_clip(work, kept.clip, mark=mark), TOLD_SECONDS):
                     if stopping.is_set():
                         yield {footage: {"state": "idle", "text": "Stopped."}, make: gr.Button(interactive=True)}
                         return
@@ -209,7 +210,7 @@ def build_video_tab(backstage: Backstage) -> None:
             "with its sound" if step.sound else "its sound could not be read" if kept.clip.audio else "without sound"
         )
         words = f"{step.done} frames, {step.done / kept.clip.fps:.1f} s, {sound}"
-        film = parcel(step.film, f"{kept.name} edited", "mp4")
+        film = {**parcel(step.film, f"{kept.name} edited", "mp4"), "marked": mark}
         yield {
             footage: gr.update(value={"state": "done", "text": words}, film=film),
             make: gr.Button(interactive=True),

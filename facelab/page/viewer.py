@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 
 from facelab.errors import BadSetting
+from facelab.face import Face
 from facelab.history import Result
 from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly
@@ -46,14 +47,17 @@ class Viewer:
     library: Library
     tab: str
 
-    def show(self, session: Session, result: Result, *, moving: bool = False, **more: Any) -> dict[str, Any]:
+    def show(
+        self, session: Session, result: Result, *, moving: bool = False, ending: bool = False, **more: Any
+    ) -> dict[str, Any]:
         """Draw a result and remember it as what this tab shows.
 
-        moving: while a slider moves, for a light JPEG; at rest it is a PNG with its metadata. more: further props,
-        at rest.
+        moving: while a slider moves, for a light JPEG; at rest it is a PNG with its metadata. ending: whether it ends a
+        long job, and is drawn however many others wait. more: further props, at rest.
         """
         session.results[self.tab] = result
-        pixels = self.draw(session, result)
+        run = self.backstage.worker.finish if ending else self.backstage.worker.run
+        pixels = self._picture(run, session, result.before, result.face)
         picture = jpeg_uri(pixels, quality=MOVING_QUALITY) if moving else self._png(pixels, result, mark=session.mark)
         value = {
             "number": token_hex(4),
@@ -64,7 +68,7 @@ class Viewer:
             "photo": self._has_photo(result),
             "detail": session.detail,
         }
-        return value if moving else gr.update(value=value, before=self._before(session, result), **more)
+        return value if moving else gr.update(value=value, before=self._before(run, session, result), **more)
 
     def follow(
         self,
@@ -102,20 +106,17 @@ class Viewer:
         """No picture yet, and why."""
         return {"hint": hint}
 
-    def draw(self, session: Session, result: Result) -> np.ndarray:
-        """The picture of a result, uint8 [512, 512, 3]."""
-        return self._picture(result.before, result.face, detail=session.detail)
-
-    def _before(self, session: Session, result: Result) -> str:
+    def _before(self, run: Callable[..., np.ndarray], session: Session, result: Result) -> str:
         if result.before is None:
             return ""
-        return jpeg_uri(self._picture(result.before, None, detail=session.detail), quality=92)
+        return jpeg_uri(self._picture(run, session, result.before, None), quality=92)
 
-    def _picture(self, before: Any, face: Any, *, detail: bool) -> np.ndarray:
-        run, picture = self.backstage.worker.run, self.backstage.studio.picture
-        if before is None:
-            return run(picture, face, detail=detail, size=PICTURE_SIDE)
-        return run(picture, before, face, detail=detail, size=PICTURE_SIDE)
+    def _picture(
+        self, run: Callable[..., np.ndarray], session: Session, before: Face | None, face: Face | None
+    ) -> np.ndarray:
+        """A picture, uint8 [512, 512, 3]. run: the worker's way of doing it."""
+        faces = [each for each in (before, face) if each is not None]
+        return run(self.backstage.studio.picture, *faces, detail=session.detail, size=PICTURE_SIDE)
 
     def _has_photo(self, result: Result) -> bool:
         return result.before is not None and result.before.crop is not None

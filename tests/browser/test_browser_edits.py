@@ -278,3 +278,14 @@ def test_what_is_missing_is_said(visit):
         expect(page.get_by_text(hint).locator("visible=true")).to_be_visible()
     page.get_by_role("button", name="Make a film").click()
     expect(page.get_by_text("Choose a face under “Target”")).to_be_visible()
+
+
+def test_a_page_that_was_away_too_long_says_so(visit, site):
+    page = visit()
+    add_examples(page)
+    site.sessions._sessions.clear()
+    page.get_by_role("button", name="Save the picture of Ivy").click()
+    expect(page.locator(".fl-library-said")).to_contain_text("away too long")
+    expect(page.locator(".fl-face")).to_have_count(0)
+    add_examples(page)
+    expect(page.locator(".fl-library-said")).to_be_empty()

@@ -152,3 +152,21 @@ def test_a_closed_page_is_forgotten(visit, site):
     while len(site.sessions) >= before and time.monotonic() < deadline:
         time.sleep(0.2)
     assert len(site.sessions) < before
+
+
+def test_a_face_opened_beside_the_photo_stays_in_view(visit):
+    page = visit()
+    use_example(page)
+    page.evaluate("facelab.addExamples()")
+    page.get_by_role("button", name="Show Ivy").click()
+    shown = page.get_by_alt_text("Generator's face")
+    expect(shown).to_be_visible()
+    page.wait_for_timeout(2000)  # the tab opens after the face, and could show the photo's again
+    expect(shown).to_be_visible()
+    expect(page.locator("#fl-start")).to_be_disabled()
+    page.get_by_role("tab", name="Upload & align").click()
+    page.get_by_role("button", name="Embed this face").click()
+    expect(page.locator("#fl-stop")).to_be_visible()
+    expect(page.get_by_alt_text("Target")).to_be_visible()
+    page.locator("#fl-stop").click()
+    wait_for_state(page, "stopped")

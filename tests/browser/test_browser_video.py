@@ -55,6 +55,13 @@ def test_a_clip_is_edited_seen_and_downloaded(visit, clip: Path, tmp_path: Path)
     path = download(page, panel.get_by_role("button", name="Download the video"), tmp_path)
     assert path.name == "holiday-edited.mp4" and "Audio: aac" in streams(path)
     assert "Made with AI by FaceLab" in streams(path)
+    add_examples(page)
+    mark = page.get_by_label("Write “made with AI” on what I save")
+    mark.check()
+    expect(panel.get_by_text("made before “made with AI” was ticked")).to_be_visible()
+    expect(player).to_be_hidden()
+    mark.uncheck()
+    expect(player).to_be_visible()
 
 
 def test_a_preset_with_a_direction_of_ones_own_is_done_whole_or_says_what_is_left_out(visit, clip: Path):

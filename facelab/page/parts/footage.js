@@ -1,5 +1,5 @@
 // A clip and what becomes of it. value: {state: idle|running|done|refused, text, fraction, picture}; props faces
-// ([pictures] to choose from), chosen, film (the finished file). Events "choose" {index}, "stop".
+// ([pictures] to choose from), chosen, film (the finished file, and whether it is marked for the eye). Events "choose" {index}, "stop".
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-footage");
 
@@ -60,17 +60,20 @@ const offer = () => {
 };
 const draw = () => {
   const value = props.value || {}, state = value.state || "idle";
+  const other = state === "done" && Boolean(props.film) && props.film.marked !== facelab.marked;  // it would leave as it was made
   root.dataset.state = state;
   progress.hidden = !value.text;
   track.hidden = stop.hidden = state !== "running";
   bar.style.transform = `scaleX(${value.fraction || 0})`;
   track.setAttribute("aria-valuenow", String(Math.round(100 * (value.fraction || 0))));
-  text.textContent = value.text || "";
+  text.textContent = !other ? value.text || "" : facelab.marked
+    ? "This video was made before “made with AI” was ticked. Make it again to have that written on it."
+    : "This video has “made with AI” written on it. Make it again to have it without.";
   text.classList.toggle("bad", state === "refused");
   drawn.hidden = state !== "running" || !value.picture;
   if (value.picture) drawn.src = value.picture;
-  result.hidden = state !== "done";
-  if (state !== "done") player.pause();
+  result.hidden = state !== "done" || other;
+  if (result.hidden) player.pause();
   people.inert = state === "running";
 };
 
@@ -78,4 +81,5 @@ draw();
 offer();
 watch("value", draw);
 watch(["faces", "chosen"], offer);
-watch("film", take);
+watch("film", () => { take(); draw(); });
+document.addEventListener("facelab:redraw", draw);

@@ -1,4 +1,4 @@
-// The faces a visitor has made, shared by all tabs. value: {faces: [{id, name, picture, saved, open}]}; props parcel, presets ({number, items} of a project).
+// The faces a visitor has made, shared by all tabs. value: {session, faces: [{id, name, picture, saved, open}]}; props parcel, presets ({number, items} of a project), gone (what to say where a session ended).
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-library");
 
@@ -16,6 +16,7 @@ input.addEventListener("change", async () => {
 });
 const saveAll = button("Save all as a project (.facelab)", { class: "fl-icon-button", onclick: () => trigger("project", { presets: facelab.presets.stored() }) }, icon("save"));
 const marks = el("input", { type: "checkbox", onchange: () => {
+  facelab.marked = marks.checked;
   trigger("mark", { on: marks.checked });
   setTimeout(() => document.dispatchEvent(new Event("facelab:redraw")), 200);
 } });
@@ -27,25 +28,25 @@ root.append(
 
 const card = (face) => {
   const name = el("input", {
-    class: "fl-name", value: face.name, "aria-label": `Name of ${face.name}`, maxlength: "40", spellcheck: "false", autocomplete: "off",
+    class: "fl-name", "data-control": "name", value: face.name, "aria-label": `Name of ${face.name}`, maxlength: "40", spellcheck: "false", autocomplete: "off",
     onchange: () => trigger("rename", { id: face.id, name: name.value }),
     onkeydown: (event) => { if (event.key === "Enter") name.blur(); if (event.key === "Escape") { name.value = face.name; name.blur(); } },
   });
   const tools = el("div", { class: "fl-tools" });
   const usual = () => tools.replaceChildren(
-    button(`Save ${face.name} as a face file (FACE.npz)`, { class: "fl-icon-button", onclick: () => trigger("download", { id: face.id, kind: "npz" }) }, icon("file")),
-    button(`Save the picture of ${face.name} (PNG)`, { class: "fl-icon-button", onclick: () => trigger("download", { id: face.id, kind: "png" }) }, icon("image")),
-    button(`Delete ${face.name}`, { class: "fl-icon-button", onclick: ask }, icon("trash")));
+    button(`Save ${face.name} as a face file (FACE.npz)`, { class: "fl-icon-button", "data-control": "npz", onclick: () => trigger("download", { id: face.id, kind: "npz" }) }, icon("file")),
+    button(`Save the picture of ${face.name} (PNG)`, { class: "fl-icon-button", "data-control": "png", onclick: () => trigger("download", { id: face.id, kind: "png" }) }, icon("image")),
+    button(`Delete ${face.name}`, { class: "fl-icon-button", "data-control": "remove", onclick: ask }, icon("trash")));
   const ask = () => {
-    const keep = button(`Keep ${face.name}`, { class: "fl-mini", onclick: () => { usual(); tools.lastChild.focus(); } }, "Keep");
+    const keep = button(`Keep ${face.name}`, { class: "fl-mini", "data-control": "remove", onclick: () => { usual(); tools.lastChild.focus(); } }, "Keep");
     tools.replaceChildren(
-      button(`Delete ${face.name} for good`, { class: "fl-mini danger", onclick: () => trigger("remove", { id: face.id }) }, "Delete"), keep);
+      button(`Delete ${face.name} for good`, { class: "fl-mini danger", "data-control": "remove", onclick: () => trigger("remove", { id: face.id }) }, "Delete"), keep);
     keep.focus();
   };
   usual();
   const open = face.id === facelab.subject;
   return el("li", { class: open ? "fl-face open" : "fl-face", "data-id": face.id },
-    button(`Show ${face.name}`, { class: "fl-face-picture", "aria-pressed": String(open), onclick: () => show(face.id) },
+    button(`Show ${face.name}`, { class: "fl-face-picture", "data-control": "show", "aria-pressed": String(open), onclick: () => show(face.id) },
       el("img", { src: face.picture, alt: "" })),
     el("div", { class: "fl-face-side" }, name, tools));
 };
@@ -58,13 +59,17 @@ const show = (id) => {
   draw();
 };
 
-let parcel = null, known = new Set(), opened = null;
+let parcel = null, known = new Set(), opened = null, session = "";
 const draw = () => {
   const faces = props.value?.faces || [];
   saveAll.hidden = marking.hidden = !faces.length;
   count.textContent = faces.length ? String(faces.length) : "";
-  const typing = document.activeElement?.closest?.(".fl-face")?.dataset.id;  // a name being typed survives a redraw
-  const draft = typing && document.activeElement.matches(".fl-name") ? document.activeElement : null;
+  const lost = known.size > 1 && props.value?.session !== session;
+  if (lost || faces.length) said.textContent = lost ? props.gone : "";
+  if (lost) marks.checked = facelab.marked = false;  // as in the session that begins now
+  session = props.value?.session;
+  const held = document.activeElement;  // what has the focus has it again afterwards, with a name being typed in it
+  const at = [...list.children].findIndex((item) => item.contains(held)), id = list.children[at]?.dataset.id;
   facelab.unsaved = faces.filter((face) => !face.saved).length;
   const now = faces.find((face) => face.open)?.id, fresh = faces.find((face) => known.size && !known.has(face.id));
   if (now && now !== opened) facelab.subject = now;
@@ -74,8 +79,13 @@ const draw = () => {
     el("p", {}, "Faces that you embed are kept here until you close the page."),
     el("button", { type: "button", class: "fl-button", onclick: () => trigger("examples", {}) }, icon("plus"), "Add the examples"))]));
   if (fresh) { status.textContent = `${fresh.name} is in the library.`; list.querySelector(`[data-id="${fresh.id}"]`)?.classList.add("fresh"); }
-  const again = draft && list.querySelector(`[data-id="${typing}"] .fl-name`);
-  if (again) { again.value = draft.value; again.focus(); again.setSelectionRange(draft.selectionStart, draft.selectionEnd); }
+  if (at >= 0) {
+    const next = list.children[Math.min(at, list.children.length - 1)];  // of a face that was deleted
+    const again = list.querySelector(`[data-id="${id}"] [data-control="${held.dataset.control}"]`) || next.querySelector("button");
+    if (again.matches(".fl-name")) again.value = held.value;
+    again.focus({ preventScroll: true });
+    if (again.matches(".fl-name")) again.setSelectionRange(held.selectionStart, held.selectionEnd);
+  }
   known = new Set(["", ...faces.map((face) => face.id)]);
   facelab.faces = faces;
   document.dispatchEvent(new Event("facelab:faces"));

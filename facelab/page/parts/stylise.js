@@ -1,7 +1,7 @@
-// A face under way to the style of any picture. value: {state: idle|running|done, name, picture, text, fraction, curve}; prop style.
+// A face under way to the style of any picture. value: {state: idle|running|done, name, picture, text, fraction, curve, refusal}; prop style.
 const { el, svg, icon, button } = facelab;
 const root = element.querySelector(".fl-stylise");
-const MAX_BYTES = 50 * 2 ** 20, W = 300, H = 64;
+const MAX_BYTES = 60 * 2 ** 20, W = 300, H = 64;
 
 const input = el("input", { type: "file", accept: "image/*,.heic,.avif", class: "fl-hidden", tabindex: "-1", "aria-hidden": "true" });
 const choose = el("button", { type: "button", class: "fl-button small", onclick: () => input.click() }, icon("upload"), "Choose a picture");
@@ -27,7 +27,7 @@ input.addEventListener("change", async () => {
   const file = input.files[0];
   input.value = "";
   if (!file) return;
-  if (file.size > MAX_BYTES) { said.textContent = "Pictures of up to 50 MB can be opened. Make it smaller first."; return; }
+  if (file.size > MAX_BYTES) { said.textContent = "Pictures of up to 60 MB can be opened. Make it smaller first."; return; }
   said.textContent = "Opening the picture …";
   try { trigger("take", { path: (await upload(file)).path, name: file.name }); } catch { said.textContent = "The picture did not get through. Choose it again."; }
 });
@@ -35,7 +35,7 @@ input.addEventListener("change", async () => {
 const draw = () => {
   const value = props.value || {}, state = value.state || "idle", curve = value.curve || [];
   root.dataset.state = state;
-  said.textContent = value.name ? `${value.name} is open.` : "A painting, a fabric, a drawing: its colours and texture are taken, not what it shows.";
+  said.textContent = value.refusal || (value.name ? `${value.name} is open.` : "A painting, a fabric, a drawing: its colours and texture are taken, not what it shows.");
   style.show(props.style);
   face.show(value.picture);
   pair.hidden = !props.style;

@@ -71,8 +71,8 @@ const shareIt = async () => {  // the file as it came, which says in its metadat
 };
 const canShare = (() => { try { return navigator.canShare?.({ files: [new File([""], "a.png", { type: "image/png" })] }); } catch { return false; } })();
 
-const undo = tool("undo", "Undo", () => trigger("go", { index: props.history.at - 1 }));
-const redo = tool("redo", "Redo", () => trigger("go", { index: props.history.at + 1 }));
+const undo = tool("undo", "Undo", () => trigger("go", { by: -1 }));
+const redo = tool("redo", "Redo", () => trigger("go", { by: 1 }));
 const copies = [tool("copy", "Copy the picture", copyPicture), tool("save", "Download the picture (PNG)", download),
   canShare ? tool("share", "Share the picture", shareIt) : null].filter(Boolean);
 
@@ -119,7 +119,7 @@ const draw = () => {
   show();
 };
 const drawHistory = () => {
-  const history = props.history;
+  const history = props.history, held = document.activeElement, at = [...steps.children].findIndex((item) => item.contains(held));
   undo.hidden = redo.hidden = !history;
   steps.hidden = !history || history.titles.length < 2;
   undo.disabled = !history || history.at === 0;
@@ -131,6 +131,8 @@ const drawHistory = () => {
     type: "button", class: index > history.at ? "fl-step later" : "fl-step", "aria-current": index === history.at ? "step" : null, onclick: () => trigger("go", { index }),
   }, title))));
   const current = steps.children[history.at];
+  if (at >= 0) steps.children[Math.min(at, steps.children.length - 1)].firstChild.focus({ preventScroll: true });
+  else if (held.disabled && (held === undo || held === redo)) (held === undo ? redo : undo).focus();  // the last one of its way
   if (current) steps.scrollLeft = current.offsetLeft - steps.clientWidth / 2;
 };
 root.addEventListener("keydown", (event) => {
