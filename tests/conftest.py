@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -43,3 +44,28 @@ def facelab(monkeypatch, capsys):
         return end.value.code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A page with its studio, its worker and its sessions: (page, studio, worker, sessions)."""
+
+    from facelab.page.page import build_page
+    from facelab.sessions import Sessions
+    from facelab.studio import Studio
+    from facelab.worker import Worker
+
+    studio, worker, sessions = Studio(device="cpu"), Worker(), Sessions()
+    yield build_page(studio, worker=worker, sessions=sessions), studio, worker, sessions
+    worker.close()
+
+
+@pytest.fixture
+def visitor(site):
+    """Somebody new at that page."""
+
+    from tests.visitor import Visitor
+
+    page, studio, worker, sessions = site
+    name = token_hex(4)
+    return Visitor(page, studio, worker, sessions.of(name), name)

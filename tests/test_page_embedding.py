@@ -1,0 +1,142 @@
+"""What the page does with a face while it is embedded, and what other tabs and visitors make of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from facelab.embedding import EmbedStep
+from facelab.template import TEMPLATE_EYES
+from tests.visitor import SHORT, Visitor, chosen, told_of, told_until_it_fails
+
+
+def test_an_embedding_that_is_refused_has_not_begun(visitor: Visitor, monkeypatch) -> None:
+    visitor.open_photo()
+    monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+    told = told_until_it_fails(visitor.do("on_start", "fl-start", SHORT), "using this machine")
+    assert told[0]["fl-embedding"]["value"]["state"] == "waiting" and told[-1]["fl-embedding"] == {"state": "ready"}
+    assert (
+        told[-1]["fl-start"]["visible"] and told[-1]["fl-start"]["interactive"] and not told[-1]["fl-stop"]["visible"]
+    )
+    assert not visitor.session.embedding.running and not visitor.session.faces
+
+
+def test_an_embedding_that_ends_in_a_crowd_is_in_the_library(visitor: Visitor, monkeypatch) -> None:
+    kept, updates = visitor.embed()
+    for update in updates:
+        told = told_of(update)
+        if visitor.session.embedding.step is not None:
+            monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+    assert kept.face.latent.values is visitor.session.embedding.step.latent.values
+    assert told["fl-embedding"]["state"] == "done" and not told["fl-stop"]["visible"]
+
+
+def test_what_fails_while_it_is_embedded_is_kept_and_can_go_on(visitor: Visitor, monkeypatch) -> None:
+    _, updates = visitor.embed()
+    monkeypatch.setattr(visitor.session.embedding, "record", lambda step: 1 / 0)
+    told = told_until_it_fails(updates, "went wrong")
+    assert told[-1]["fl-embedding"]["state"] == "ready" and told[-1]["fl-start"]["interactive"]
+    assert len(visitor.session.faces) == 1 and not visitor.session.embedding.running
+
+
+def test_the_figures_of_a_stopped_embedding_are_the_kept_face_s(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    embedding, figures = visitor.session.embedding, []
+    record = embedding.record
+
+    def record_and_stop(step: EmbedStep) -> None:
+        record(replace(step, psnr=1.0, identity_distance=1.9))
+        figures.append((embedding.psnr, embedding.identity))
+        embedding.stopping.set()
+
+    embedding.record = record_and_stop
+    *_, last = map(told_of, updates)
+    assert figures == [(1.0, 1.9)] and last["fl-embedding"]["state"] == "stopped"
+    psnr, identity = visitor.studio.signal_to_noise(kept.face), visitor.studio.identity_distance(kept.face)
+    numbers = last["fl-embedding"]["numbers"]
+    assert numbers["psnr"] == f"{psnr:.1f} dB" != "1.0 dB" and numbers["identity"] == f"{identity:.2f}"
+
+
+@pytest.mark.parametrize("strengths", [{"smile": 1.0}, {}], ids=["edited", "only looked at"])
+def test_a_face_that_attributes_show_while_it_is_embedded_is_kept_as_it_became(
+    visitor: Visitor, strengths: dict[str, float]
+) -> None:
+    kept, updates = visitor.embed()
+    photo, likeness = kept.photo, kept.history.base
+    if strengths:
+        visitor.edit(kept, **strengths)
+    else:
+        visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": chosen(kept)})
+    for _ in updates:
+        pass
+    assert kept.history.base is not likeness
+    assert visitor.session.results["attributes"].face is kept.face
+    visitor.do("on_keep", "fl-viewer-attributes")
+    assert len(visitor.session.faces) == 2
+    new = list(visitor.session.faces.values())[-1]
+    assert new.face is kept.face and new.photo is photo is not None and len(new.history.versions) == 1 + len(strengths)
+
+
+def test_what_another_tab_made_of_it_is_made_again(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    other = visitor.add()
+    values = {"fl-picker-morph-first": chosen(kept), "fl-picker-morph-second": chosen(other)}
+    visitor.do("on_change", "fl-picker-morph-first", values)
+    for _ in updates:
+        pass
+    result = visitor.session.results["morph"]
+    between = (kept.face.latent.values + other.face.latent.values) / 2
+    assert result.source is kept.history and (result.face.latent.values - between).abs().max() < 1e-5
+
+
+def test_tabs_are_drawn_anew_after_an_embedding(visitor: Visitor) -> None:
+    begun = [each._id for each in visitor.page.fns.values() if each.name in ("on_lead_on", "on_start", "on_continue")]
+    after = [each.trigger_after for each in visitor.page.fns.values() if "facelab:redraw" in str(each.js)]
+    assert len(begun) == 3 and set(begun) <= set(after)
+
+
+def test_a_face_that_is_deleted_while_it_is_embedded_does_not_come_back(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    visitor.do("on_remove", "fl-library", id=kept.id)
+    *_, last = map(told_of, updates)
+    assert not visitor.session.faces and last["fl-library"]["faces"] == []
+    assert last["fl-embedding"]["state"] == "stopped"
+    for _ in visitor.do("on_continue", "fl-continue", SHORT):
+        pass
+    assert len(visitor.session.faces) == 1, "who goes on with it wants it again"
+
+
+def test_a_click_on_the_face_that_is_embedded_lets_it_go_on(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    other = visitor.add()
+    assert set(told_of(visitor.do("on_open", "fl-embedding", id=kept.id))) == {"fl-tabs"}
+    assert not kept.embedding.stopping.is_set()
+    visitor.do("on_open", "fl-embedding", id=other.id)
+    assert kept.embedding.stopping.is_set(), "another face takes its place"
+    for _ in updates:
+        pass
+
+
+def test_a_face_that_is_opened_in_the_library_is_embedded_rather_than_the_photo_on_the_desk(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    for _ in updates:
+        pass
+    visitor.open_photo()
+    target = told_of(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-embedding"]["target"]
+    assert told_of(visitor.do("on_tab", "fl-embedding")) == {"fl-embedding": gr.skip()}, "the tab opens after the face"
+    next(visitor.do("on_start", "fl-start", SHORT))
+    assert visitor.session.embedding.aligned is kept.embedding.aligned and visitor.session.embedding.name == kept.name
+    visitor.do("on_open", "fl-embedding", id=kept.id)
+    visitor.do("on_eyes", "fl-stage", points=(TEMPLATE_EYES * 500).tolist())
+    told = told_of(visitor.do("on_tab", "fl-embedding"))["fl-embedding"]
+    assert told["value"] == {"state": "ready"} and told["target"] != target, "the desk's face is wanted again"
+
+
+def test_the_button_beside_the_photo_embeds_the_photo_s_face(visitor: Visitor) -> None:
+    kept = visitor.add()
+    visitor.open_photo()
+    assert not told_of(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-start"]["interactive"], "it has no crop"
+    next(visitor.do("on_lead_on", "fl-lead-on", SHORT))
+    assert visitor.session.embedding.aligned is visitor.session.photo.aligned
