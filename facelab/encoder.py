@@ -13,19 +13,21 @@ from facelab.checkpoints.cards import find_card
 from facelab.generators.base import Generator
 from facelab.generators.single_latent import HalvingStack
 from facelab.generators.stylegan2 import fast_dtype
-from facelab.identity import WIDTHS
+from facelab.identity import VECTOR_SCALE, WIDTHS, FaceReader, load_reader
 from facelab.trunk import Trunk
 
 Encode = Callable[[Tensor], Tensor]  # pictures [N, 3, R, R] in [-1, 1] -> latents [N, L, D]
 
 LOOKS = 2  # more bring the person nearer still, but blurred and farther from where edits work
 HIDDEN = 160
+PERSON = 64  # what the reader's vector is made of on its way to the rows
 INVERTER_CHANNELS = 24  # of the finest level
 POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
 
 
 class Encoder(nn.Module):
-    """Aligned faces [N, 3, R, R] in [-1, 1] -> w+ [N, L, D] of one generator.
+    """Aligned faces [N, 3, R, R] in [-1, 1], and who they are by the reader's raw vectors [N, 128] -> w+ [N, L, D] of
+    one generator.
 
     Its outputs are deviations from the mean latent in units of w's own spread (`mean`, `spread`, [D] each).
     """
@@ -38,20 +40,23 @@ class Encoder(nn.Module):
         self.norm = nn.BatchNorm1d(HIDDEN)
         self.shared = nn.Linear(HIDDEN, dim)
         self.rows = nn.Linear(HIDDEN, num_layers * dim)
+        self.person = nn.Sequential(nn.Linear(128, PERSON), nn.SiLU(), nn.Linear(PERSON, num_layers * dim))
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
-        nn.init.zeros_(self.rows.weight)
-        nn.init.zeros_(self.rows.bias)
+        for rows in (self.rows, self.person[-1]):
+            nn.init.zeros_(rows.weight)
+            nn.init.zeros_(rows.bias)
 
-    def deviations(self, images: Tensor) -> Tensor:
+    def deviations(self, images: Tensor, vectors: Tensor) -> Tensor:
         """How far each row lies from the mean latent, in units of w's spread: [N, L, D]."""
         maps = self.trunk.maps(images)
         pooled = [feature.mean(dim=(2, 3)) for feature in maps[1:4]]
         hidden = torch.nn.functional.silu(self.norm(self.hidden(torch.cat([maps[-1].flatten(1), *pooled], dim=1))))
-        return self.shared(hidden)[:, None] + self.rows(hidden).unflatten(1, (self.num_layers, self.dim)).float()
+        rows = self.rows(hidden) + self.person(vectors / VECTOR_SCALE)
+        return self.shared(hidden)[:, None] + rows.unflatten(1, (self.num_layers, self.dim)).float()
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.mean + self.spread * self.deviations(images)
+    def forward(self, images: Tensor, vectors: Tensor) -> Tensor:
+        return self.mean + self.spread * self.deviations(images, vectors)
 
 
 class Inverter(nn.Module):
@@ -77,16 +82,17 @@ class Inverter(nn.Module):
 
 
 @torch.no_grad()
-def look_closely(encoder: Encoder, generator: Generator, images: Tensor) -> Tensor:
+def look_closely(encoder: Encoder, generator: Generator, reader: FaceReader, images: Tensor) -> Tensor:
     """w+ [N, L, D] of pictures x [N, 3, R, R] in [-1, 1], without gradients: w <- w + E(x) - E(G(w)), from E(x) on.
 
-    Each further look is at the face found so far, and what the encoder sees too little of in it is added: iterated
-    inversion (Alaluf et al. 2021, ReStyle), with one network that was trained through these looks.
+    Each further look is at the face found so far, and what the encoder sees too little of in it, or the reader of the
+    person, is added: iterated inversion (Alaluf et al. 2021, ReStyle), with one network that was trained through these
+    looks.
     """
-    ws = first = encoder(images)
+    ws = first = encoder(images, reader(images).vectors)
     for _ in range(LOOKS - 1):
         seen = generator.synthesize(ws, dtype=fast_dtype(images.device)).clamp(-1, 1)
-        ws = ws + first - encoder(seen)
+        ws = ws + first - encoder(seen, reader(seen).vectors)
     return ws
 
 
@@ -108,13 +114,15 @@ def load_encoder(generator: Generator, path: Path | None = None) -> Encoder | In
     return load_network(network, path or f"{generator.name}-encoder", device=generator.mean_latent().device)
 
 
-def load_encode(generator: Generator) -> Encode:
+def load_encode(generator: Generator, reader: FaceReader | None = None) -> Encode:
     """What carries pictures to latents of the space that a generator's faces are edited in, without gradients: the
-    encoder that ships with it, or its own.
+    encoder that ships with it, or its own. reader: where it is loaded already.
 
     Raises UnknownModel when it has neither.
     """
     if "encoder" not in find_card(generator.name).companions and hasattr(generator, "encode"):
         return generator.encode
     encoder = load_encoder(generator)
-    return encoder.encode if isinstance(encoder, Inverter) else partial(look_closely, encoder, generator)
+    if isinstance(encoder, Inverter):
+        return encoder.encode
+    return partial(look_closely, encoder, generator, reader or load_reader(device=generator.mean_latent().device))

@@ -21,6 +21,7 @@ from facelab.trunk import Trunk
 
 WIDTHS = (24, 48, 96, 144, 192)
 HIDDEN = 224
+VECTOR_SCALE = 0.1  # of the numbers of dlib's raw vectors
 READER = "faces128-identity"  # the companion that ships
 NUM_LANDMARKS = 68
 
@@ -58,7 +59,7 @@ class FaceReader(nn.Module):
         maps = self.trunk(images).flatten(1)
         hidden = torch.relu(self.norm(self.hidden(maps)))
         return Reading(
-            self.vector(hidden) * 0.1,
+            self.vector(hidden) * VECTOR_SCALE,
             self.template + 0.05 * self.landmarks(hidden).unflatten(1, (NUM_LANDMARKS, 2)),
             self.attributes(hidden),
             self.pose(hidden) * 10,

@@ -30,7 +30,7 @@ from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
 from facelab.generators.base import Generator
 from facelab.generators.families import FAMILIES
 from facelab.generators.stylegan2 import fast_dtype
-from facelab.identity import has_reader, load_reader, reader_distance
+from facelab.identity import FaceReader, has_reader, load_reader, reader_distance
 from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
 from facelab.recovering import Recovering
@@ -350,7 +350,11 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         """What carries pictures to latents: the encoder that ships with the model, or the model's own."""
         from facelab.encoder import load_encode
 
-        return self._keep("encode", lambda: load_encode(self.generator))
+        return self._keep("encode", lambda: load_encode(self.generator, self._reader if self.has_layers else None))
+
+    @property
+    def _reader(self) -> FaceReader:
+        return self._keep("reader", lambda: load_reader(device=self.device), shared=True)
 
     @property
     def _finder(self) -> FaceFinder:
@@ -380,7 +384,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         return lambda target: discriminator_distance(self._networks[1], target)
 
     def _identity(self, target: Tensor) -> Distance:
-        return reader_distance(self._keep("reader", lambda: load_reader(device=self.device), shared=True), target)
+        return reader_distance(self._reader, target)
 
     def _keep(self, name: str, load: Callable[[], object], *, shared: bool = False):  # noqa: ANN202
         """What `load` returns, kept for this model, or shared with the studios of all others."""

@@ -64,7 +64,7 @@ def site():
 def visitor(site):
     """Somebody new at that page."""
 
-    from tests.visitor import Visitor
+    from tests.page_visitor import Visitor
 
     page, studio, worker, sessions = site
     name = token_hex(4)

@@ -102,6 +102,17 @@ def test_a_circle_learns_from_facenet_s_vectors_alone_where_there_are_any():
         make_trainer(identity="arcface")
 
 
+def test_no_edit_but_those_that_go_with_it_may_grow_a_beard():
+    ids = [each.id for each in FEATURES]
+
+    def weights(id):
+        return dict(zip(ids, training._weights(ids.index(id)), strict=True))
+
+    nose, moustache, gender = weights("nose_size"), weights("mustache"), weights("gender")
+    assert nose["beard"] == nose["mustache"] == nose["gender"] == training.HELD_WEIGHT > 10 * nose["smile"] > 0
+    assert nose["nose_size"] == moustache["beard"] == moustache["mustache"] == gender["beard"] == 0 < gender["smile"]
+
+
 def test_unknown_classes_teach_no_classifier():
     trainer, crowd = make_trainer(look_every=1000), make_crowd()
     trainer.steps = 1  # no look
@@ -140,6 +151,29 @@ def test_decoded_faces_have_the_features_of_who_went_in(monkeypatch):
     assert apart(1.0) < 0.5 * apart(0.0)
 
 
+class LikesLight(torch.nn.Module):
+    """A discriminator that takes bright pictures for real ones."""
+
+    def forward(self, images):
+        return 10 * images.mean(dim=(1, 2, 3))[:, None]
+
+
+def test_decoded_faces_and_their_edits_look_real(monkeypatch):
+    def light(weight):
+        monkeypatch.setattr(training, "REALISM_WEIGHT", weight)
+        trainer, crowd = make_trainer(look_every=1, looks=16), make_crowd()
+        trainer.discriminator = LikesLight()
+        numbers = [trainer.step(crowd.batch(step, size=32, seed=0)) for step in range(60)]
+        assert all("realism" in each for each in numbers)
+        return float(trainer.shown.mean())
+
+    assert light(5.0) > light(0.0) + 0.1
+    trainer = make_trainer(BEGAN(16, z_dim=6, channels=4))
+    picture = trainer.generator.decode(torch.zeros(1, 6)).detach()
+    again = trainer.generator.discriminator(picture)
+    assert torch.allclose(trainer._doubt(picture), training.PIXEL_DOUBT * (again - picture).abs().mean())
+
+
 @pytest.mark.parametrize(("weight", "agree"), [(5.0, True), (0.0, False)])
 def test_classifiers_learn_from_what_is_decoded_where_no_portrait_says_anything(monkeypatch, weight, agree):
     monkeypatch.setattr(training, "DECODED_WEIGHT", weight)
@@ -173,7 +207,7 @@ def test_sizes_become_logits_between_the_means_of_those_without_and_with():
 
 def test_a_circle_goes_on_from_a_weight_file(tmp_path, monkeypatch):
     generator = make_generator()
-    monkeypatch.setattr("facelab.training.circle.load_model", lambda name, device: (generator,))
+    monkeypatch.setattr("facelab.training.circle.load_model", lambda name, device: (generator, None))
     monkeypatch.setattr("facelab.training.circle.load_reader", lambda device: FaceReader().eval())
     first = make_trainer(generator)
     write_weights(tmp_path / "circle.safetensors", first.weights(), 32)

@@ -9,7 +9,7 @@ import pytest
 
 from facelab.embedding import EmbedStep
 from facelab.template import TEMPLATE_EYES
-from tests.visitor import SHORT, Visitor, chosen, told_of, told_until_it_fails
+from tests.page_visitor import SHORT, Visitor, chosen, told_of, told_until_it_fails
 
 
 def test_an_embedding_that_is_refused_has_not_begun(visitor: Visitor, monkeypatch) -> None:

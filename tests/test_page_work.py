@@ -21,7 +21,7 @@ from facelab.recovery import RecoverySettings
 from facelab.sessions import Sessions
 from facelab.studio import Studio
 from facelab.worker import Worker
-from tests.visitor import Visitor, chosen, told_of, told_until_it_fails
+from tests.page_visitor import Visitor, chosen, told_of, told_until_it_fails
 
 WAYS_TO_END = {
     "stylise": ("stylised", "fl-stylise", {"Steps": 20}),
@@ -128,6 +128,23 @@ def test_layers_are_those_of_the_face_and_imports_of_the_chosen_model(visitor_of
     np.save(file, ann.face.latent.values.numpy())
     visitor_of_vae.do("on_bring", "fl-library", path=file, name=file.name)
     assert list(visitor_of_vae.session.faces.values())[-1].face.latent.model == "faces128"
+
+
+def test_sliders_go_on_from_an_edit_before_them_that_the_history_has_forgotten(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add("faces128")
+    other.history.now.face.latent.values.add_(0.2)
+    picked = {"fl-picker-crossover-content": chosen(one), "fl-picker-crossover-style": chosen(other)}
+    visitor.do("on_change", "fl-picker-crossover-content", picked)
+    visitor.do("on_keep", "fl-viewer-crossover")
+    mixed = list(visitor.session.faces.values())[-1]
+    visitor.edit(mixed, smile=1.0)
+    known = visitor.edit(mixed, smile=2.0) and mixed.face.latent.values
+    [crossed] = [each for each in mixed.history.versions if len(each.steps) == 1]
+    mixed.history.versions.remove(crossed)
+    mixed.history.at -= 1
+    visitor.edit(mixed, smile=1.0)
+    visitor.edit(mixed, smile=2.0)
+    assert (mixed.face.latent.values - known).abs().max() < 1e-5 and len(mixed.history.now.steps) == 2
 
 
 def test_only_a_face_file_of_what_is_shown_counts_as_saved(visitor: Visitor) -> None:

@@ -165,8 +165,9 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         if version is not None:
             return version, version.face
         steps = _without_block(kept.history.now.steps)
-        recipe = Recipe(kept.history.base.latent.model, steps)
-        return None, studio.apply(kept.history.base, recipe, kept.history.now.others)
+        base = kept.history.base
+        recipe = Recipe(base.latent.model, steps)
+        return None, [base, *worker.iterate(studio.replay, base, recipe, kept.history.now.others)][-1]
 
     @friendly
     def on_change(values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:

@@ -3,9 +3,10 @@
 What it learns from: portraits, whose latents the generator's encoder says, and generated faces, whose latents are
 known. Their vectors are dlib's where they were described, else the reader's; or FaceNet's, of all. The mapping also
 closes the circle: the reader looks at what is decoded, and must find the vector that went in and, as far as a vector
-says it, the features of that face (else decoded noses are narrower than people's); and along an edit it must see the
-feature change, and little else. The classifiers learn from what it sees there as well, so that their gradients
-lead to where decoded faces change, which labels of portraits do not say. The judge takes no part in it.
+says it, the features of that face (else decoded noses are narrower than people's); along an edit it must see the
+feature change, and little else; and the discriminator asks that all of them look real. The classifiers learn from what
+the reader sees there as well, so that their gradients lead to where decoded faces change, which labels of portraits do
+not say. The judge takes no part in it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import fill_from, load_model
@@ -30,6 +31,8 @@ from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import describe_split
 from facelab.facenet import facenet_vectors, load_facenet
 from facelab.generators.base import Generator
+from facelab.generators.began import BEGAN
+from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader, load_reader
 from facelab.studio import best_device
@@ -60,7 +63,10 @@ IDENTITY_WEIGHT = 3.0  # of the angle between what goes in and what is read, squ
 LIKENESS_WEIGHT = 0.2  # of how far decoded faces have other features than who went in, squared, in deviations
 CHANGE_WEIGHT = 0.6  # of what is missing of the class mean, squared, in distances between the classes
 HELD_WEIGHT = 0.2  # of the change of what is held, squared, in deviations among people
+SHAVED = ("beard", "mustache")  # held in all edits that do not go with it: darkness around a mouth widens a nose, too
 OTHERS_WEIGHT = 0.01  # of the change of the rest
+REALISM_WEIGHT = 0.05  # of the discriminator's doubt: the reader takes paint for a moustache
+PIXEL_DOUBT = 10.0  # of BEGAN's discriminator, whose loss is a difference of pixels: about 1, as the others' logits
 
 
 class Known(NamedTuple):
@@ -131,9 +137,9 @@ class Crowd:
 
 
 class CircleTrainer(Fitting):
-    """The mapping and the classifiers side by side; generator and reader only look."""
+    """The mapping and the classifiers side by side; generator, discriminator and reader only look."""
 
-    columns = ("latent", "classes", "decoded", "identity", "likeness", "change", "held")
+    columns = ("latent", "classes", "decoded", "identity", "likeness", "change", "held", "realism")
 
     def __init__(
         self,
@@ -143,10 +149,13 @@ class CircleTrainer(Fitting):
         generator: Generator,
         reader: FaceReader,
         device: torch.device,
+        discriminator: nn.Module | None = None,
     ) -> None:
+        """discriminator: the generator's own; BEGAN has it within. Without one nothing asks for realism."""
         super().__init__(circle, settings, device=device)
         self.average.eval()
         self.generator, self.reader = generator, reader
+        self.discriminator = generator.discriminator if isinstance(generator, BEGAN) else discriminator
         self.shown: Tensor | None = None
 
     def losses(self, batch: Known, draw: torch.Generator) -> dict[str, Tensor]:
@@ -220,7 +229,15 @@ class CircleTrainer(Fitting):
             "likeness": LIKENESS_WEIGHT * ((before - batch.scores[:count]) / batch.spread).square().mean(),
             "change": CHANGE_WEIGHT * missing.square().mean(),
             "held": changed.sum(dim=1).mean(),
+            **({} if self.discriminator is None else {"realism": REALISM_WEIGHT * self._doubt(pictures).mean()}),
         }
+
+    def _doubt(self, pictures: Tensor) -> Tensor:
+        """How unreal pictures [N, 3, R, R] look to the discriminator: its generator's loss in training, [N]."""
+        judged = self.discriminator(pictures)
+        if judged.shape == pictures.shape:
+            return PIXEL_DOUBT * (judged - pictures).abs().flatten(1).mean(dim=1)
+        return F.softplus(-judged.float())[:, 0]
 
     def sheet(self) -> np.ndarray | None:
         """The last faces that were looked at, above their edits."""
@@ -242,22 +259,27 @@ def _weights(feature: int) -> list[float]:
     mine = FEATURES[feature]
     free = (mine.id, *GOES_WITH.get(mine.id, ()))
     others = max(1, len(FEATURES) - len(free))
-    return [
-        HELD_WEIGHT if each.id in mine.held else 0.0 if each.id in free else OTHERS_WEIGHT / others for each in FEATURES
-    ]
+    weights = {each.id: OTHERS_WEIGHT / others for each in FEATURES}
+    weights |= dict.fromkeys((*SHAVED, *mine.held), HELD_WEIGHT) | dict.fromkeys(free, 0.0)
+    return [weights[each.id] for each in FEATURES]
 
 
 def make_trainer(settings: CircleSettings) -> CircleTrainer:
     """A circle at its beginning, or as `start` has it."""
     torch.manual_seed(settings.seed)
     device = best_device()
-    generator = load_model(settings.model, device=device)[0]
+    generator, discriminator = load_model(settings.model, device=device)
+    if isinstance(discriminator, Discriminator):
+        discriminator.compute_dtype = fast_dtype(device)
     circle = make_circle(generator, _sphere(settings))
     if settings.start:
         fill_from(circle, Path(settings.start))
     circle.mean.copy_(generator.mean_latent()[0])
     circle.spread.copy_(spread_of(generator))
-    return CircleTrainer(circle, settings, generator=generator, reader=load_reader(device=device), device=device)
+    reader = load_reader(device=device)
+    return CircleTrainer(
+        circle, settings, generator=generator, discriminator=discriminator, reader=reader, device=device
+    )
 
 
 def open_batches(source: Path, settings: CircleSettings, cache: Path) -> Crowd:

@@ -62,8 +62,9 @@ class EncoderTrainer(Fitting):
         with torch.no_grad():
             made = self.generator.synthesize(known).clamp(-1, 1)
             goal = self.reader(photos).vectors
-            looked_at = self.generator.synthesize(self.average(photos), dtype=dtype).clamp(-1, 1)
-        deviations = self.network.deviations(torch.cat([made, photos, looked_at]))
+            looked_at = self.generator.synthesize(self.average(photos, goal), dtype=dtype).clamp(-1, 1)
+            vectors = torch.cat([self.reader(made).vectors, goal, self.reader(looked_at).vectors])
+        deviations = self.network.deviations(torch.cat([made, photos, looked_at]), vectors)
         guessed, first, second = deviations.split([fewer, count, count])
         found = 2 * first - second
         mean, spread = self.network.mean, self.network.spread
