@@ -53,7 +53,7 @@ def test_the_models_parts_are_where_people_have_them(studio, latents):
     known = places(SIDE)
     for part, place in ((BEHIND, known.corners), (PERSON, known.face), (HAIR, known.crown)):
         shares = parts[:, part, torch.from_numpy(place)].mean(dim=1)
-        assert shares.median() > 0.75, PARTS[part]
+        assert shares.median() > 0.65, PARTS[part]
     heads = (1 - parts[:, BEHIND]).mean(dim=(1, 2))
     assert heads.min() > 0.25 and heads.max() < 0.9
 
