@@ -271,6 +271,8 @@ def make_trainer(settings: CircleSettings) -> CircleTrainer:
     generator, discriminator = load_model(settings.model, device=device)
     if isinstance(discriminator, Discriminator):
         discriminator.compute_dtype = fast_dtype(device)
+    else:
+        discriminator = None  # of the other families only BEGAN's, within the generator, says how unreal a picture is
     circle = make_circle(generator, _sphere(settings))
     if settings.start:
         fill_from(circle, Path(settings.start))
