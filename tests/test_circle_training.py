@@ -14,8 +14,9 @@ from facelab.identity import FaceReader, Reading
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training import circle as training
 from facelab.training import circle_reach
-from facelab.training.circle import CLEAR, SEEN, CircleTrainer, Crowd, _as_logits, _sphere, classes_of
+from facelab.training.circle import CLEAR, CircleTrainer, _as_logits
 from facelab.training.circle import make_trainer as train_circle
+from facelab.training.circle_crowd import SEEN, Crowd, classes_of, sphere_of
 from facelab.training.labels import POSE, Labels
 from facelab.training.run import write_weights
 from facelab.training.settings import CircleSettings
@@ -50,7 +51,7 @@ def make_trainer(generator=None, **settings):
     torch.manual_seed(0)
     reader = FaceReader().eval().requires_grad_(False)
     told = CircleSettings(batch=32, **{"images": 32 * 60, "looks": 2, "look_from": 0.0, **settings})
-    circle = make_circle(generator, _sphere(told))
+    circle = make_circle(generator, sphere_of(told))
     return CircleTrainer(circle, told, generator=generator, reader=reader, device=torch.device("cpu"))
 
 

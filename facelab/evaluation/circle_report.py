@@ -52,7 +52,7 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     from facelab.evaluation.judge import load_judge
     from facelab.evaluation.portraits import Portraits, describe_split
     from facelab.identity import load_reader
-    from facelab.training.circle import DESCRIBED_SIDE, SEEN, classes_of
+    from facelab.training.circle_crowd import DESCRIBED_SIDE, SEEN, classes_of
     from facelab.training.data import open_pictures
     from facelab.training.labels import read_labels
 

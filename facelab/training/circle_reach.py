@@ -14,7 +14,7 @@ from facelab.edits.sphere import on_sphere, walk_on_sphere
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader
-from facelab.training.circle import SEEN
+from facelab.training.circle_crowd import SEEN
 from facelab.training.sight import is_binary, see
 
 STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0)
