@@ -184,7 +184,8 @@ def _some(chosen: list[str]) -> list[str]:
 
 
 def _titled(card: Card) -> dict[str, str]:
-    return {"name": card.name, "title": card.title, "about": f"{card.family}, {card.resolution} px"}
+    seen = card.training.get("images")
+    return {"name": card.name, "title": card.title, "about": f"{seen:,} pictures seen" if seen else ""}
 
 
 def _table_view(studio: Studio, chosen: Sequence[str]) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def _table_view(studio: Studio, chosen: Sequence[str]) -> dict[str, Any]:
     if any(cell.here or cell.other is not None for cell in cells):
         about.append(f"Marked figures were measured on this machine, at {side} px.")
     return {
-        "models": [_titled(card) for card in cards],
+        "models": [{"title": card.title} for card in cards],
         "about": " ".join(about),
         "real": any(line.real is not None for line in lines),
         "lines": [

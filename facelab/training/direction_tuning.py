@@ -3,8 +3,9 @@
 A regression on latents knows nothing of pictures. Here a direction, begun at the regression's, is moved by the gradient
 of what the FaceReader sees in the edited faces (as StyleCLIP's mapper is by CLIP, Patashnik et al. 2021, section 5);
 it stays one vector for everybody. The reader looks at each face moved, recoloured and softened at random, before and
-after alike: what it sees only in the finest detail of one picture is no attribute. Colours of hair are tuned towards
-pictures of such hair as well (shades.py). The judge takes no part in it.
+after alike: what it sees only in the finest detail of one picture is no attribute. The generator's discriminator asks
+that edited faces look real: dark paint is a beard to the reader. Colours of hair are tuned towards pictures of such
+hair as well (shades.py). The judge takes no part in it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from facelab.edits.attributes import Direction, way_of
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
@@ -39,6 +40,7 @@ HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
 COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
 SHADE_WEIGHT = 30.0  # of the squared distance to hair of the colour wanted
+REALISM_WEIGHT = 0.5  # of the discriminator's doubt
 LENGTH_WEIGHT = 0.02
 FARTHEST = 3.0  # class distances: where sliders end
 
@@ -54,6 +56,7 @@ def tune(
     reader: FaceReader,
     crowd: Crowd,
     *,
+    discriminator: nn.Module | None = None,
     shades: Mapping[str, Shades] | None = None,
     steps: int = STEPS,
     seed: int = 0,
@@ -62,13 +65,16 @@ def tune(
     """The directions with better normals; as they were those of skin tone, which the reader cannot see, and of what
     encoders do not draw: dark patches please it as much as glasses.
 
-    crowd: portraits of the train split. shades: how hair looks, by direction, where it is a colour of hair.
+    crowd: portraits of the train split. discriminator: the generator's own; without it nothing asks for realism.
+    shades: how hair looks, by direction, where it is a colour of hair.
     """
     wanted, tuned = {each.id: each for each in WANTED}, []
     for direction in directions:
         if wanted[direction.id].seen != SKIN and wanted[direction.id].encoded:
             shade = (shades or {}).get(direction.id)
-            direction = _tune(direction, wanted[direction.id], generator, reader, crowd, shade, steps, seed)
+            direction = _tune(
+                direction, wanted[direction.id], generator, discriminator, reader, crowd, shade, steps, seed
+            )
         tuned.append(direction)
         progress(1)
     return tuned
@@ -78,6 +84,7 @@ def _tune(
     direction: Direction,
     wanted: Wanted,
     generator: StyleGAN2,
+    discriminator: nn.Module | None,
     reader: FaceReader,
     crowd: Crowd,
     shade: Shades | None,
@@ -141,6 +148,8 @@ def _tune(
             + COLOUR_WEIGHT * colour.square().sum(dim=(1, 2)).mean()
             + LENGTH_WEIGHT * (offset.norm() / begin.norm()).square()
         )
+        if discriminator is not None:
+            loss = loss + REALISM_WEIGHT * F.softplus(-discriminator(after).float()).mean()
         if shade is not None:
             with torch.no_grad():
                 hair = hair_of(generator, latents)

@@ -58,7 +58,7 @@ def find(
     from facelab.training.parts import find_parts
     from facelab.training.shades import find_shades
 
-    generator = load_model(model)[0]
+    generator, discriminator = load_model(model)
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
     pictures = Pictures(pictures.images[: count or None])
     if generator.edit_space != "w+":
@@ -89,7 +89,8 @@ def find(
     crowd = join(look_at(latents, generator, reader), *[searched[0]] * times, *searched[1:])
     shades = find_shades(generator, encode, pictures, labels)
     with _bar("tuning", len(directions), "direction") as bar:
-        directions = tune(directions, generator, reader, crowd, shades=shades, progress=bar.update)
+        helpers = {"discriminator": discriminator, "shades": shades}
+        directions = tune(directions, generator, reader, crowd, **helpers, progress=bar.update)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out, parts=parts)  # whatever happens to the rest
 

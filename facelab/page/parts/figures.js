@@ -1,4 +1,4 @@
-// A table of figures: a line each, models side by side. value: {models: [{title, about}], lines: [{title, help, why, real,
+// A table of figures: a line each, models side by side. value: {models: [{title}], lines: [{title, help, why, real,
 // cells: [{text, here, other, best}]}], real, about}; props progress {state: idle|running|refused, text, fraction}, parcel.
 const { el, button, save } = facelab;
 const root = element.querySelector(".fl-figures");
@@ -26,7 +26,7 @@ const draw = () => {
   about.hidden = !words;
   table.replaceChildren(
     el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, el("th", { scope: "col" }, el("span", { class: "fl-hidden" }, "Figure")),
-      ...models.map(({ title, about }) => el("th", { scope: "col", role: "columnheader" }, title, el("small", {}, about))),
+      ...models.map(({ title }) => el("th", { scope: "col", role: "columnheader" }, title)),
       real ? el("th", { scope: "col", role: "columnheader" }, REAL, el("small", {}, "photos")) : null)),
     el("tbody", { role: "rowgroup" }, ...lines.map((line) => el("tr", { role: "row" },
       el("th", { scope: "row", role: "rowheader" }, line.title, el("small", {}, line.help)),
