@@ -7,7 +7,7 @@ goes on exactly where it stopped. Nothing here writes to a model, so many faces 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,16 @@ from facelab.face import Delta, Latent
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.perceptual import Distance
-from facelab.refinement import as_delta, as_stored, delta_shapes, fitting_rank, start_values
+from facelab.refinement import (
+    EDIT_EVERY,
+    Edit,
+    KeptEdits,
+    as_delta,
+    as_stored,
+    delta_shapes,
+    fitting_rank,
+    start_values,
+)
 
 IMPROVEMENT = 1e-3  # a loss lower by less than this fraction does not count as better for early stopping
 MEAN_CANDIDATES = 512  # z has no point for the mean face: the start is the nearest of so many draws
@@ -116,6 +125,7 @@ def embed(
     perceptual: Callable[[Tensor], Distance] | None = None,
     identity: Callable[[Tensor], Distance] | None = None,
     encode: Callable[[Tensor], Tensor] | None = None,
+    edits: Sequence[Edit] = (),
     resume: EmbedState | None = None,
 ) -> Iterator[EmbedStep]:
     """Find the latent, and with `settings.refine` the delta, whose picture is `target`.
@@ -123,7 +133,8 @@ def embed(
     target: uint8 [R, R, 3] RGB at the generator's resolution. perceptual: makes the distance to a target
     [1, 3, R, R] in [-1, 1]; may be None only where perceptual_weight is 0. identity: the same of who it is, for
     settings.identity_weight. encode: carries such a target to w+
-    [1, L, D], for settings.start "encoder". resume: the state of the last step of an earlier run, which may have had
+    [1, L, D], for settings.start "encoder". edits: what refining is to keep able to change the face, for
+    settings.edit_weight. resume: the state of the last step of an earlier run, which may have had
     other settings (more steps, or refine now on).
     Raises BadSetting for a target of another size, LatentMismatch for a state of another model or space.
     """
@@ -133,7 +144,7 @@ def embed(
         raise BadSetting("identity_weight is not 0, but embed was given no distance of identities.")
     if settings.start == "encoder" and encode is None and resume is None:
         raise BadSetting(f"{generator.name} ships without an encoder. Start from the mean face.")
-    task = _Task(generator, as_picture(target, generator), settings, perceptual, identity)
+    task = _Task(generator, as_picture(target, generator), settings, perceptual, identity, edits)
     state = resume or task.start(encode)
     if (state.model, state.space) != (generator.name, settings.space):
         raise LatentMismatch(
@@ -216,8 +227,9 @@ class _Task:
         settings: EmbedSettings,
         perceptual: Callable[[Tensor], Distance] | None,
         identity: Callable[[Tensor], Distance] | None,
+        edits: Sequence[Edit],
     ) -> None:
-        self.generator, self.goal, self.settings = generator, goal, settings
+        self.generator, self.goal, self.settings, self.edits = generator, goal, settings, edits
         self.distance = perceptual(goal) if settings.perceptual_weight else None
         self.likeness = identity(goal) if settings.identity_weight else None
         self.dtype = fast_dtype(goal.device)
@@ -246,7 +258,17 @@ class _Task:
         def picture_of_delta(values: Tensor) -> Tensor:
             return self.generator.synthesize(pivot, [as_delta(values, shapes)], dtype=self.dtype)
 
-        for progress in self._descend(picture_of_delta, state, settings.refine_steps, settings.refine_learning_rate):
+        kept = None
+        if settings.edit_weight and self.edits:
+            kept = KeptEdits(self.generator, pivot, self.edits, seed=settings.seed, dtype=self.dtype)
+
+        def change_of_edits(values: Tensor, picture: Tensor, step: int) -> Tensor | float:
+            if kept is None or step % EDIT_EVERY:
+                return 0.0
+            return settings.edit_weight * kept.change(as_delta(values, shapes), picture, step)
+
+        steps, rate = settings.refine_steps, settings.refine_learning_rate
+        for progress in self._descend(picture_of_delta, state, steps, rate, beside=change_of_edits):
             yield self._report(progress)
 
     def _begin_refinement(self, state: EmbedState) -> EmbedState:
@@ -270,9 +292,18 @@ class _Task:
         return self.generator.synthesize(rows, dtype=self.dtype, **extra)
 
     def _descend(
-        self, render: Callable[[Tensor], Tensor], state: EmbedState, steps: int, peak: float
+        self,
+        render: Callable[[Tensor], Tensor],
+        state: EmbedState,
+        steps: int,
+        peak: float,
+        *,
+        beside: Callable[[Tensor, Tensor, int], Tensor | float] = lambda values, picture, step: 0.0,
     ) -> Iterator[_Progress]:
-        """Go down from `state` until `steps` are done in its phase or `patience` runs out."""
+        """Go down from `state` until `steps` are done in its phase or `patience` runs out.
+
+        beside: of values, picture and step, what else to go down; it does not say which values are the best.
+        """
         settings = self.settings
 
         def over(state: EmbedState) -> bool:
@@ -284,6 +315,7 @@ class _Task:
                 values = descent.values.detach().requires_grad_()
                 picture = render(values)
                 total, losses = self._measure(picture, values if state.phase == "latent" else None)
+                total = total + beside(values, picture, descent.steps)
                 (gradient,) = torch.autograd.grad(total, values)
             rate = learning_rate_at(
                 descent.steps, steps, peak=peak, schedule=settings.schedule, warm_up=settings.warm_up

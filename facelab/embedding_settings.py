@@ -27,9 +27,10 @@ class EmbedSettings:
     squared difference of w from its mean, which keeps the latent where edits look natural. noise: "constant" or,
     visibly worse (figure 16), "resampled" at each step. refine: whether to go on with pivotal tuning, for
     refine_steps at refine_learning_rate with convolutions of rank refine_rank (lowered where the delta would take
-    more than 500 kB). preview_every: steps between pictures, 0 for none but the phases' last. patience: steps without
-    getting better after which a phase ends early, 0 for never. seed: of a random start and of the refinement's
-    factors.
+    more than 500 kB). edit_weight: while refining, of the mean squared difference between what edits change in the
+    picture and what they would change without it (refinement.py). preview_every: steps between pictures, 0 for none
+    but the phases' last. patience: steps without getting better after which a phase ends early, 0 for never. seed: of
+    a random start and of the refinement's factors and edits.
     Raises BadSetting for a value outside its range.
     """
 
@@ -51,6 +52,7 @@ class EmbedSettings:
     refine_steps: int = 250
     refine_rank: int = 16
     refine_learning_rate: float = 0.02
+    edit_weight: float = 0.0
     preview_every: int = 10
     patience: int = 0
     seed: int = 0
@@ -77,6 +79,7 @@ class EmbedSettings:
             ("refine_steps", 1, 100_000),
             ("refine_rank", 1, 64),
             ("refine_learning_rate", 1e-6, 10),
+            ("edit_weight", 0, 1e6),
             ("preview_every", 0, 100_000),
             ("patience", 0, 100_000),
             ("seed", 0, MAX_SEED),
@@ -104,6 +107,7 @@ PRESETS = {
         identity_weight=0.3,
         mean_weight=0.1,
         refine=True,
+        edit_weight=1.0,
         preview_every=5,
         patience=50,
     ),

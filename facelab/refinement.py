@@ -1,13 +1,16 @@
 """Pivotal tuning (Roich et al. 2021): after the latent, tune the generator a little on this one face.
 
 The paper tunes all weights of the synthesis network and so leaves a network a face. Here what is learned is a low-rank
-addition (Hu et al. 2021, LoRA) that lives beside the shared weights, which are never written to.
+addition (Hu et al. 2021, LoRA) that lives beside the shared weights, which are never written to. The paper's locality
+term holds what the tuned network draws of latents near by; here what is held is what edits change in the picture, or
+the addition learns a closed mouth so well that it cannot be opened any more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,9 +19,55 @@ from facelab.edits.mixing import MAX_RANK
 from facelab.errors import BadFaceFile, BadSetting
 from facelab.face import LOCAL, Delta
 from facelab.generators.base import Generator
-from facelab.regions import REGIONS
+from facelab.regions import REGIONS, moved_locally
 
 MAX_BYTES = 500_000  # of one face's delta in float16
+EDIT_EVERY = 3  # steps; each step would be as good for edits, at more than twice the time
+EDIT_REACH = (0.4, 1.2)  # of an edit's strength, either way
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What an edit adds to a latent: its offset [L, D], and the region of the picture where it counts (regions.py), ""
+    for everywhere.
+    """
+
+    offset: Tensor
+    region: str = ""
+
+
+class KeptEdits:
+    """How far edits of a refined face change other things than they do in the generator as it is.
+
+    pivot: the face's latent [1, L, D]. edits: of which each look draws one.
+    """
+
+    def __init__(
+        self, generator: Generator, pivot: Tensor, edits: Sequence[Edit], *, seed: int, dtype: torch.dtype
+    ) -> None:
+        self.generator, self.edits, self.seed, self.dtype = generator, edits, seed, dtype
+        self.pivot = pivot.expand(-1, generator.num_layers, -1)
+        with torch.no_grad():
+            self.plain = generator.synthesize(self.pivot, dtype=dtype)
+
+    def change(self, delta: Delta, picture: Tensor, step: int) -> Tensor:
+        """The mean squared difference between what an edit changes in the refined face's `picture` [1, 3, R, R] and in
+        the plain one. step: decides which edit, and how far; the same for the same seed.
+        """
+        draw = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        edit = self.edits[int(torch.randint(len(self.edits), (), generator=draw))]
+        near, far = EDIT_REACH
+        share = near + (far - near) * float(torch.rand((), generator=draw))
+        sign = 1 if torch.rand((), generator=draw) < 0.5 else -1
+        offset = (sign * share * edit.offset).to(self.pivot)
+        with torch.no_grad():
+            wanted = self._edited(None, offset, edit.region) - self.plain
+        return (self._edited(delta, offset, edit.region) - picture.detach() - wanted).square().mean()
+
+    def _edited(self, delta: Delta | None, offset: Tensor, region: str) -> Tensor:
+        if region:
+            return self.generator.synthesize(self.pivot, [moved_locally(delta, region, offset)], dtype=self.dtype)
+        return self.generator.synthesize(self.pivot + offset, None if delta is None else [delta], dtype=self.dtype)
 
 
 def delta_shapes(generator: Generator, *, rank: int) -> dict[str, tuple[int, ...]]:

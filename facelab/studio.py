@@ -23,6 +23,7 @@ from facelab.circling import Circling
 from facelab.comparing import Comparing
 from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
+from facelab.edits.attributes import move
 from facelab.embedding import EmbedState, EmbedStep, as_picture, embed, signal_to_noise
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound
@@ -35,6 +36,7 @@ from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
 from facelab.recovering import Recovering
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
+from facelab.refinement import Edit
 from facelab.routing import by_its_model
 from facelab.styling import Styling
 
@@ -173,6 +175,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
             perceptual=perceptual,
             identity=self._identity,
             encode=encode,
+            edits=self._edits if settings.refine and settings.edit_weight else (),
             resume=resume,
         )
 
@@ -351,6 +354,17 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         from facelab.encoder import load_encode
 
         return self._keep("encode", lambda: load_encode(self.generator, self._reader if self.has_layers else None))
+
+    @property
+    def _edits(self) -> list[Edit]:
+        """What the sliders can do to a face, each at the strength at which it shows."""
+
+        def load() -> list[Edit]:
+            nothing = torch.zeros(self.generator.latent_shape("w+"))
+            known = self.directions().values()
+            return [Edit(move(nothing, each, each.strength), each.region) for each in known]
+
+        return self._keep("edits", load)
 
     @property
     def _reader(self) -> FaceReader:

@@ -9,9 +9,12 @@ import torch
 from facelab.embedding import Descent, as_picture, as_pixels, as_rows, embed, learning_rate_at
 from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch
+from facelab.face import Delta
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.perceptual import discriminator_distance
+from facelab.refinement import Edit
+from facelab.regions import moved_locally
 
 SETTINGS = EmbedSettings(
     steps=8, learning_rate=0.05, refine=True, refine_steps=6, refine_rank=2, preview_every=3, perceptual_weight=0.5
@@ -268,6 +271,43 @@ def test_identity_counts_while_the_latent_is_searched_and_not_after(generator, t
     losses = with_it[0].losses
     weighted = losses["pixel"] + 0.5 * losses["perceptual"] + 30 * losses["identity"]
     assert losses["total"] == pytest.approx(weighted, rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def edits(generator):
+    """Somebody's edits: one of the whole picture, one of the mouth."""
+    random = torch.Generator().manual_seed(2)
+    return [Edit(2 * torch.randn(generator.num_layers, 8, generator=random), region) for region in ("", "mouth")]
+
+
+def test_refining_leaves_edits_what_they_were(generator, perceptual, edits):
+    picture = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)  # far from all that it can draw
+
+    def refined(weight):
+        settings = dataclasses.replace(SETTINGS, steps=20, refine=True, refine_steps=60, edit_weight=weight)
+        return list(embed(generator, picture, settings, perceptual=perceptual, edits=edits))[-1]
+
+    def change(step, edit):
+        rows = step.latent.values[None]
+        delta = moved_locally(step.delta, edit.region, edit.offset) if edit.region else step.delta
+        after = generator.synthesize(rows if edit.region else rows + edit.offset, [delta], dtype=torch.float32)
+        return after - generator.synthesize(rows, [step.delta], dtype=torch.float32)
+
+    def strayed(step, edit):
+        plain = dataclasses.replace(step, delta=Delta({}))
+        return float((change(step, edit) - change(plain, edit)).square().mean())
+
+    free, kept = refined(0.0), refined(10.0)
+    assert all(strayed(kept, edit) < 0.7 * strayed(free, edit) for edit in edits)
+    assert kept.psnr > free.psnr - 3
+
+
+def test_going_on_while_edits_are_kept_is_the_same_as_never_stopping(generator, target, perceptual, edits):
+    settings = dataclasses.replace(SETTINGS, steps=3, refine=True, refine_steps=9, edit_weight=1.0)
+    whole = list(embed(generator, target, settings, perceptual=perceptual, edits=edits))
+    state = whole[6].state
+    again = list(embed(generator, target, settings, perceptual=perceptual, edits=edits, resume=state))
+    assert torch.equal(again[-1].state.best, whole[-1].state.best)
 
 
 def test_a_weight_of_identity_needs_someone_who_reads_it(generator, target, perceptual):

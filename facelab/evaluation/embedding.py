@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from facelab.checkpoints.cards import fingerprint
+from facelab.checkpoints.cards import find_card, fingerprint
 from facelab.embedding_settings import EmbedSettings
 from facelab.face import CROP_SIZE, AlignedFace, Face
 from facelab.recognition import SAME_PERSON, Recogniser, identity_distance
@@ -91,8 +91,11 @@ def summarise(embedded: Sequence[Embedded]) -> dict[str, dict[str, float]]:
 
 
 def _made_of(images: Sequence[np.ndarray], model: str, settings: EmbedSettings) -> str:
-    """What embeddings depend on, in short: the portraits, the generator, its encoder and the settings."""
-    digest = hashlib.sha256(f"{fingerprint(model)} {settings}".encode())
+    """What embeddings depend on, in short: the portraits, the generator, its encoder, the settings, and where edits are
+    to be kept, the directions.
+    """
+    kept = find_card(model).companions.get("directions", {}) if settings.refine and settings.edit_weight else {}
+    digest = hashlib.sha256(f"{fingerprint(model)} {settings} {kept.get('sha256', '')}".encode())
     for image in images:
         digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()[:16]

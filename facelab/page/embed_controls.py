@@ -195,6 +195,14 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             step=0.001,
             info="How far each step of the tuning goes.",
         ),
+        "edit_weight": gr.Slider(
+            0,
+            10,
+            settings.edit_weight,
+            step=0.1,
+            label="Edit weight",
+            info="How much it counts, while tuning, that the sliders still do what they do to other faces.",
+        ),
         "seed": seed_field(
             settings.seed,
             info="The same seed gives the same face again; it matters for a random start and for the refinement.",
