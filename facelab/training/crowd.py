@@ -1,7 +1,7 @@
 """The portraits that directions are found and tuned on: encoded ones, and ones whose latents were searched for.
 
 An encoder leaves out of a face what it has seldom seen: of glasses it draws dark patches, which the reader takes for
-them. Latents that were searched for have glasses, so that these are found there, and all directions are tuned on both.
+them. Latents that were searched for have glasses, so that these are found and tuned there, all others on both.
 """
 
 from __future__ import annotations

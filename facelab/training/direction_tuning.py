@@ -62,15 +62,14 @@ def tune(
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Direction]:
-    """The directions with better normals; as they were those of skin tone, which the reader cannot see, and of what
-    encoders do not draw: dark patches please it as much as glasses.
+    """The directions with better normals; as it was that of skin tone, which the reader cannot see.
 
     crowd: portraits of the train split. discriminator: the generator's own; without it nothing asks for realism.
     shades: how hair looks, by direction, where it is a colour of hair.
     """
     wanted, tuned = {each.id: each for each in WANTED}, []
     for direction in directions:
-        if wanted[direction.id].seen != SKIN and wanted[direction.id].encoded:
+        if wanted[direction.id].seen != SKIN:
             shade = (shades or {}).get(direction.id)
             direction = _tune(
                 direction, wanted[direction.id], generator, discriminator, reader, crowd, shade, steps, seed

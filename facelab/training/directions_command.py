@@ -49,6 +49,7 @@ def find(
     from facelab.checkpoints.directions import read_directions, write_directions
     from facelab.checkpoints.weights import load_model
     from facelab.encoder import load_encode
+    from facelab.generators.stylegan2 import fast_dtype
     from facelab.identity import load_reader
     from facelab.training.crowd import SEARCHED, join, look_at, not_encoded
     from facelab.training.data import Pictures, open_pictures
@@ -66,6 +67,8 @@ def find(
         write_directions(_by_labels(data, pictures, generator), out)
         print(out)
         return
+    if discriminator is not None:
+        discriminator.compute_dtype = fast_dtype(torch.device("cpu"))
     generator.synthesis.parts = parts = find_parts(generator)
     reader = load_reader()
     order = np.random.default_rng(0).permutation(len(pictures))
@@ -86,11 +89,17 @@ def find(
     directions = [renewed(drawn.get(each.id, each), latents.shape[1]) for each in directions]
 
     times = max(1, len(latents) // len(searched[0].latents))
-    crowd = join(look_at(latents, generator, reader), *[searched[0]] * times, *searched[1:])
+    crowd, drawn_well = (
+        join(look_at(latents, generator, reader), *[searched[0]] * times, *searched[1:]),
+        join(*searched),
+    )
     shades = find_shades(generator, encode, pictures, labels)
     with _bar("tuning", len(directions), "direction") as bar:
-        helpers = {"discriminator": discriminator, "shades": shades}
-        directions = tune(directions, generator, reader, crowd, **helpers, progress=bar.update)
+        helpers = {"discriminator": discriminator, "shades": shades, "progress": bar.update}
+        directions = [
+            tune([each], generator, reader, drawn_well if each.id in having else crowd, **helpers)[0]
+            for each in directions
+        ]
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out, parts=parts)  # whatever happens to the rest
 
