@@ -15,7 +15,7 @@ from facelab.evaluation.judge import ATTRIBUTES
 from facelab.generators.progan import ProGANCritic, pixel_norm
 from facelab.training import began, dcgan, progan, vae, vaegan
 from facelab.training.growth import Stage
-from facelab.training.networks import NetworksTrainer
+from facelab.training.networks import CATCH_UP_STEPS, NetworksTrainer
 from facelab.training.run import Run, train
 from facelab.training.settings import (
     BEGANSettings,
@@ -195,13 +195,15 @@ def test_vaegan_moves_each_network_by_its_own_loss():
 
 
 @pytest.mark.parametrize("name", ["vae", "vaegan", "dcgan", "began", "progan"])
-def test_a_discriminator_that_begins_anew_catches_up_alone(name, monkeypatch):
+def test_a_discriminator_that_begins_anew_catches_up_alone(name, monkeypatch, tmp_path):
     card = find_card(f"{name}64")
     sizes = {key: value for key, value in card.config.items() if hasattr(FAMILIES[name][1], key)}
     sizes |= {"channels": card.config.get("channels") or card.config["channel_max"]}
     sizes.pop("attributes", None)
     trainer = make(name, start=card.name, resolution=64, **sizes)
     assert trainer.behind == ({"discriminator"} if "d" in trainer.networks else set())
+    Run(tmp_path).begin(trainer)
+    assert trainer.steps > CATCH_UP_STEPS, "steps are counted on from the published model's"
 
     def moved() -> set[str]:
         before = {group: [value.detach().clone() for value in values] for group, values in trainer.groups.items()}
@@ -213,6 +215,8 @@ def test_a_discriminator_that_begins_anew_catches_up_alone(name, monkeypatch):
         }
 
     assert moved() == (trainer.behind or set(trainer.groups))
+    trainer.load_state(trainer.state())
+    assert moved() == (trainer.behind or set(trainer.groups)), "resumed, it catches up still"
     monkeypatch.setattr("facelab.training.networks.CATCH_UP_STEPS", 1)
     assert moved() == set(trainer.groups)
 

@@ -64,6 +64,7 @@ class NetworksTrainer(ABC):
             for name, values in self.groups.items()
         }
         self.steps = 0
+        self.steps_since_start = 0  # where `steps` go on from those of a published model
         self.images = 0
         self.earlier: Path | None = None  # the table of losses of what this training goes on from
         self.behind: set[str] = set()  # the groups that catch up alone
@@ -106,6 +107,7 @@ class NetworksTrainer(ABC):
             network.train()
         self.learn(parts if isinstance(batch, tuple) else tuple(part for (part,) in parts))
         self.steps += 1
+        self.steps_since_start += 1
         self.images += len(tensors[0]) * distributed.world()
         means = {name: torch.stack(values).mean() for name, values in self._noted.items()}
         distributed.average(list(means.values()))
@@ -135,7 +137,7 @@ class NetworksTrainer(ABC):
                 else:
                     gradients[name] = found
         for name, values in gradients.items():
-            if self.behind and self.steps < CATCH_UP_STEPS and name not in self.behind:
+            if self.behind and self.steps_since_start < CATCH_UP_STEPS and name not in self.behind:
                 continue
             distributed.average(values)
             for parameter, value in zip(self.groups[name], values, strict=True):
@@ -180,6 +182,7 @@ class NetworksTrainer(ABC):
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "steps": self.steps,
+            "steps_since_start": self.steps_since_start,
             "images": self.images,
         }
 
@@ -192,6 +195,7 @@ class NetworksTrainer(ABC):
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate
         self.steps, self.images = state["steps"], state["images"]
+        self.steps_since_start = state.get("steps_since_start", self.steps)
 
     def _seed(self, part: int) -> None:
         number = distributed.rank() * self.settings.accumulate + part
