@@ -197,10 +197,8 @@ def test_vaegan_moves_each_network_by_its_own_loss():
 @pytest.mark.parametrize("name", ["vae", "vaegan", "dcgan", "began", "progan"])
 def test_a_discriminator_that_begins_anew_catches_up_alone(name, monkeypatch, tmp_path):
     card = find_card(f"{name}64")
-    sizes = {key: value for key, value in card.config.items() if hasattr(FAMILIES[name][1], key)}
-    sizes |= {"channels": card.config.get("channels") or card.config["channel_max"]}
-    sizes.pop("attributes", None)
-    trainer = make(name, start=card.name, resolution=64, **sizes)
+    trainer = make(name, start=card.name)
+    assert trainer.settings.resolution == 64 and trainer.settings.config == card.config
     assert trainer.behind == ({"discriminator"} if "d" in trainer.networks else set())
     Run(tmp_path).begin(trainer)
     assert trainer.steps > CATCH_UP_STEPS, "steps are counted on from the published model's"

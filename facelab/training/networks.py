@@ -8,23 +8,42 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facelab.checkpoints.cards import find_card, losses_path
 from facelab.errors import BadSetting
 from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.training import distributed
+from facelab.training.families import family_of
 from facelab.training.run import picture_grid
 from facelab.training.settings import PaperSettings
 
 SHEET_SIDE = 8
 SHEET_SEED = 1
+ShapedSettings = TypeVar("ShapedSettings", bound=PaperSettings)
 CATCH_UP_STEPS = 500  # of a network that begins anew beside one that has learned
+
+
+def shaped_by_start(settings: ShapedSettings) -> ShapedSettings:
+    """Settings with the shape of the published model that they start from, which has grown up; others as they are.
+
+    Raises UnknownModel, and BadSetting for a model of another family.
+    """
+    if not settings.start:
+        return settings
+    card, family = find_card(settings.start), family_of(settings)
+    if card.family != family:
+        raise BadSetting(f"{card.name} is of the family {card.family}. Say `train {card.family}`, or another --start.")
+    shape = {"resolution": card.resolution, "grow_from": 0, **card.config, "attributes": " ".join(card.conditions)}
+    shape["channels"] = shape.get("channels", shape.get("channel_max"))
+    return replace(settings, **{each.name: shape[each.name] for each in fields(settings) if each.name in shape})
 
 
 class NetworksTrainer(ABC):
@@ -77,7 +96,6 @@ class NetworksTrainer(ABC):
         """Fill the networks from a published model. What its file goes without, like a discriminator, begins anew and
         catches up alone before the others move: by what knows nothing they would be spoilt.
         """
-        from facelab.checkpoints.cards import find_card, losses_path
         from facelab.checkpoints.weights import fill, part, read_weights
 
         card = find_card(name)

@@ -14,7 +14,7 @@ from torch import Tensor
 from facelab.generators.progan import ProGAN, ProGANCritic
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, r1_penalty
-from facelab.training.networks import NetworksTrainer
+from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.settings import ProGANSettings
 
 BETAS = (0.0, 0.99)
@@ -25,9 +25,10 @@ AVERAGE_BETA = 0.999  # of the generator's moving average, for a batch of 16 pic
 
 
 def make_trainer(settings: ProGANSettings) -> Trainer:
-    """A trainer of new networks on the fastest device."""
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
     from facelab.studio import best_device
 
+    settings = shaped_by_start(settings)
     torch.manual_seed(settings.seed)
     shape = {name: settings.config[name] for name in ("channel_base", "channel_max")}
     model = ProGAN(settings.resolution, **settings.config)
