@@ -105,6 +105,31 @@ def test_training_moves_both_networks_and_the_average_follows():
     assert trainer.images == 12
 
 
+def test_what_a_run_without_a_checkpoint_leaves_is_not_mixed_into_the_next(tmp_path):
+    run = Run(tmp_path)
+    run.log({"step": 16, "images": 64, "seconds": 1.0}, ())
+    run.refuse_another()
+    train(make_trainer(), make_pictures(), run, seconds=run.begin(make_trainer()), steps=16)
+    assert len(run.read_table()) == 1, "its rows do not stand before those of the new one"
+    with pytest.raises(BadSetting, match="--resume"):
+        run.refuse_another()
+    run.checkpoint.unlink()
+    with pytest.raises(BadSetting, match="holds sheets and weights of a run without a checkpoint"):
+        run.refuse_another()
+
+
+def test_weights_that_the_checkpoint_has_not_come_to_are_left_out(tmp_path):
+    run = Run(tmp_path)
+    train(make_trainer(), make_pictures(), run, steps=2)
+    write_weights(run.folder / "weights" / "00000012.safetensors", {"g.x": torch.zeros(1)}, 12)
+    assert [path.stem for path in run.weight_files()] == ["00000008"]
+    run.checkpoint.unlink()
+    assert [path.stem for path in run.weight_files()] == ["00000008", "00000012"]
+    run.checkpoint.write_bytes(b"no checkpoint")
+    with pytest.raises(BadWeights, match="damaged"):
+        run.weight_files()
+
+
 def test_sigterm_saves_the_step_under_way(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED_RUN, str(tmp_path)],

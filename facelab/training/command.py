@@ -61,12 +61,12 @@ def _add_command(name: str, family: Family) -> None:
     known = fields(family.settings)
 
     def command(context: typer.Context, data: Path, out: Path, resume: bool, **given: Any) -> None:
-        if (out / "checkpoint.pt").exists() and not resume:
-            raise BadSetting(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
-        if resume:
-            from facelab.training.run import Run
+        from facelab.training.run import Run
 
+        if resume:
             given = _as_before(context, given, Run(out))
+        else:
+            Run(out).refuse_another()
         checkpoint = run_family(family, data=data, out=out, resume=resume, settings=given)
         if checkpoint is not None:
             print(checkpoint)

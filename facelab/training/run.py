@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,6 +94,30 @@ class Run:
         self.plot = folder / "losses.png"
         folder.mkdir(parents=True, exist_ok=True)
 
+    def refuse_another(self) -> None:
+        """Raise BadSetting where the folder holds a run, or what is left of one, with which a new one would mix."""
+        if self.checkpoint.exists():
+            raise BadSetting(
+                f"{self.folder} holds a run already. Add --resume to go on with it, or choose another --out."
+            )
+        left = [name for name in ("sheets", "weights") if any((self.folder / name).glob("*"))]
+        if left:
+            raise BadSetting(
+                f"{self.folder} holds {' and '.join(left)} of a run without a checkpoint to go on from. "
+                "Remove them, or choose another --out."
+            )
+
+    def weight_files(self) -> list[Path]:
+        """The weight files, oldest first: those that the checkpoint has come to, all where there is none.
+
+        Later ones are of steps that a kill undid.
+        """
+        files = sorted((self.folder / "weights").glob("*.safetensors"))
+        if not self.checkpoint.exists():
+            return files
+        images = int(self._load(mmap=True)["images"])
+        return [file for file in files if int(file.stem) <= images]
+
     def read_settings(self) -> dict[str, Any]:
         """The settings that the run was last trained with, by name, and "family"; none for a new run."""
         return json.loads(self.settings.read_text()) if self.settings.exists() else {}
@@ -119,11 +144,11 @@ class Run:
         """Load the checkpoint into `trainer`; returns the seconds trained so far. Later rows leave the table."""
         if not self.checkpoint.exists():
             raise BadSetting(f"There is no checkpoint in {self.folder} to resume from. Start without --resume.")
+        state = self._load()
         try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             trainer.load_state(state)
-        except (RuntimeError, ValueError, KeyError, EOFError) as cause:
-            raise BadWeights(f"{self.checkpoint} is damaged or of another architecture; start a new run.") from cause
+        except (RuntimeError, ValueError, KeyError) as cause:
+            raise BadWeights(f"{self.checkpoint} is of another architecture; start a new run.") from cause
         if self.table.exists():
             self._write_table([row for row in self.read_table() if int(row["step"]) <= trainer.steps], trainer.columns)
         return float(state["seconds"])
@@ -134,6 +159,8 @@ class Run:
         """
         table = getattr(trainer, "earlier", None)
         if table is None:
+            if distributed.rank() == 0:
+                self.table.unlink(missing_ok=True)  # of a run that was killed before its first checkpoint
             return 0.0
         rows = [row for row in read_rows(table) if float(row["images"]) <= trainer.images]
         for row in rows:
@@ -141,6 +168,13 @@ class Run:
         self._write_table(rows, trainer.columns)
         trainer.steps = max((int(row["step"]) for row in rows), default=0)
         return max((float(row["seconds"]) for row in rows), default=0.0)
+
+    def _load(self, *, mmap: bool = False) -> dict[str, Any]:
+        """The checkpoint. mmap: tensors stay in the file until used. Raises BadWeights when it is damaged."""
+        try:
+            return torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=mmap)
+        except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as cause:
+            raise BadWeights(f"{self.checkpoint} is damaged; start a new run.") from cause
 
     def _write_table(self, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
         if distributed.rank() > 0:
