@@ -260,6 +260,11 @@ def test_an_unknown_family_is_one_line_that_names_it():
     assert result.returncode == 2 and "nonsense" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
+def test_data_that_are_not_there_leave_no_folder(facelab, tmp_path):
+    status, _, said = facelab("train", "vae", "--data", tmp_path / "nope", "--out", tmp_path / "run")
+    assert status == 1 and "nope" in said and not (tmp_path / "run").exists()
+
+
 def test_another_family_plugs_into_the_run(tmp_path):
     class Counter:
         """The smallest trainer that keeps the protocol."""

@@ -84,7 +84,7 @@ class Trainer(Protocol):
 
 
 class Run:
-    """The files of one training in `folder`."""
+    """The files of one training in `folder`, which is made when something is written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -92,7 +92,6 @@ class Run:
         self.settings = folder / "settings.json"
         self.table = folder / "losses.csv"
         self.plot = folder / "losses.png"
-        folder.mkdir(parents=True, exist_ok=True)
 
     def refuse_another(self) -> None:
         """Raise BadSetting where the folder holds a run, or what is left of one, with which a new one would mix."""
@@ -126,6 +125,7 @@ class Run:
         """Note what the run is trained with, and of which family it is."""
         from facelab.training.families import family_of
 
+        self.folder.mkdir(parents=True, exist_ok=True)
         noted = {"family": family_of(settings), **asdict(settings)}
         self.settings.write_text(json.dumps(noted, indent=2) + "\n")
 
@@ -179,6 +179,7 @@ class Run:
     def _write_table(self, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
         if distributed.rank() > 0:
             return
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self.table.open("w", newline="") as file:
             writer = csv.DictWriter(file, (*PROGRESS, *columns), restval="", extrasaction="ignore")
             writer.writeheader()
