@@ -130,6 +130,18 @@ def test_weights_that_the_checkpoint_has_not_come_to_are_left_out(tmp_path):
         run.weight_files()
 
 
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_text('{"batch": 4')])
+def test_without_its_settings_a_run_goes_on_with_those_in_its_checkpoint(tmp_path, spoil):
+    run = Run(tmp_path)
+    train(make_trainer(), make_pictures(), run, steps=1)
+    told = run.read_settings()
+    assert told["family"] == "stylegan2" and told["r1_interval"] == SETTINGS.r1_interval
+    spoil(run.settings)
+    assert run.read_settings() == told
+    run.checkpoint.unlink()
+    assert run.read_settings() == {}
+
+
 def test_sigterm_saves_the_step_under_way(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED_RUN, str(tmp_path)],

@@ -23,6 +23,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from pickle import UnpicklingError
@@ -118,22 +119,25 @@ class Run:
         return [file for file in files if int(file.stem) <= images]
 
     def read_settings(self) -> dict[str, Any]:
-        """The settings that the run was last trained with, by name, and "family"; none for a new run."""
-        return json.loads(self.settings.read_text()) if self.settings.exists() else {}
+        """The settings that the run was last trained with, by name, and "family": where settings.json does not tell
+        them, those in the checkpoint; none for a new run.
+        """
+        with suppress(OSError, ValueError):
+            settings = json.loads(self.settings.read_text(encoding="utf-8"))
+            if isinstance(settings, dict):
+                return settings
+        return self._load(mmap=True)["settings"] if self.checkpoint.exists() else {}
 
     def write_settings(self, settings: RunSettings) -> None:
         """Note what the run is trained with, and of which family it is."""
-        from facelab.training.families import family_of
-
         self.folder.mkdir(parents=True, exist_ok=True)
-        noted = {"family": family_of(settings), **asdict(settings)}
-        self.settings.write_text(json.dumps(noted, indent=2) + "\n")
+        write_file((json.dumps(_noted(settings), indent=2) + "\n").encode(), self.settings)
 
     def save(self, trainer: Trainer, seconds: float) -> None:
         """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole; and the plot."""
         partial = self.checkpoint.with_suffix(".partial")
         with partial.open("wb") as file:
-            torch.save({**trainer.state(), "seconds": seconds, "settings": asdict(trainer.settings)}, file)
+            torch.save({**trainer.state(), "seconds": seconds, "settings": _noted(trainer.settings)}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.checkpoint)
@@ -210,6 +214,12 @@ class Run:
         if weights is not None:
             (self.folder / "weights").mkdir(exist_ok=True)
             write_weights(self.folder / "weights" / f"{stem}.safetensors", weights, trainer.images)
+
+
+def _noted(settings: RunSettings) -> dict[str, Any]:
+    from facelab.training.families import family_of
+
+    return {"family": family_of(settings), **asdict(settings)}
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:
