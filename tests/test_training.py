@@ -197,6 +197,22 @@ def test_without_splits_all_pictures_are_for_training_and_none_for_evaluating(tm
         open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split="val")
 
 
+def test_training_pictures_are_read_as_photos_are(tmp_path):
+    """Upright, alpha over white, 16 bit scaled to 8; and refused where they are too large to be photos."""
+    exif = Image.Exif()
+    exif[0x0112] = 3  # the stored picture is upside down
+    halves = Image.fromarray(np.repeat(np.uint8([[[0, 0, 0]] * 16, [[255] * 3] * 16]), 8, axis=0))
+    halves.save(tmp_path / "1.png", exif=exif)
+    Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(tmp_path / "2.png")
+    Image.fromarray(np.full((16, 16), 0x8000, np.uint16)).save(tmp_path / "3.png")
+    turned, clear, grey = open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache").images
+    assert turned[0].mean() > 200 and turned[-1].mean() < 50
+    assert (clear == 255).all() and (grey == 128).all()
+    Image.new("1", (16_384, 16_384)).save(tmp_path / "4.png")
+    with pytest.raises(BadSetting, match=r"4\.png .* 50 megapixels can be opened"):
+        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+
+
 def test_nothing_to_train_on_is_a_clear_error(tmp_path):
     with pytest.raises(BadSetting, match="no pictures"):
         open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")

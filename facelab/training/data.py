@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, UnreadablePhoto
+from facelab.photo import read_photo
 
 SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
 
@@ -155,9 +156,9 @@ def _decode(source: Path, names: list[str], resolution: int, path: Path) -> None
 
     def place(index: int, name: str, data: bytes) -> None:
         try:
-            picture = Image.open(io.BytesIO(data)).convert("RGB")
-        except (UnidentifiedImageError, OSError) as cause:
-            raise BadSetting(f"{name} in {source} cannot be decoded. Remove it from the training pictures.") from cause
+            picture = Image.fromarray(read_photo(data, min_side=1))
+        except UnreadablePhoto as cause:
+            raise BadSetting(f"{name} in {source} cannot be trained on. {cause}") from cause
         side = min(picture.size)
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         box = (left, top, left + side, top + side)
