@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import zipfile
 from copy import deepcopy
 from dataclasses import replace
 
@@ -195,6 +196,43 @@ def test_without_splits_all_pictures_are_for_training_and_none_for_evaluating(tm
         assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split=split)) == 2
     with pytest.raises(BadSetting, match=r"labels\.csv with the columns image and split"):
         open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split="val")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_pictures_are_decoded_again_where_they_have_changed_and_only_there(tmp_path, kind):
+    source = tmp_path / "data" if kind == "folder" else tmp_path / "data.zip"
+
+    def put(**pictures: int) -> None:
+        (tmp_path / "data").mkdir(exist_ok=True)
+        for name, value in pictures.items():
+            Image.new("RGB", (8, 8), (value,) * 3).save(tmp_path / "data" / f"{name}.bmp")  # all of one size
+        if kind == "zip":
+            with zipfile.ZipFile(source, "w") as archive:
+                for name in pictures:
+                    archive.write(tmp_path / "data" / f"{name}.bmp", f"{name}.bmp")
+
+    def opened() -> list[int]:
+        return open_pictures(source, resolution=8, cache=tmp_path / "cache").images[:, 0, 0, 0].tolist()
+
+    put(a=10, b=20)
+    assert opened() == opened() == [10, 20] and len(list((tmp_path / "cache").iterdir())) == 1
+    put(a=10, b=30)
+    assert opened() == [10, 30]
+    if kind == "zip":
+        source = source.rename(tmp_path / "moved.zip")
+        assert opened() == [10, 30] and len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_run_within_the_pictures_folder_is_no_part_of_them(facelab, tmp_path):
+    Image.new("RGB", (8, 8), (10,) * 3).save(tmp_path / "a.png")
+    cache = tmp_path / "run"
+    assert len(open_pictures(tmp_path, resolution=8, cache=cache)) == 1
+    (cache / "sheets").mkdir()
+    Image.new("RGB", (8, 8)).save(cache / "sheets" / "00000100.png")
+    assert len(open_pictures(tmp_path, resolution=8, cache=cache)) == 1
+    assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "another")) == 1
+    status, _, said = facelab("train", "vae", "--data", tmp_path, "--out", tmp_path)
+    assert status == 1 and "another --out" in said
 
 
 def test_training_pictures_are_read_as_photos_are(tmp_path):

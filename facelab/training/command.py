@@ -63,6 +63,8 @@ def _add_command(name: str, family: Family) -> None:
     def command(context: typer.Context, data: Path, out: Path, resume: bool, **given: Any) -> None:
         from facelab.training.run import Run
 
+        if out.resolve() == data.resolve():
+            raise BadSetting("A run cannot lie among the pictures that it sees. Choose another --out than --data.")
         if resume:
             given = _as_before(context, given, Run(out))
         else:

@@ -80,14 +80,27 @@ def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | No
     split: as for `names_of_split`. Raises BadSetting when there is nothing to train on, or to evaluate by.
     """
     names = names_of_split(source, split)
-    key = hashlib.sha256(f"{source.resolve()} {source.stat().st_mtime_ns} {len(names)} {split}".encode()).hexdigest()[
-        :12
-    ]
-    path = cache / f"pictures-{resolution}-{key}.npy"
+    path = cache / f"pictures-{resolution}-{_made_of(source, names)}.npy"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         _decode(source, names, resolution, path)
     return Pictures(np.load(path, mmap_mode="r"))
+
+
+def _made_of(source: Path, names: list[str]) -> str:
+    """What decoded pictures depend on, in short: which they are, and of a folder each file's size and time, of a zip
+    what its directory says of their bytes.
+    """
+    told: list[object] = []
+    if source.is_dir():
+        told = [str(source.resolve())]
+        for name in names:
+            status = (source / name).stat()
+            told.append((name, status.st_size, status.st_mtime_ns))
+    else:
+        with _archive(source) as archive:
+            told = [(name, archive.getinfo(name).file_size, archive.getinfo(name).CRC) for name in names]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 
 def names_of_split(source: Path, split: str | None) -> list[str]:
@@ -127,8 +140,11 @@ def _archive(source: Path) -> zipfile.ZipFile:
 
 
 def _list(source: Path) -> list[str]:
+    """The files' names, but for those of runs in folders within the folder: their sheets are no data."""
     if source.is_dir():
-        return [str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()]
+        files = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
+        runs = {file.parent for file in files if file.match("pictures-*.npy")} - {Path()}
+        return [str(file) for file in files if runs.isdisjoint(file.parents)]
     with _archive(source) as archive:
         return archive.namelist()
 
