@@ -14,10 +14,12 @@ from PIL import Image
 from torch import nn
 
 from facelab.errors import BadSetting, BadWeights
+from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import FaceReader
 from facelab.training.augmentation import AdaptiveAugmentation, augment
 from facelab.training.data import Pictures, has_splits, open_pictures
 from facelab.training.eyes import Eyes
+from facelab.training.labels import read_labels
 from facelab.training.losses import path_lengths, r1_penalty
 from facelab.training.plot import plot_losses
 from facelab.training.run import Run, images_seen, train, write_weights
@@ -249,6 +251,58 @@ def test_training_pictures_are_read_as_photos_are(tmp_path):
     Image.new("1", (16_384, 16_384)).save(tmp_path / "4.png")
     with pytest.raises(BadSetting, match=r"4\.png .* 50 megapixels can be opened"):
         open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+
+
+LABELLED = ",".join(["image", "split", "yaw", "pitch", "roll", *ATTRIBUTES])
+
+
+@pytest.mark.parametrize(
+    ("labels", "refusal"),
+    [
+        ("file,split\n1.png,train\n", "no column image"),
+        ("image;split\n1.png;train\n", "no column image"),
+        ("image,split\n1.png,train\nMüller.png,val\n".encode("latin-1"), "not in UTF-8"),
+        ("image,split\n3.png,train\n", "names none of the pictures .* as train"),
+        ("image,split\n1.png,val\n", "names none of the pictures .* as train"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_a_clear_error(tmp_path, labels, refusal):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    (tmp_path / "labels.csv").write_bytes(labels if isinstance(labels, bytes) else labels.encode())
+    with pytest.raises(BadSetting, match=refusal):
+        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("pose", "split", "refusal"),
+    [("0,0,left", "train", r"1\.png in labels\.csv must be numbers"), ("0,0,0", None, r"no line for 2\.png")],
+)
+def test_labels_that_say_too_little_are_a_clear_error(tmp_path, pose, split, refusal):
+    for name in "12":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "labels.csv").write_text(f"{LABELLED}\n1.png,train,{pose}{',1' * len(ATTRIBUTES)}\n")
+    with pytest.raises(BadSetting, match=refusal):
+        read_labels(tmp_path, split=split)
+
+
+def test_a_table_by_excel_and_a_zip_by_a_mac_are_read(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.write(tmp_path / "1.png", "1.png")
+        archive.writestr("__MACOSX/._1.png", b"\0\5\x16\7")
+        archive.writestr("labels.csv", "\ufeffimage,split\r\n1.png,val\r\n")
+    assert len(open_pictures(tmp_path / "data.zip", resolution=8, cache=tmp_path / "cache", split="val")) == 1
+
+
+def test_a_damaged_member_of_a_zip_is_named(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.write(tmp_path / "1.png", "1.png")
+    data = bytearray((tmp_path / "data.zip").read_bytes())
+    data[45] ^= 255
+    (tmp_path / "data.zip").write_bytes(data)
+    with pytest.raises(BadSetting, match=r"1\.png in .* is damaged"):
+        open_pictures(tmp_path / "data.zip", resolution=8, cache=tmp_path / "cache")
 
 
 def test_nothing_to_train_on_is_a_clear_error(tmp_path):

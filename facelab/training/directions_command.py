@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facelab.commands.console import say
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -145,7 +147,7 @@ def _found_by(latents: Tensor, scores: dict[str, np.ndarray]) -> list[Direction]
     kept = {each.id for each in directions}
     left = [each.title for each in WANTED if each.id in scores and each.id not in kept]
     if left:
-        print(f"Left out, for want of portraits both with and without: {', '.join(left)}.", file=sys.stderr)
+        say(f"Left out, for want of portraits both with and without: {', '.join(left)}.")
     return directions
 
 
