@@ -198,6 +198,10 @@ def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
     assert first[0].face.crop.shape == (512, 512, 3) and first[0].face.delta is not None
     again = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
     assert again[0].stages == first[0].stages, "seconds and all: it was not done again"
+    (kept,) = tmp_path.glob("*/00000.npz")
+    kept.write_bytes(kept.read_bytes()[:100])
+    mended = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
+    assert mended[0].stages != first[0].stages, "but for what a kill has cut off"
     fewer = replace(settings, steps=3)
     for images, how in ([portrait[:, ::-1]], settings), ([portrait], fewer):
         other = embed_portraits(images, model="faces128", settings=how, folder=tmp_path)
@@ -221,6 +225,11 @@ def test_what_dlib_saw_is_kept_for_the_same_pictures_alone(tmp_path, monkeypatch
     other = portraits.describe_split(others, **kept)
     again = portraits.describe_split(list(some), **kept)
     assert looks == [4, 2, 4, 2], "another data set is looked at, the same one is not"
+    (broken, *_) = sorted(tmp_path.glob("seen-val-8-00000-*.npz"))
+    broken.write_bytes(broken.read_bytes()[:100])
+    for pictures in (some, others):
+        portraits.describe_split(pictures, **kept)
+    assert looks == [4, 2, 4, 2, 4], "what a kill has cut off is looked at again"
     assert np.array_equal(again.vectors, first.vectors) and not np.array_equal(other.vectors, first.vectors)
 
 
