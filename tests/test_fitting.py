@@ -19,6 +19,7 @@ from facelab.training import distributed, identity
 from facelab.training.data import Pictures
 from facelab.training.drawn import _search, draw_faces
 from facelab.training.encoder import draw_latents
+from facelab.training.encoder import make_trainer as train_encoder
 from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
 from facelab.training.identity import ReaderTrainer, Seen, SeenPictures
@@ -26,7 +27,7 @@ from facelab.training.jitter import jitter, move_landmarks
 from facelab.training.judge import JudgeTrainer, Labelled
 from facelab.training.labels import Labels
 from facelab.training.run import write_weights
-from facelab.training.settings import FitSettings, ReaderSettings
+from facelab.training.settings import EncoderSettings, FitSettings, ReaderSettings
 from facelab.trunk import Trunk
 
 CPU = torch.device("cpu")
@@ -165,6 +166,15 @@ def test_jitter_is_decided_by_its_generator():
     first, second = (jitter(a_batch(4), generator=torch.Generator().manual_seed(1))[0] for _ in range(2))
     assert torch.equal(first, second) and first.abs().max() <= 1
     assert not torch.equal(first, jitter(a_batch(4), generator=torch.Generator().manual_seed(2))[0])
+
+
+@pytest.mark.parametrize(
+    ("told", "refusal"),
+    [({"model": "vae64", "resolution": 64}, "train inverter"), ({"resolution": 64}, "Say --resolution 128")],
+)
+def test_an_encoder_is_refused_a_generator_that_it_cannot_invert(told, refusal):
+    with pytest.raises(BadSetting, match=refusal):
+        train_encoder(EncoderSettings(**told))
 
 
 def test_an_encoder_begins_at_one_latent_for_every_row_and_can_be_run_alone():
