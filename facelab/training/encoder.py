@@ -71,18 +71,17 @@ class EncoderTrainer(Fitting):
         mean, spread = self.network.mean, self.network.spread
         again = self.generator.synthesize(mean + spread * found, dtype=dtype)
         self.shown = torch.cat([photos, again.detach()])
-        perceptual = torch.zeros((), device=self.device)
-        if self.steps % PERCEPTUAL_INTERVAL == 0:  # the dearest of the eyes looks at some steps only
-            distance = discriminator_distance(self.discriminator, photos)
-            perceptual = PERCEPTUAL_INTERVAL * PERCEPTUAL_WEIGHT * distance(again).mean()
-        return {
+        losses = {
             "latent": LATENT_WEIGHT * (guessed - (known - mean) / spread).square().mean(),
             "pixel": PIXEL_WEIGHT * (again - photos).square().mean(),
-            "perceptual": perceptual,
             "identity": IDENTITY_WEIGHT * (self.reader(again.clamp(-1, 1)).vectors - goal).square().sum(dim=1).mean(),
             "spread": SPREAD_WEIGHT * (found - found.mean(dim=1, keepdim=True)).square().mean(),
             "mean": MEAN_WEIGHT * found.square().mean(),
         }
+        if self.steps % PERCEPTUAL_INTERVAL == 0:  # the dearest of the eyes looks at some steps only
+            distance = discriminator_distance(self.discriminator, photos)
+            losses["perceptual"] = PERCEPTUAL_INTERVAL * PERCEPTUAL_WEIGHT * distance(again).mean()
+        return losses
 
     def sheet(self) -> np.ndarray | None:
         """The last photos above what the encoder makes of them."""

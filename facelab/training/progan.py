@@ -81,7 +81,7 @@ class Trainer(NetworksTrainer):
             fake = self._fakes(len(real))
         loss_of = self._wasserstein if self.settings.loss == "wasserstein" else self._logistic
         loss, distance, penalty = loss_of(real, fake)
-        self.note(d_loss=loss, distance=distance, penalty=penalty)
+        self.note(d_loss=loss, distance=distance, **({} if penalty is None else {"penalty": penalty}))
         return {"discriminator": loss}
 
     def _wasserstein(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,12 +94,12 @@ class Trainer(NetworksTrainer):
         distance = real_scores.mean() - fake_scores.mean()
         return PENALTY * penalty - distance + DRIFT * real_scores.square().mean(), distance, penalty
 
-    def _logistic(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _logistic(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """The same of the other loss, whose penalty is due in some steps only."""
         due = self.steps % R1_INTERVAL == 0
         real = real.detach().requires_grad_(due)
         real_scores, fake_scores = self.critic(real, self.stage.alpha), self.critic(fake, self.stage.alpha)
-        loss, penalty = discriminator_loss(real_scores.float(), fake_scores.float()), real.new_zeros(())
+        loss, penalty = discriminator_loss(real_scores.float(), fake_scores.float()), None
         if due:
             penalty = r1_penalty(real_scores, real)
             loss = loss + R1_GAMMA * R1_INTERVAL * penalty

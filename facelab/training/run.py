@@ -69,7 +69,10 @@ class Trainer(Protocol):
     columns: Sequence[str]
 
     def step(self, batch: Any) -> dict[str, float]:
-        """Train on one batch, count it in `steps` and `images`, and return numbers by name, from `columns`."""
+        """Train on one batch, count it in `steps` and `images`, and return numbers by name, from `columns`.
+
+        Steps that do not measure a number leave it out; the table of losses holds the last one.
+        """
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as tensors, plain values, lists and dicts."""

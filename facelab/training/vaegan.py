@@ -63,7 +63,10 @@ class Trainer(NetworksTrainer):
         similarity = (reached - wanted).square().mean()
         divergence = kl_divergence(mean, log_variance) / mean.shape[1]
         caught = F.softplus(rebuilt_logits).mean() + F.softplus(self.critic(drawn)).mean()
-        penalty = r1_penalty(real_logits, images) if due else similarity.new_zeros(())
+        penalty = similarity.new_zeros(())
+        if due:
+            penalty = r1_penalty(real_logits, images)
+            self.note(penalty=penalty)
         losses = {
             "encoder": divergence + settings.similarity_weight * similarity,
             "decoder": settings.gamma * similarity - caught,
@@ -76,6 +79,5 @@ class Trainer(NetworksTrainer):
             similarity=similarity,
             kl=divergence,
             mse=(rebuilt.float() - images).square().mean(),
-            penalty=penalty,
         )
         return losses
