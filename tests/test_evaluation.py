@@ -20,6 +20,7 @@ from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
 from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
+from facelab.evaluation.figures import spread
 from facelab.evaluation.groups import by_group, group_masks
 from facelab.evaluation.judge import ATTRIBUTES, features, load_judge
 from facelab.evaluation.matrix import draw_matrix
@@ -157,6 +158,18 @@ def test_copies_are_samples_nearer_to_a_training_face_than_unseen_people_are():
 def a_look(count):
     scores = {wanted.id: RANDOM.normal(size=count) for wanted in WANTED}
     return Look(scores, RANDOM.normal(size=(count, 128)), np.ones(count, bool))
+
+
+def test_places_are_spread_over_all():
+    assert spread(199, 100)[:3] == [0, 1, 3] and spread(199, 100)[-1] == 197
+    assert spread(7, 3) == [0, 2, 4], "whole strides, as what is kept was measured by"
+    assert spread(10, 5) == [0, 2, 4, 6, 8] and spread(3, 3) == spread(3, 9) == [0, 1, 2] and spread(0, 4) == []
+    for total in range(1, 60):
+        for count in range(1, 60):
+            places = spread(total, count)
+            assert len(set(places)) == min(total, count) and 0 == places[0] <= places[-1] < total
+            if total >= 2 * count:
+                assert places == list(range(0, total, total // count))[:count]
 
 
 def test_groups_are_by_gender_age_and_skin_and_say_when_they_are_small():
