@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
+
+Kept = TypeVar("Kept")
 
 
 def write_file(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
@@ -32,3 +35,13 @@ def write_file(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
         if isinstance(error, OSError):  # of the name that people know
             error.filename, error.filename2 = str(target), None
         raise
+
+
+def read_or_make(path: Path, read: Callable[[bytes], Kept], make: Callable[[], bytes]) -> Kept:
+    """What `read` says of a cache file's bytes. One that is missing or that it cannot read is made anew by `make`."""
+    try:
+        return read(path.read_bytes())
+    except Exception:  # a file that a kill has cut off breaks in as many ways as there are formats
+        data = make()
+    write_file(data, path)
+    return read(data)

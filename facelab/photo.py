@@ -60,18 +60,19 @@ _KNOWN_STRANGERS = (  # (offset, magic bytes, what people call it), for a messag
 )
 
 
-def read_photo(source: bytes | str | os.PathLike | BinaryIO) -> np.ndarray:
+def read_photo(source: bytes | str | os.PathLike | BinaryIO, *, min_side: int = MIN_SIDE) -> np.ndarray:
     """Read a photo as uint8 [H, W, 3] sRGB, upright.
 
     source: the file's bytes, its path, or an open binary file. The format is known by its content, never by its name.
+    min_side: pixels of the shortest side.
     EXIF orientation is applied, an embedded colour profile is converted to sRGB (a broken one is ignored), alpha lies
     over white, 16 bit is scaled to 8, grey and CMYK become RGB.
-    Limits: 64 pixels on the shortest side, 50 megapixels, 60 MB; checked before anything is decoded.
+    Limits: min_side, 50 megapixels, 60 MB; checked before anything is decoded.
     Raises UnreadablePhoto, whose message says what is wrong and what to do.
     """
     data = _read_bytes(source)
     image = _open(data)
-    _check_size(image.size)
+    _check_size(image.size, min_side)
     # A decoder fed with damaged bytes may raise nearly anything (OSError, SyntaxError, struct.error, zlib.error, ...),
     # and each of them means the same to the person who sent the file.
     try:
@@ -81,7 +82,7 @@ def read_photo(source: bytes | str | os.PathLike | BinaryIO) -> np.ndarray:
             f"This {_format_name(image)} file is damaged or ends too early, so it could not be read. "
             "Copy or download it again, or save it anew as JPEG or PNG."
         ) from cause
-    _check_size(image.size)
+    _check_size(image.size, min_side)
     try:
         return np.array(_upright(_to_rgb(image), _orientation(image)))  # a copy: PIL's own view is read-only
     except Exception as cause:
@@ -174,13 +175,13 @@ def _too_many_pixels(size: tuple[int, int] | None = None) -> str:
     return f"This picture {found}; photos of up to 50 megapixels can be opened. Scale it down first."
 
 
-def _check_size(size: tuple[int, int]) -> None:
+def _check_size(size: tuple[int, int], min_side: int) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise UnreadablePhoto(_too_many_pixels(size))
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < min_side:
         raise UnreadablePhoto(
-            f"This picture is {width} x {height} pixels; a photo needs at least {MIN_SIDE} on its shortest side. "
+            f"This picture is {width} x {height} pixels; a photo needs at least {min_side} on its shortest side. "
             "Choose a larger one."
         )
 

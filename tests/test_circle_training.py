@@ -13,7 +13,7 @@ from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import FaceReader, Reading
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training import circle as training
-from facelab.training import circle_reach
+from facelab.training import circle_crowd, circle_reach
 from facelab.training.circle import CLEAR, CircleTrainer, _as_logits
 from facelab.training.circle import make_trainer as train_circle
 from facelab.training.circle_crowd import SEEN, Crowd, classes_of, sphere_of
@@ -53,6 +53,27 @@ def make_trainer(generator=None, **settings):
     told = CircleSettings(batch=32, **{"images": 32 * 60, "looks": 2, "look_from": 0.0, **settings})
     circle = make_circle(generator, sphere_of(told))
     return CircleTrainer(circle, told, generator=generator, reader=reader, device=torch.device("cpu"))
+
+
+def test_what_is_seen_of_portraits_is_kept_for_the_same_ones_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(circle_crowd, "PART", 4)
+    monkeypatch.setattr(circle_crowd, "CHUNK", 3)
+    looks = []
+    some, others = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 8, 3), np.uint8)
+
+    def seen(images: np.ndarray) -> torch.Tensor:
+        def look(chosen: slice) -> tuple[torch.Tensor]:
+            looks.append(chosen)
+            return (torch.from_numpy(images[chosen]).float().mean(dim=(1, 2, 3)),)
+
+        return circle_crowd._in_parts(look, 6, tmp_path / "circle", "portraits", shown=images)[0]
+
+    first = seen(some)
+    assert first.shape == (6,) and torch.equal(seen(some), first) and len(looks) == 3
+    assert not torch.equal(seen(others), first) and len(looks) == 6
+    (broken, *_) = tmp_path.glob("circle-00000-4-*.pt")
+    broken.write_bytes(broken.read_bytes()[:100])
+    assert torch.equal(seen(some), first), "what a kill has cut off is looked at again"
 
 
 def test_mapping_and_classifiers_learn_what_the_vectors_say():

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 import facelab.training.crowd as crowd_module
 import facelab.training.directions as directions_module
 from facelab.edits.attributes import Direction
+from facelab.errors import BadSetting
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import Reading
@@ -15,7 +17,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import join, look_at, not_encoded
 from facelab.training.direction_list import WANTED
 from facelab.training.directions import class_difference, classes, find_directions, find_drawn, regress
-from facelab.training.directions_command import renewed
+from facelab.training.directions_command import _found_by, renewed
 from facelab.training.labels import Labels
 
 COUNT, ROWS, DIM = 2000, 4, 32
@@ -52,6 +54,22 @@ def test_each_direction_is_found_and_the_linear_one_is_free_of_what_comes_with_i
     w = latents.mean(dim=1)
     right = ((smile.classifier(w) > 0).numpy() == scores["smile"]).mean()
     assert right > 0.85
+
+
+def test_what_all_have_or_nobody_is_left_out_and_said(monkeypatch, capsys):
+    monkeypatch.setattr(directions_module, "CLASSIFIER_STEPS", 5)
+    latents, scores, _ = made_up()
+    few, scores = latents[:12], {name: values[:12] for name, values in scores.items()}
+    scores["smile"][:], scores["bald"][:], scores["skin"] = True, False, np.full(12, np.nan, np.float32)
+    directions = _found_by(few, scores)
+    expected = [name for name in (wanted.id for wanted in WANTED) if len(set(scores[name].tolist())) > 1]
+    assert [each.id for each in directions] == [name for name in expected if name != "skin"]
+    assert all(each.normal.isfinite().all() and each.difference.isfinite().all() for each in directions)
+    assert not any("smile" in each.held or "skin" in each.held for each in directions)
+    said = capsys.readouterr().err
+    assert "Smile" in said and "Skin" in said
+    with pytest.raises(BadSetting, match="Give more"):
+        find_directions(latents[:1], {name: values[:1] for name, values in scores.items()})
 
 
 def test_classes_are_the_labels_or_the_outer_thirds():

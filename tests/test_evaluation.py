@@ -20,6 +20,7 @@ from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
 from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
+from facelab.evaluation.figures import spread
 from facelab.evaluation.groups import by_group, group_masks
 from facelab.evaluation.judge import ATTRIBUTES, features, load_judge
 from facelab.evaluation.matrix import draw_matrix
@@ -159,6 +160,18 @@ def a_look(count):
     return Look(scores, RANDOM.normal(size=(count, 128)), np.ones(count, bool))
 
 
+def test_places_are_spread_over_all():
+    assert spread(199, 100)[:3] == [0, 1, 3] and spread(199, 100)[-1] == 197
+    assert spread(7, 3) == [0, 2, 4], "whole strides, as what is kept was measured by"
+    assert spread(10, 5) == [0, 2, 4, 6, 8] and spread(3, 3) == spread(3, 9) == [0, 1, 2] and spread(0, 4) == []
+    for total in range(1, 60):
+        for count in range(1, 60):
+            places = spread(total, count)
+            assert len(set(places)) == min(total, count) and 0 == places[0] <= places[-1] < total
+            if total >= 2 * count:
+                assert places == list(range(0, total, total // count))[:count]
+
+
 def test_groups_are_by_gender_age_and_skin_and_say_when_they_are_small():
     masks = group_masks(a_look(90))
     assert (masks["feminine"] ^ masks["masculine"]).all() and (masks["younger"] ^ masks["older"]).all()
@@ -198,6 +211,10 @@ def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
     assert first[0].face.crop.shape == (512, 512, 3) and first[0].face.delta is not None
     again = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
     assert again[0].stages == first[0].stages, "seconds and all: it was not done again"
+    (kept,) = tmp_path.glob("*/00000.npz")
+    kept.write_bytes(kept.read_bytes()[:100])
+    mended = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
+    assert mended[0].stages != first[0].stages, "but for what a kill has cut off"
     fewer = replace(settings, steps=3)
     for images, how in ([portrait[:, ::-1]], settings), ([portrait], fewer):
         other = embed_portraits(images, model="faces128", settings=how, folder=tmp_path)
@@ -221,6 +238,11 @@ def test_what_dlib_saw_is_kept_for_the_same_pictures_alone(tmp_path, monkeypatch
     other = portraits.describe_split(others, **kept)
     again = portraits.describe_split(list(some), **kept)
     assert looks == [4, 2, 4, 2], "another data set is looked at, the same one is not"
+    (broken, *_) = sorted(tmp_path.glob("seen-val-8-00000-*.npz"))
+    broken.write_bytes(broken.read_bytes()[:100])
+    for pictures in (some, others):
+        portraits.describe_split(pictures, **kept)
+    assert looks == [4, 2, 4, 2, 4], "what a kill has cut off is looked at again"
     assert np.array_equal(again.vectors, first.vectors) and not np.array_equal(other.vectors, first.vectors)
 
 

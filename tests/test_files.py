@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from facelab.files import write_file
+from facelab.files import read_or_make, write_file
 
 
 @contextmanager
@@ -72,3 +72,17 @@ def test_a_face_that_does_not_fit_leaves_the_older_one(tmp_path):
     with pytest.raises(OSError), little_room():
         Face(Latent(torch.zeros(12, 8), "w+", "tiny"), model_sha256="0" * 64, crop=crop).save(path)
     assert path.read_bytes() == b"the older face"
+
+
+@pytest.mark.parametrize("before", [None, b"", b"12 and what a kill has cut o"])
+def test_a_cache_that_is_missing_or_broken_is_made_anew_and_then_kept(tmp_path, before):
+    path, made = tmp_path / "kept.txt", []
+    if before is not None:
+        path.write_bytes(before)
+
+    def make() -> bytes:
+        made.append(1)
+        return b"12"
+
+    assert read_or_make(path, int, make) == read_or_make(path, int, make) == 12
+    assert len(made) == 1 and list(tmp_path.iterdir()) == [path]

@@ -13,12 +13,14 @@ from facelab.encoder import LOOKS, Encoder, load_encode, look_closely
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.evaluation.portraits import Portraits, as_pictures
+from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import WIDTHS, FaceReader, load_reader, reader_distance
 from facelab.training import distributed, identity
 from facelab.training.data import Pictures
 from facelab.training.drawn import _search, draw_faces
-from facelab.training.encoder import draw_latents
+from facelab.training.encoder import EncoderTrainer, draw_latents
+from facelab.training.encoder import make_trainer as train_encoder
 from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
 from facelab.training.identity import ReaderTrainer, Seen, SeenPictures
@@ -26,7 +28,7 @@ from facelab.training.jitter import jitter, move_landmarks
 from facelab.training.judge import JudgeTrainer, Labelled
 from facelab.training.labels import Labels
 from facelab.training.run import write_weights
-from facelab.training.settings import FitSettings, ReaderSettings
+from facelab.training.settings import EncoderSettings, FitSettings, ReaderSettings
 from facelab.trunk import Trunk
 
 CPU = torch.device("cpu")
@@ -165,6 +167,28 @@ def test_jitter_is_decided_by_its_generator():
     first, second = (jitter(a_batch(4), generator=torch.Generator().manual_seed(1))[0] for _ in range(2))
     assert torch.equal(first, second) and first.abs().max() <= 1
     assert not torch.equal(first, jitter(a_batch(4), generator=torch.Generator().manual_seed(2))[0])
+
+
+@pytest.mark.parametrize(
+    ("told", "refusal"),
+    [({"model": "vae64", "resolution": 64}, "train inverter"), ({"resolution": 64}, "Say --resolution 128")],
+)
+def test_an_encoder_is_refused_a_generator_that_it_cannot_invert(told, refusal):
+    with pytest.raises(BadSetting, match=refusal):
+        train_encoder(EncoderSettings(**told))
+
+
+def test_an_encoder_s_dearest_look_is_left_out_where_it_is_not_taken():
+    torch.manual_seed(0)
+    shape = {"channel_base": 128, "channel_max": 16}
+    generator = StyleGAN2(16, z_dim=8, w_dim=8, mapping_layers=2, **shape).eval().requires_grad_(False)
+    critic = Discriminator(16, downsample="average", **shape).eval().requires_grad_(False)
+    reader = FaceReader().eval().requires_grad_(False)
+    networks = {"generator": generator, "discriminator": critic, "reader": reader}
+    trainer = EncoderTrainer(Encoder(6, 8), EncoderSettings(resolution=16, batch=2, images=8), **networks, device=CPU)
+    seen = [trainer.step(torch.rand(2, 3, 16, 16) * 2 - 1) for _ in range(4)]
+    assert [each.get("perceptual", 0) > 0 for each in seen] == [True, False, False, True]
+    assert all("perceptual" not in each for each in seen[1:3]) and set(seen[0]) == set(trainer.columns)
 
 
 def test_an_encoder_begins_at_one_latent_for_every_row_and_can_be_run_alone():

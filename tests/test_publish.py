@@ -97,6 +97,20 @@ def test_a_published_run_draws_what_it_drew(facelab, pictures, shelf, tmp_path, 
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_a_start_has_its_model_s_shape_and_must_see_more_than_that_has(facelab, pictures, shelf, tmp_path, family):
+    first = trained(facelab, pictures, tmp_path / "first", family)
+    assert facelab("publish", first, "--name", "tiny16", "--data", "noise")[0] == 0
+    command = ["train", family, "--data", pictures, "--out", tmp_path / "second", "--batch", 4, "--start", "tiny16"]
+    status, _, said = facelab(*command, "--images", 64)
+    assert status == 1 and said.strip().endswith("tiny16 has seen 64 pictures. Say --images more in all.")
+    assert facelab(*command, "--images", 72)[0] == 0
+    assert torch.load(tmp_path / "second" / "checkpoint.pt", weights_only=True)["images"] == 72
+    other = "vae" if family != "vae" else "dcgan"
+    status, _, said = facelab("train", other, *command[2:4], "--out", tmp_path / "third", "--start", "tiny16")
+    assert status == 1 and f"`train {family}`" in said
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_training_goes_on_from_a_published_model(facelab, pictures, shelf, tmp_path, family):
     """Long after its checkpoints are gone: pictures, losses, hours and BEGAN's balance are counted on."""
     first = trained(facelab, pictures, tmp_path / "first", family)

@@ -55,7 +55,7 @@ def test_a_publish_that_is_broken_off_leaves_file_and_card_as_they_were(shelf, t
     files = [shelf / f"{name}-circle.safetensors", shelf / f"{name}.json"]
     before = [path.read_bytes() for path in files]
     run = Run(tmp_path / "run")
-    (run.folder / "weights").mkdir()
+    (run.folder / "weights").mkdir(parents=True)
     tensors = {key: 2 * value for key, value in read_weights(files[0]).items()}
     write_weights(run.folder / "weights" / "00000064.safetensors", tensors, 64)
     run.settings.write_text(json.dumps({"family": "circle", "model": name}))

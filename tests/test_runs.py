@@ -33,6 +33,9 @@ def test_runs_are_told_apart_by_the_settings_in_which_they_differ(tmp_path):
     assert [each.images for each in told] == [128, 96] and told[1].weights.name == "00000096.safetensors"
     with pytest.raises(BadSetting, match="no weight files"):
         newest([one, put_run(tmp_path / "empty", images=())])
+    with pytest.raises(BadSetting, match="no weight files"):
+        newest([one, tmp_path / "typo"])
+    assert not (tmp_path / "typo").exists(), "reading makes no folder"
     with pytest.raises(BadSetting, match="different families"):
         newest([one, put_run(tmp_path / "else", family="dcgan")])
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,11 +96,10 @@ def _facenet() -> Callable[[Tensor], Tensor]:
 def _people(data: Path) -> list[str]:
     """Who is in each val portrait, in the order of the pictures."""
     from facelab.errors import BadSetting
-    from facelab.training.data import names_of_split, read_member
+    from facelab.training.data import names_of_split, read_label_rows
 
-    rows = csv.DictReader(io.StringIO((read_member(data, "labels.csv") or b"").decode("utf-8")))
-    known = {Path(row["image"]).stem: row.get("identity", "") for row in rows}
-    names = [known.get(Path(name).stem, "") for name in names_of_split(data, "val")]
+    rows = read_label_rows(data) or {}
+    names = [rows.get(Path(name).stem, {}).get("identity", "") for name in names_of_split(data, "val")]
     if not all(names):
         raise BadSetting(f"labels.csv in {data} has no column identity, which verification needs.")
     return names

@@ -9,6 +9,7 @@ from typing import Any
 
 from facelab.errors import BadSetting
 from facelab.training.plot import plot_losses
+from facelab.training.run import Run
 
 COLUMNS = ("identity", "shape", "judge", "found")
 
@@ -22,7 +23,7 @@ def measure_run(
     of so many files in a row one is measured, the last of all and every so many before it.
     Raises BadSetting for a folder without weight files.
     """
-    files = sorted((run / "weights").glob("*.safetensors"))[::-1][::every][::-1]
+    files = Run(run).weight_files()[::-1][::every][::-1]
     if not files:
         raise BadSetting(f"There are no weight files in {run / 'weights'}. Choose the folder of a training run.")
     table = run / "quality.csv"

@@ -19,7 +19,9 @@ from PIL import Image
 
 from facelab.checkpoints.cards import find_card, fingerprint
 from facelab.embedding_settings import EmbedSettings
+from facelab.errors import BadFaceFile
 from facelab.face import CROP_SIZE, AlignedFace, Face
+from facelab.files import write_file
 from facelab.recognition import SAME_PERSON, Recogniser, identity_distance
 from facelab.studio import Studio
 
@@ -64,14 +66,16 @@ def embed_portraits(
     """
     folder = folder / f"embedded-{_made_of(images, model, settings)}"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [index for index in range(len(images)) if not (folder / f"{index:05d}.json").exists()]
+    paths = [folder / f"{index:05d}" for index in range(len(images))]
+    done = [_load_kept(path) for path in paths]
+    missing = [index for index, one in enumerate(done) if one is None]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(_embed_one, images[index], model, settings, folder / f"{index:05d}") for index in missing]
+        jobs = [pool.submit(_embed_one, images[index], model, settings, paths[index]) for index in missing]
         progress(len(images) - len(missing))
         for job in jobs:
             job.result()
             progress(1)
-    return [_load(folder / f"{index:05d}") for index in range(len(images))]
+    return [one or _load(path) for one, path in zip(done, paths, strict=True)]
 
 
 def summarise(embedded: Sequence[Embedded]) -> dict[str, dict[str, float]]:
@@ -135,8 +139,17 @@ def _embed_one(image: np.ndarray, model: str, settings: EmbedSettings, target: P
             begun = time.perf_counter()
     buffer = io.BytesIO()
     face.save(buffer)
-    target.with_suffix(".npz").write_bytes(buffer.getvalue())
-    target.with_suffix(".json").write_text(json.dumps({name: asdict(phase) for name, phase in stages.items()}))
+    write_file(buffer.getvalue(), target.with_suffix(".npz"))
+    told = json.dumps({name: asdict(phase) for name, phase in stages.items()})
+    write_file(told.encode(), target.with_suffix(".json"))
+
+
+def _load_kept(path: Path) -> Embedded | None:
+    """What was kept; None where it is missing, or cut off by a kill."""
+    try:
+        return _load(path)
+    except (OSError, ValueError, TypeError, BadFaceFile):
+        return None
 
 
 def _load(path: Path) -> Embedded:

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
 
 def spread(total: int, count: int) -> list[int]:
-    """At most `count` of `total` places, evenly far apart."""
-    return list(range(0, total, max(1, total // count)))[:count]
+    """At most `count` of `total` places, evenly far apart: by whole strides where there are two places for each, as all
+    figures that are kept were measured.
+    """
+    count = min(count, total)
+    if total >= 2 * count:
+        return [place * (total // count) for place in range(count)]
+    return [place * total // count for place in range(count)]
 
 
 def measure_samples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +11,14 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from facelab.files import read_or_make
 from facelab.generators.base import Generator
 from facelab.recognition import Recogniser
 
@@ -37,14 +39,16 @@ class Portraits:
     landmarks: np.ndarray
     found: np.ndarray
 
-    def save(self, path: Path) -> None:
-        """Write an .npz, to be read by `load`."""
-        np.savez(path, vectors=self.vectors, landmarks=self.landmarks, found=self.found)
+    def to_bytes(self) -> bytes:
+        """An .npz, to be read by `from_bytes`."""
+        buffer = io.BytesIO()
+        np.savez(buffer, vectors=self.vectors, landmarks=self.landmarks, found=self.found)
+        return buffer.getvalue()
 
     @classmethod
-    def load(cls, path: Path) -> Portraits:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
+    def from_bytes(cls, data: bytes) -> Portraits:
+        """Read what `to_bytes` made."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(arrays["vectors"], arrays["landmarks"], arrays["found"])
 
 
@@ -89,13 +93,19 @@ def describe_split(
     parts = []
     for first in range(0, len(images), PART):
         part = images[first : first + PART]
-        made_of = hashlib.sha256(np.ascontiguousarray(part)).hexdigest()[:12]
-        path = cache / f"seen-{name}-{images[0].shape[0]}-{first:05d}-{made_of}.npz"
-        if not path.exists():
-            describe(list(part), progress=progress).save(path)
-        parts.append(Portraits.load(path))
+        path = cache / f"seen-{name}-{images[0].shape[0]}-{first:05d}-{made_of(part)}.npz"
+        parts.append(read_or_make(path, Portraits.from_bytes, partial(_look, list(part), progress)))
     columns = ("vectors", "landmarks", "found")
     return Portraits(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
+
+
+def _look(images: list[np.ndarray], progress: Callable[[int], None]) -> bytes:
+    return describe(images, progress=progress).to_bytes()
+
+
+def made_of(images: Sequence[np.ndarray]) -> str:
+    """Which pictures these are, uint8 [R, R, 3] each, in short, for the name of what keeps what is seen in them."""
+    return hashlib.sha256(np.ascontiguousarray(images)).hexdigest()[:12]
 
 
 @torch.inference_mode()

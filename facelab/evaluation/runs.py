@@ -34,7 +34,7 @@ def newest(runs: Sequence[Path]) -> list[Training]:
     """The newest weights of several runs of one family. Raises BadSetting for a folder without any."""
     told, files = [Run(run).read_settings() for run in runs], []
     for run in runs:
-        found = sorted((run / "weights").glob("*.safetensors"))
+        found = Run(run).weight_files()
         if not found:
             raise BadSetting(f"There are no weight files in {run / 'weights'}. Choose the folder of a training run.")
         files.append(found[-1])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from facelab.generators.began import BEGAN
-from facelab.training.networks import NetworksTrainer
+from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.run import read_rows
 from facelab.training.settings import BEGANSettings
 
@@ -17,9 +17,10 @@ PROPORTIONAL_GAIN = 0.001  # lambda_k of section 3.4
 
 
 def make_trainer(settings: BEGANSettings) -> Trainer:
-    """A trainer of new networks on the fastest device."""
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
     from facelab.studio import best_device
 
+    settings = shaped_by_start(settings)
     torch.manual_seed(settings.seed)
     model = BEGAN(settings.resolution, **settings.config)
     return Trainer(settings, model.to(device=best_device(), memory_format=torch.channels_last))

@@ -5,13 +5,16 @@ all.
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import load_model
@@ -20,8 +23,9 @@ from facelab.edits.sphere import on_sphere
 from facelab.encoder import load_encode
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.evaluation.portraits import describe_split
+from facelab.evaluation.portraits import describe_split, made_of
 from facelab.facenet import facenet_vectors, load_facenet
+from facelab.files import read_or_make
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader, load_reader
@@ -161,7 +165,8 @@ def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> 
         images = pictures.tensor(chosen)
         return _columns(reader, images, standard(encode(images)))
 
-    return _in_parts(look, len(pictures), cache / f"circle-{fingerprint(generator.name)}-portraits", "portraits")
+    stem = cache / f"circle-{fingerprint(generator.name)}-portraits"
+    return _in_parts(look, len(pictures), stem, "portraits", shown=pictures.images)
 
 
 def read_generated(generator: Generator, count: int, *, cache: Path) -> Columns:
@@ -179,9 +184,15 @@ def _facenet_points(generator: Generator, pictures: Pictures, count: int, *, cac
     """FaceNet's vectors [N, 512] of portraits, then of as many generated faces as `read_generated` draws."""
     network = load_facenet(device=best_device())
     _, draw = _drawing(generator, count)
-    for name, total, images in ("portraits", len(pictures), pictures.tensor), ("generated", count, draw):
+    both = ("portraits", len(pictures), pictures.tensor, pictures.images), ("generated", count, draw, None)
+    for name, total, images, shown in both:
         stem = cache / f"facenet-{fingerprint(generator.name)}-{name}"
-        yield from _in_parts(lambda chosen, of=images: (facenet_vectors(network, of(chosen)),), total, stem, name)
+        look = partial(_facenet_columns, network, images)
+        yield from _in_parts(look, total, stem, name, shown=shown)
+
+
+def _facenet_columns(network: nn.Module, images: Callable[[slice], Tensor], chosen: slice) -> Columns:
+    return (facenet_vectors(network, images(chosen)),)
 
 
 def _drawing(generator: Generator, count: int) -> tuple[Tensor, Callable[[slice], Tensor]]:
@@ -212,21 +223,31 @@ def _standard(generator: Generator) -> Callable[[Tensor], Tensor]:
     return lambda latents: (latents - mean) / spread
 
 
-def _in_parts(look: Callable[[slice], Columns], count: int, stem: Path, name: str) -> Columns:
-    """All columns, PART faces a file beside `stem`."""
-    parts: list[Sequence[Tensor]] = []
+def _in_parts(
+    look: Callable[[slice], Columns], count: int, stem: Path, name: str, *, shown: np.ndarray | None = None
+) -> Columns:
+    """All columns, PART faces a file beside `stem`. shown: the pictures looked at, where nothing else tells them."""
+    parts: list[Columns] = []
     with _bar(name, count) as bar:
+
+        def look_at(first: int, stop: int) -> bytes:
+            chunks, buffer = [], io.BytesIO()
+            for start in range(first, stop, CHUNK):
+                chunks.append(look(slice(start, min(start + CHUNK, stop))))
+                bar.update(len(chunks[-1][0]))
+            torch.save([torch.cat(column) for column in zip(*chunks, strict=True)], buffer)
+            return buffer.getvalue()
+
         for first in range(0, count, PART):
             stop = min(first + PART, count)
-            path = stem.with_name(f"{stem.name}-{first:05d}-{stop - first}.pt")
-            if not path.exists():
-                chunks = []
-                for start in range(first, stop, CHUNK):
-                    chunks.append(look(slice(start, min(start + CHUNK, stop))))
-                    bar.update(len(chunks[-1][0]))
-                torch.save([torch.cat(column) for column in zip(*chunks, strict=True)], path)
-            parts.append(torch.load(path, weights_only=True))
+            which = "" if shown is None else f"-{made_of(shown[first:stop])}"
+            path = stem.with_name(f"{stem.name}-{first:05d}-{stop - first}{which}.pt")
+            parts.append(read_or_make(path, _read_columns, partial(look_at, first, stop)))
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def _read_columns(data: bytes) -> Columns:
+    return tuple(torch.load(io.BytesIO(data), weights_only=True))
 
 
 def _bar(name: str, total: int) -> Any:

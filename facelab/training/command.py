@@ -32,7 +32,10 @@ ResumeOption = Annotated[
 
 
 def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings: dict[str, Any]) -> Path | None:
-    """Train a family into the folder `out`; returns the checkpoint's path, if this process wrote it."""
+    """Train a family into the folder `out`; returns the checkpoint's path, if this process wrote it.
+
+    Raises BadSetting where a model to start from has seen all the pictures that are wanted.
+    """
     from facelab.allocator import keep_freed_memory
     from facelab.training.distributed import first_alone, joined, rank
     from facelab.training.run import Run, train
@@ -41,6 +44,10 @@ def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings:
     run = Run(out)
     with joined():
         trainer = family.make_trainer(family.settings(**settings))
+        if not resume and trainer.images >= trainer.settings.images:
+            raise BadSetting(
+                f"{trainer.settings.start} has seen {trainer.images:,} pictures. Say --images more in all."
+            )
         with first_alone():  # it decodes the pictures, the others find them
             batches = family.open_batches(data, trainer.settings, out)
         seconds = run.resume(trainer) if resume else run.begin(trainer)
@@ -54,12 +61,14 @@ def _add_command(name: str, family: Family) -> None:
     known = fields(family.settings)
 
     def command(context: typer.Context, data: Path, out: Path, resume: bool, **given: Any) -> None:
-        if (out / "checkpoint.pt").exists() and not resume:
-            raise BadSetting(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
-        if resume:
-            from facelab.training.run import Run
+        from facelab.training.run import Run
 
+        if out.resolve() == data.resolve():
+            raise BadSetting("A run cannot lie among the pictures that it sees. Choose another --out than --data.")
+        if resume:
             given = _as_before(context, given, Run(out))
+        else:
+            Run(out).refuse_another()
         checkpoint = run_family(family, data=data, out=out, resume=resume, settings=given)
         if checkpoint is not None:
             print(checkpoint)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, UnreadablePhoto
+from facelab.photo import read_photo
 
 SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
 
@@ -79,43 +81,88 @@ def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | No
     split: as for `names_of_split`. Raises BadSetting when there is nothing to train on, or to evaluate by.
     """
     names = names_of_split(source, split)
-    key = hashlib.sha256(f"{source.resolve()} {source.stat().st_mtime_ns} {len(names)} {split}".encode()).hexdigest()[
-        :12
-    ]
-    path = cache / f"pictures-{resolution}-{key}.npy"
+    path = cache / f"pictures-{resolution}-{_made_of(source, names)}.npy"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         _decode(source, names, resolution, path)
     return Pictures(np.load(path, mmap_mode="r"))
 
 
+def _made_of(source: Path, names: list[str]) -> str:
+    """What decoded pictures depend on, in short: which they are, and of a folder each file's size and time, of a zip
+    what its directory says of their bytes.
+    """
+    told: list[object] = []
+    if source.is_dir():
+        told = [str(source.resolve())]
+        for name in names:
+            status = (source / name).stat()
+            told.append((name, status.st_size, status.st_mtime_ns))
+    else:
+        with _archive(source) as archive:
+            told = [(name, archive.getinfo(name).file_size, archive.getinfo(name).CRC) for name in names]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+
+
 def names_of_split(source: Path, split: str | None) -> list[str]:
     """The pictures' names in a folder or a zip, sorted, of one split or all; without splits, all are for training.
 
-    Raises BadSetting for another split than "train" where there are none, and where there are no pictures.
+    Raises BadSetting for another split than "train" where there are none, where there are no pictures, and as
+    `read_label_rows` does.
     """
     if not source.exists():
         raise BadSetting(f"There is no {source}. Give a folder or a zip of pictures.")
-    if split not in (None, "train") and not has_splits(source):
+    rows = read_label_rows(source)
+    if split not in (None, "train") and not _tell_splits(rows):
         raise BadSetting(
             f"{source} does not say which pictures no training sees. Add a labels.csv with the columns image and split "
             f"and a line for each picture: 00017.png,{split} for those, 00018.png,train for the others."
         )
-    names = sorted(name for name in _list(source) if Path(name).suffix.lower() in SUFFIXES)
-    labels = read_member(source, "labels.csv")
-    if split is not None and labels is not None:
-        rows = csv.DictReader(io.StringIO(labels.decode("utf-8")))
-        chosen = {Path(row["image"]).stem for row in rows if row.get("split", split) == split}
-        names = [name for name in names if Path(name).stem in chosen]
+    names = sorted(name for name in _list(source) if _is_picture(name))
     if not names:
         raise BadSetting(f"{source} holds no pictures to train on ({', '.join(sorted(SUFFIXES))}).")
+    if split is not None and rows is not None:
+        names = [name for name in names if (row := rows.get(Path(name).stem)) and row.get("split", split) == split]
+    if not names:
+        raise BadSetting(
+            f"labels.csv names none of the pictures in {source} as {split}. Its column image holds their file names, "
+            f"its column split, where it has one, {split} for some of them."
+        )
     return names
+
+
+def read_label_rows(source: Path) -> dict[str, dict[str, str]] | None:
+    """The rows of labels.csv, by the name without ending of the picture that each is of; None where there is none.
+
+    Raises BadSetting for a table that is not in UTF-8 or has no column image.
+    """
+    data = read_member(source, "labels.csv")
+    if data is None:
+        return None
+    try:
+        table = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))  # with a byte order mark, as Excel writes it
+    except UnicodeDecodeError as cause:
+        raise BadSetting(f"labels.csv in {source} is not in UTF-8. Save it anew as CSV in UTF-8.") from cause
+    if "image" not in (table.fieldnames or ()):
+        raise BadSetting(
+            f"labels.csv in {source} has no column image. Its first line names the columns, with commas between them."
+        )
+    return {Path(row["image"] or "").stem: row for row in table}
 
 
 def has_splits(source: Path) -> bool:
     """Whether a labels.csv with a column split tells training pictures from those that no training sees."""
-    labels = read_member(source, "labels.csv") if source.exists() else None
-    return labels is not None and "split" in next(csv.reader(io.StringIO(labels.decode("utf-8"))), [])
+    return source.exists() and _tell_splits(read_label_rows(source))
+
+
+def _tell_splits(rows: dict[str, dict[str, str]] | None) -> bool:
+    return any("split" in row for row in (rows or {}).values())
+
+
+def _is_picture(name: str) -> bool:
+    """By its name. What a Mac puts beside pictures, __MACOSX/._00017.png, is none."""
+    path = Path(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and "__MACOSX" not in path.parts
 
 
 def _archive(source: Path) -> zipfile.ZipFile:
@@ -126,8 +173,11 @@ def _archive(source: Path) -> zipfile.ZipFile:
 
 
 def _list(source: Path) -> list[str]:
+    """The files' names, but for those of runs in folders within the folder: their sheets are no data."""
     if source.is_dir():
-        return [str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()]
+        files = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
+        runs = {file.parent for file in files if file.match("pictures-*.npy")} - {Path()}
+        return [str(file) for file in files if runs.isdisjoint(file.parents)]
     with _archive(source) as archive:
         return archive.namelist()
 
@@ -138,7 +188,7 @@ def read_member(source: Path, name: str) -> bytes | None:
         path = source / name
         return path.read_bytes() if path.exists() else None
     with _archive(source) as archive:
-        return archive.read(name) if name in archive.namelist() else None
+        return _read(archive, name) if name in archive.namelist() else None
 
 
 def _contents(source: Path, names: list[str]) -> Iterator[bytes]:
@@ -146,7 +196,16 @@ def _contents(source: Path, names: list[str]) -> Iterator[bytes]:
         yield from ((source / name).read_bytes() for name in names)
         return
     with _archive(source) as archive:
-        yield from (archive.read(name) for name in names)
+        yield from (_read(archive, name) for name in names)
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as cause:
+        raise BadSetting(
+            f"{name} in {archive.filename} is damaged or encrypted. Make the zip anew without it."
+        ) from cause
 
 
 def _decode(source: Path, names: list[str], resolution: int, path: Path) -> None:
@@ -155,9 +214,9 @@ def _decode(source: Path, names: list[str], resolution: int, path: Path) -> None
 
     def place(index: int, name: str, data: bytes) -> None:
         try:
-            picture = Image.open(io.BytesIO(data)).convert("RGB")
-        except (UnidentifiedImageError, OSError) as cause:
-            raise BadSetting(f"{name} in {source} cannot be decoded. Remove it from the training pictures.") from cause
+            picture = Image.fromarray(read_photo(data, min_side=1))
+        except UnreadablePhoto as cause:
+            raise BadSetting(f"{name} in {source} cannot be trained on. {cause}") from cause
         side = min(picture.size)
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         box = (left, top, left + side, top + side)

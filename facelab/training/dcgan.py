@@ -7,16 +7,17 @@ from torch import Tensor
 
 from facelab.generators.dcgan import DCGAN, Critic
 from facelab.training.losses import discriminator_loss, generator_loss
-from facelab.training.networks import NetworksTrainer
+from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.settings import DCGANSettings
 
 BETAS = (0.5, 0.999)  # section 4
 
 
 def make_trainer(settings: DCGANSettings) -> Trainer:
-    """A trainer of new networks on the fastest device."""
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
     from facelab.studio import best_device
 
+    settings = shaped_by_start(settings)
     torch.manual_seed(settings.seed)
     model = DCGAN(settings.resolution, **settings.config)
     critic = Critic(settings.resolution, channels=settings.channels)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.encoder import Encode
+from facelab.errors import BadSetting
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import Portraits
@@ -67,13 +68,22 @@ def score_portraits(pictures: Pictures, labels: Labels, seen: Portraits) -> dict
     return scores
 
 
+def tells_apart(scores: np.ndarray) -> bool:
+    """Whether a score [N] differs between people: not of what all have, or nobody, or of what is seen in no face."""
+    return bool(scores.min() < scores.max())
+
+
 def find_directions(latents: Tensor, scores: Mapping[str, np.ndarray], *, seed: int = 0) -> list[Direction]:
-    """The wanted directions of which there are scores, each by all three methods and moving every row.
+    """The wanted directions of which there are scores that tell people apart, each by all three methods and moving
+    every row.
 
     latents: [N, L, D]. difference: between the class means. normal: what an attribute adds to the latent when all
     others stay as they are, the slope of a linear regression of the latents on all scores together. classifier: on the
-    mean of the rows.
+    mean of the rows. Raises BadSetting where no score tells them apart.
     """
+    scores = {name: values for name, values in scores.items() if tells_apart(values)}
+    if not scores:
+        raise BadSetting("These portraits are all alike in all that directions are found by. Give more of them.")
     scored = [wanted for wanted in WANTED if wanted.id in scores]
     slopes = regress(latents.flatten(1), torch.stack([_standard(scores[wanted.id]) for wanted in scored], dim=1))
     return [
@@ -89,12 +99,13 @@ def find_drawn(crowd: Crowd, ids: Collection[str], *, seed: int = 0) -> list[Dir
     them, and so labels of the photos would not do. None of what is drawn in no picture, or in all.
     """
     scores = {name: values.cpu().numpy() for name, values in crowd.scores.items()}
+    scores = {name: values for name, values in scores.items() if tells_apart(values)}
     factors = torch.stack([_standard(values) for values in scores.values()], dim=1)
     slopes = dict(zip(scores, regress(crowd.latents.flatten(1), factors), strict=True))
     return [
         _direction(wanted, crowd.latents, scores[wanted.id] > 0, slopes[wanted.id], scores, seed)
         for wanted in WANTED
-        if wanted.id in ids and len(set(scores[wanted.id] > 0)) == 2
+        if wanted.id in ids and wanted.id in scores and tells_apart(scores[wanted.id] > 0)
     ]
 
 
@@ -167,4 +178,4 @@ def _standard(scores: np.ndarray) -> Tensor:
 
 
 def _filled(values: np.ndarray, found: np.ndarray) -> np.ndarray:
-    return np.where(found, values, values[found].mean())
+    return np.where(found, values, values[found].mean() if found.any() else np.nan)

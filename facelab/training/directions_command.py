@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facelab.commands.console import say
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -120,13 +122,13 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
     from facelab.encoder import load_encode
     from facelab.identity import has_reader, load_reader
     from facelab.training.direction_reach import reach
-    from facelab.training.directions import encode_pictures, find_directions, score_labels
+    from facelab.training.directions import encode_pictures, score_labels
 
     labels = labels_of(data, pictures)
     encode = load_encode(generator)
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encode, pictures, progress=bar.update)
-    directions = find_directions(latents, score_labels(labels))
+    directions = _found_by(latents, score_labels(labels))
     if not has_reader():
         return directions
     how = {"any_rows": False, "progress": lambda *_: bar.update()}
@@ -136,13 +138,26 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
 
 def _found(labels: Labels, pictures: Pictures, encode: Encode, cache: Path) -> list[Direction]:
     from facelab.evaluation.portraits import describe_split
-    from facelab.training.directions import encode_pictures, find_directions, score_portraits
+    from facelab.training.directions import encode_pictures, score_portraits
 
     with _bar("dlib", len(pictures), "face") as bar:
         seen = describe_split(pictures.images, cache=cache, name="train", progress=bar.update)
     with _bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encode, pictures, progress=bar.update)
-    return find_directions(latents, score_portraits(pictures, labels, seen))
+    return _found_by(latents, score_portraits(pictures, labels, seen))
+
+
+def _found_by(latents: Tensor, scores: dict[str, np.ndarray]) -> list[Direction]:
+    """`find_directions`; says which it had to leave out."""
+    from facelab.training.direction_list import WANTED
+    from facelab.training.directions import find_directions
+
+    directions = find_directions(latents, scores)
+    kept = {each.id for each in directions}
+    left = [each.title for each in WANTED if each.id in scores and each.id not in kept]
+    if left:
+        say(f"Left out, for want of portraits both with and without: {', '.join(left)}.")
+    return directions
 
 
 def renewed(direction: Direction, count: int) -> Direction:

@@ -6,6 +6,7 @@ are searched for, a few steps long.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import load_model
 from facelab.encoder import load_encode
 from facelab.evaluation.portraits import as_pictures
+from facelab.files import read_or_make
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader, has_reader, load_reader, reader_distance
@@ -34,13 +36,14 @@ def draw_faces(model: str, portraits: Pictures, count: int, *, cache: Path) -> n
     Raises UnknownModel for a model without an encoder.
     """
     path = cache / f"drawn-{fingerprint(model)}-{count}.npy"
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        drawn = _draw(model, portraits, count)
-        with path.with_suffix(".partial").open("wb") as file:
-            np.save(file, drawn)
-        path.with_suffix(".partial").replace(path)
-    return np.load(path)
+    cache.mkdir(parents=True, exist_ok=True)
+
+    def draw() -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, _draw(model, portraits, count))
+        return buffer.getvalue()
+
+    return read_or_make(path, lambda data: np.load(io.BytesIO(data), allow_pickle=False), draw)
 
 
 @torch.no_grad()

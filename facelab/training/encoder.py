@@ -10,12 +10,13 @@ from torch import Tensor
 
 from facelab.checkpoints.weights import fill_from, load_model
 from facelab.encoder import Encoder
+from facelab.errors import BadSetting
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader, load_reader
 from facelab.perceptual import discriminator_distance
 from facelab.studio import best_device
-from facelab.training.fitting import Fitting
+from facelab.training.fitting import Fitting, check_resolution
 from facelab.training.run import picture_grid
 from facelab.training.settings import EncoderSettings
 
@@ -70,18 +71,17 @@ class EncoderTrainer(Fitting):
         mean, spread = self.network.mean, self.network.spread
         again = self.generator.synthesize(mean + spread * found, dtype=dtype)
         self.shown = torch.cat([photos, again.detach()])
-        perceptual = torch.zeros((), device=self.device)
-        if self.steps % PERCEPTUAL_INTERVAL == 0:  # the dearest of the eyes looks at some steps only
-            distance = discriminator_distance(self.discriminator, photos)
-            perceptual = PERCEPTUAL_INTERVAL * PERCEPTUAL_WEIGHT * distance(again).mean()
-        return {
+        losses = {
             "latent": LATENT_WEIGHT * (guessed - (known - mean) / spread).square().mean(),
             "pixel": PIXEL_WEIGHT * (again - photos).square().mean(),
-            "perceptual": perceptual,
             "identity": IDENTITY_WEIGHT * (self.reader(again.clamp(-1, 1)).vectors - goal).square().sum(dim=1).mean(),
             "spread": SPREAD_WEIGHT * (found - found.mean(dim=1, keepdim=True)).square().mean(),
             "mean": MEAN_WEIGHT * found.square().mean(),
         }
+        if self.steps % PERCEPTUAL_INTERVAL == 0:  # the dearest of the eyes looks at some steps only
+            distance = discriminator_distance(self.discriminator, photos)
+            losses["perceptual"] = PERCEPTUAL_INTERVAL * PERCEPTUAL_WEIGHT * distance(again).mean()
+        return losses
 
     def sheet(self) -> np.ndarray | None:
         """The last photos above what the encoder makes of them."""
@@ -89,10 +89,16 @@ class EncoderTrainer(Fitting):
 
 
 def make_trainer(settings: EncoderSettings) -> EncoderTrainer:
-    """An encoder at its beginning: its trunk is the reader's, which knows faces already, or all of `start`."""
+    """An encoder at its beginning: its trunk is the reader's, which knows faces already, or all of `start`.
+
+    Raises BadSetting for a generator that it cannot invert.
+    """
     torch.manual_seed(settings.seed)
     device = best_device()
     generator, discriminator = load_model(settings.model, device=device)
+    if not isinstance(generator, StyleGAN2):
+        raise BadSetting(f"{settings.model} has one latent. Its encoder is trained by `train inverter`.")
+    check_resolution(settings, settings.model, generator.resolution)
     discriminator.compute_dtype = fast_dtype(device)
     reader = load_reader(device=device)
     encoder = Encoder(*generator.latent_shape("w+"))

@@ -98,6 +98,12 @@ class Fitting(ABC):
             mine.copy_(theirs)
 
 
+def check_resolution(settings: FitSettings, model: str, drawn: int) -> None:
+    """Raise BadSetting unless the pictures have the side of those that a model draws, `drawn` pixels."""
+    if settings.resolution != drawn:
+        raise BadSetting(f"{model} draws faces of {drawn} px. Say --resolution {drawn}.")
+
+
 def one_cycle(progress: float, *, warm_up: float) -> float:
     """The share of the peak learning rate at `progress` in [0, 1]: a linear rise, then a cosine down to 0."""
     if progress < warm_up:

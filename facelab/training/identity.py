@@ -14,13 +14,12 @@ from torch import Tensor
 
 from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import fill_from
-from facelab.errors import BadSetting
 from facelab.evaluation.portraits import Portraits, describe_split
 from facelab.identity import FaceReader
 from facelab.studio import best_device
 from facelab.training.data import Pictures, open_pictures
 from facelab.training.drawn import draw_faces
-from facelab.training.fitting import Fitting
+from facelab.training.fitting import Fitting, check_resolution
 from facelab.training.jitter import jitter, move_landmarks
 from facelab.training.labels import Labels, read_labels
 from facelab.training.settings import ReaderSettings
@@ -101,8 +100,8 @@ def open_batches(source: Path, settings: ReaderSettings, cache: Path) -> SeenPic
     """The train split with its labels and faces that are drawn, and what dlib sees in them, which takes a while and is
     kept in `cache`. Raises BadSetting for a model that draws faces of another size.
     """
-    if settings.generated and (resolution := find_card(settings.model).resolution) != settings.resolution:
-        raise BadSetting(f"{settings.model} draws faces of {resolution} px. Say --resolution {resolution}.")
+    if settings.generated:
+        check_resolution(settings, settings.model, find_card(settings.model).resolution)
     pictures, labels = open_pictures(source, resolution=settings.resolution, cache=cache), read_labels(source)
     seen = describe_split(pictures.images[: settings.described or None], cache=cache, name="train")
     if not settings.generated:

@@ -16,7 +16,7 @@ from facelab.errors import BadSetting
 from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.studio import best_device
-from facelab.training.fitting import Fitting
+from facelab.training.fitting import Fitting, check_resolution
 from facelab.training.run import picture_grid
 from facelab.training.settings import InverterSettings
 
@@ -74,6 +74,5 @@ def make_trainer(settings: InverterSettings) -> InverterTrainer:
     generator, _ = load_model(settings.model, device=device)
     if not isinstance(generator, SingleLatentGenerator):
         raise BadSetting(f"{settings.model} has w+. Its encoder is trained by `train encoder`.")
-    if generator.resolution != settings.resolution:
-        raise BadSetting(f"{settings.model} draws {generator.resolution} px. Say --resolution {generator.resolution}.")
+    check_resolution(settings, settings.model, generator.resolution)
     return InverterTrainer(make_encoder(generator), settings, generator=generator, device=device)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.training.data import names_of_split, read_member
+from facelab.training.data import names_of_split, read_label_rows
 
 POSE = ("yaw", "pitch", "roll")
 
@@ -31,19 +29,31 @@ class Labels:
 def read_labels(source: Path, *, split: str | None = "train") -> Labels:
     """The labels of the pictures that `data.open_pictures` gives for the same source and split, in its order.
 
-    Raises BadSetting when there is no labels.csv or it lacks a column.
+    Raises BadSetting when there is no labels.csv, or it lacks a column or a picture's row, or a pose is no number.
     """
-    table = read_member(source, "labels.csv")
-    if table is None:
+    rows = read_label_rows(source)
+    if rows is None:
         raise BadSetting(
             f"{source} has no labels.csv with the columns image, {', '.join(POSE)} and CelebA's attributes."
         )
-    rows = {Path(row["image"]).stem: row for row in csv.DictReader(io.StringIO(table.decode("utf-8")))}
-    chosen = [rows[Path(name).stem] for name in names_of_split(source, split)]
+    names = names_of_split(source, split)
+    if missing := [name for name in names if Path(name).stem not in rows]:
+        raise BadSetting(
+            f"labels.csv in {source} has no line for {missing[0]}, one of {len(missing)} such pictures. Add them, "
+            "or leave the pictures out."
+        )
+    chosen = [rows[Path(name).stem] for name in names]
     try:
         return Labels(
             np.array([[row[name] == "1" for name in ATTRIBUTES] for row in chosen]),
-            np.array([[float(row[name]) for name in POSE] for row in chosen], np.float32),
+            np.array([_pose_of(row) for row in chosen], np.float32),
         )
     except KeyError as cause:
         raise BadSetting(f"labels.csv in {source} has no column {cause}.") from cause
+
+
+def _pose_of(row: dict[str, str]) -> list[float]:
+    try:
+        return [float(row[name]) for name in POSE]
+    except (TypeError, ValueError) as cause:  # a line that ends too early has None
+        raise BadSetting(f"{', '.join(POSE)} of {row['image']} in labels.csv must be numbers of degrees.") from cause

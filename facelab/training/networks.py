@@ -8,23 +8,42 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facelab.checkpoints.cards import find_card, losses_path
 from facelab.errors import BadSetting
 from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.training import distributed
+from facelab.training.families import family_of
 from facelab.training.run import picture_grid
 from facelab.training.settings import PaperSettings
 
 SHEET_SIDE = 8
 SHEET_SEED = 1
+ShapedSettings = TypeVar("ShapedSettings", bound=PaperSettings)
 CATCH_UP_STEPS = 500  # of a network that begins anew beside one that has learned
+
+
+def shaped_by_start(settings: ShapedSettings) -> ShapedSettings:
+    """Settings with the shape of the published model that they start from, which has grown up; others as they are.
+
+    Raises UnknownModel, and BadSetting for a model of another family.
+    """
+    if not settings.start:
+        return settings
+    card, family = find_card(settings.start), family_of(settings)
+    if card.family != family:
+        raise BadSetting(f"{card.name} is of the family {card.family}. Say `train {card.family}`, or another --start.")
+    shape = {"resolution": card.resolution, "grow_from": 0, **card.config, "attributes": " ".join(card.conditions)}
+    shape["channels"] = shape.get("channels", shape.get("channel_max"))
+    return replace(settings, **{each.name: shape[each.name] for each in fields(settings) if each.name in shape})
 
 
 class NetworksTrainer(ABC):
@@ -64,6 +83,7 @@ class NetworksTrainer(ABC):
             for name, values in self.groups.items()
         }
         self.steps = 0
+        self.steps_since_start = 0  # where `steps` go on from those of a published model
         self.images = 0
         self.earlier: Path | None = None  # the table of losses of what this training goes on from
         self.behind: set[str] = set()  # the groups that catch up alone
@@ -76,7 +96,6 @@ class NetworksTrainer(ABC):
         """Fill the networks from a published model. What its file goes without, like a discriminator, begins anew and
         catches up alone before the others move: by what knows nothing they would be spoilt.
         """
-        from facelab.checkpoints.cards import find_card, losses_path
         from facelab.checkpoints.weights import fill, part, read_weights
 
         card = find_card(name)
@@ -106,6 +125,7 @@ class NetworksTrainer(ABC):
             network.train()
         self.learn(parts if isinstance(batch, tuple) else tuple(part for (part,) in parts))
         self.steps += 1
+        self.steps_since_start += 1
         self.images += len(tensors[0]) * distributed.world()
         means = {name: torch.stack(values).mean() for name, values in self._noted.items()}
         distributed.average(list(means.values()))
@@ -135,7 +155,7 @@ class NetworksTrainer(ABC):
                 else:
                     gradients[name] = found
         for name, values in gradients.items():
-            if self.behind and self.steps < CATCH_UP_STEPS and name not in self.behind:
+            if self.behind and self.steps_since_start < CATCH_UP_STEPS and name not in self.behind:
                 continue
             distributed.average(values)
             for parameter, value in zip(self.groups[name], values, strict=True):
@@ -180,6 +200,7 @@ class NetworksTrainer(ABC):
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "steps": self.steps,
+            "steps_since_start": self.steps_since_start,
             "images": self.images,
         }
 
@@ -192,6 +213,7 @@ class NetworksTrainer(ABC):
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate
         self.steps, self.images = state["steps"], state["images"]
+        self.steps_since_start = state.get("steps_since_start", self.steps)
 
     def _seed(self, part: int) -> None:
         number = distributed.rank() * self.settings.accumulate + part

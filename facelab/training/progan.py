@@ -14,7 +14,7 @@ from torch import Tensor
 from facelab.generators.progan import ProGAN, ProGANCritic
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, r1_penalty
-from facelab.training.networks import NetworksTrainer
+from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.settings import ProGANSettings
 
 BETAS = (0.0, 0.99)
@@ -25,9 +25,10 @@ AVERAGE_BETA = 0.999  # of the generator's moving average, for a batch of 16 pic
 
 
 def make_trainer(settings: ProGANSettings) -> Trainer:
-    """A trainer of new networks on the fastest device."""
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
     from facelab.studio import best_device
 
+    settings = shaped_by_start(settings)
     torch.manual_seed(settings.seed)
     shape = {name: settings.config[name] for name in ("channel_base", "channel_max")}
     model = ProGAN(settings.resolution, **settings.config)
@@ -80,7 +81,7 @@ class Trainer(NetworksTrainer):
             fake = self._fakes(len(real))
         loss_of = self._wasserstein if self.settings.loss == "wasserstein" else self._logistic
         loss, distance, penalty = loss_of(real, fake)
-        self.note(d_loss=loss, distance=distance, penalty=penalty)
+        self.note(d_loss=loss, distance=distance, **({} if penalty is None else {"penalty": penalty}))
         return {"discriminator": loss}
 
     def _wasserstein(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,12 +94,12 @@ class Trainer(NetworksTrainer):
         distance = real_scores.mean() - fake_scores.mean()
         return PENALTY * penalty - distance + DRIFT * real_scores.square().mean(), distance, penalty
 
-    def _logistic(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _logistic(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """The same of the other loss, whose penalty is due in some steps only."""
         due = self.steps % R1_INTERVAL == 0
         real = real.detach().requires_grad_(due)
         real_scores, fake_scores = self.critic(real, self.stage.alpha), self.critic(fake, self.stage.alpha)
-        loss, penalty = discriminator_loss(real_scores.float(), fake_scores.float()), real.new_zeros(())
+        loss, penalty = discriminator_loss(real_scores.float(), fake_scores.float()), None
         if due:
             penalty = r1_penalty(real_scores, real)
             loss = loss + R1_GAMMA * R1_INTERVAL * penalty

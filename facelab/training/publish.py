@@ -247,7 +247,7 @@ def _newest(run: Run) -> tuple[Path, int]:
     """The newest weight file of a run, and how many pictures it has seen."""
     from safetensors import safe_open
 
-    files = sorted((run.folder / "weights").glob("*.safetensors"))
+    files = run.weight_files()
     if not files:
         raise BadSetting(f"{run.folder} has no weights yet. Train further, until the first are written.")
     with safe_open(files[-1], framework="pt") as file:

@@ -23,8 +23,10 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,7 +69,10 @@ class Trainer(Protocol):
     columns: Sequence[str]
 
     def step(self, batch: Any) -> dict[str, float]:
-        """Train on one batch, count it in `steps` and `images`, and return numbers by name, from `columns`."""
+        """Train on one batch, count it in `steps` and `images`, and return numbers by name, from `columns`.
+
+        Steps that do not measure a number leave it out; the table of losses holds the last one.
+        """
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as tensors, plain values, lists and dicts."""
@@ -83,7 +88,7 @@ class Trainer(Protocol):
 
 
 class Run:
-    """The files of one training in `folder`."""
+    """The files of one training in `folder`, which is made when something is written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,24 +96,51 @@ class Run:
         self.settings = folder / "settings.json"
         self.table = folder / "losses.csv"
         self.plot = folder / "losses.png"
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def refuse_another(self) -> None:
+        """Raise BadSetting where the folder holds a run, or what is left of one, with which a new one would mix."""
+        if self.checkpoint.exists():
+            raise BadSetting(
+                f"{self.folder} holds a run already. Add --resume to go on with it, or choose another --out."
+            )
+        left = [name for name in ("sheets", "weights") if any((self.folder / name).glob("*"))]
+        if left:
+            raise BadSetting(
+                f"{self.folder} holds {' and '.join(left)} of a run without a checkpoint to go on from. "
+                "Remove them, or choose another --out."
+            )
+
+    def weight_files(self) -> list[Path]:
+        """The weight files, oldest first: those that the checkpoint has come to, all where there is none.
+
+        Later ones are of steps that a kill undid.
+        """
+        files = sorted((self.folder / "weights").glob("*.safetensors"))
+        if not self.checkpoint.exists():
+            return files
+        images = int(self._load(mmap=True)["images"])
+        return [file for file in files if int(file.stem) <= images]
 
     def read_settings(self) -> dict[str, Any]:
-        """The settings that the run was last trained with, by name, and "family"; none for a new run."""
-        return json.loads(self.settings.read_text()) if self.settings.exists() else {}
+        """The settings that the run was last trained with, by name, and "family": where settings.json does not tell
+        them, those in the checkpoint; none for a new run.
+        """
+        with suppress(OSError, ValueError):
+            settings = json.loads(self.settings.read_text(encoding="utf-8"))
+            if isinstance(settings, dict):
+                return settings
+        return self._load(mmap=True)["settings"] if self.checkpoint.exists() else {}
 
     def write_settings(self, settings: RunSettings) -> None:
         """Note what the run is trained with, and of which family it is."""
-        from facelab.training.families import family_of
-
-        noted = {"family": family_of(settings), **asdict(settings)}
-        self.settings.write_text(json.dumps(noted, indent=2) + "\n")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_file((json.dumps(_noted(settings), indent=2) + "\n").encode(), self.settings)
 
     def save(self, trainer: Trainer, seconds: float) -> None:
         """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole; and the plot."""
         partial = self.checkpoint.with_suffix(".partial")
         with partial.open("wb") as file:
-            torch.save({**trainer.state(), "seconds": seconds, "settings": asdict(trainer.settings)}, file)
+            torch.save({**trainer.state(), "seconds": seconds, "settings": _noted(trainer.settings)}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.checkpoint)
@@ -119,11 +151,11 @@ class Run:
         """Load the checkpoint into `trainer`; returns the seconds trained so far. Later rows leave the table."""
         if not self.checkpoint.exists():
             raise BadSetting(f"There is no checkpoint in {self.folder} to resume from. Start without --resume.")
+        state = self._load()
         try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             trainer.load_state(state)
-        except (RuntimeError, ValueError, KeyError, EOFError) as cause:
-            raise BadWeights(f"{self.checkpoint} is damaged or of another architecture; start a new run.") from cause
+        except (RuntimeError, ValueError, KeyError) as cause:
+            raise BadWeights(f"{self.checkpoint} is of another architecture; start a new run.") from cause
         if self.table.exists():
             self._write_table([row for row in self.read_table() if int(row["step"]) <= trainer.steps], trainer.columns)
         return float(state["seconds"])
@@ -134,6 +166,8 @@ class Run:
         """
         table = getattr(trainer, "earlier", None)
         if table is None:
+            if distributed.rank() == 0:
+                self.table.unlink(missing_ok=True)  # of a run that was killed before its first checkpoint
             return 0.0
         rows = [row for row in read_rows(table) if float(row["images"]) <= trainer.images]
         for row in rows:
@@ -142,9 +176,17 @@ class Run:
         trainer.steps = max((int(row["step"]) for row in rows), default=0)
         return max((float(row["seconds"]) for row in rows), default=0.0)
 
+    def _load(self, *, mmap: bool = False) -> dict[str, Any]:
+        """The checkpoint. mmap: tensors stay in the file until used. Raises BadWeights when it is damaged."""
+        try:
+            return torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=mmap)
+        except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as cause:
+            raise BadWeights(f"{self.checkpoint} is damaged; start a new run.") from cause
+
     def _write_table(self, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
         if distributed.rank() > 0:
             return
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self.table.open("w", newline="") as file:
             writer = csv.DictWriter(file, (*PROGRESS, *columns), restval="", extrasaction="ignore")
             writer.writeheader()
@@ -175,6 +217,12 @@ class Run:
         if weights is not None:
             (self.folder / "weights").mkdir(exist_ok=True)
             write_weights(self.folder / "weights" / f"{stem}.safetensors", weights, trainer.images)
+
+
+def _noted(settings: RunSettings) -> dict[str, Any]:
+    from facelab.training.families import family_of
+
+    return {"family": family_of(settings), **asdict(settings)}
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:

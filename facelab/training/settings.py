@@ -64,7 +64,7 @@ class TrainSettings(RunSettings):
     section 3.1). warmup_steps: the learning rate rises over these after a start without optimiser state.
     """
 
-    start: str = option("", "Go on from this model of the catalogue.")
+    start: str = option("", "Go on from this model of the catalogue, in its shape.")
     start_weights: str = option("", "With --start: other weights of its shape, such as an earlier run's file.")
     r1_gamma: float = option(0.2, "Weight of the R1 penalty.", minimum=0)
     r1_interval: int = option(16, "Steps between R1 penalties; 0 for none.", minimum=0)
@@ -191,7 +191,7 @@ class CircleSettings(FitSettings):
 class PaperSettings(RunSettings):
     """What the papers' models at 64 px have in common."""
 
-    start: str = option("", "Go on from this model of the catalogue, which must be of the same shape.")
+    start: str = option("", "Go on from this model of the catalogue, in its shape.")
     resolution: int = option(64, "Side of the pictures in pixels, a power of two.", minimum=8)
     batch: int = option(64, "Pictures a step, over all processes.", minimum=2)
     sheet_images: int = option(48_000, "Pictures between sample sheets and weight files.", minimum=1)

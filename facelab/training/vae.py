@@ -13,7 +13,7 @@ from torch import Tensor
 from facelab.errors import BadSetting
 from facelab.generators.vae import VAE
 from facelab.training.data import Pictures, open_pictures
-from facelab.training.networks import NetworksTrainer
+from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.run import Batches
 from facelab.training.settings import VAESettings
 
@@ -21,9 +21,10 @@ SHARE_DECAY = 0.01  # of the running share of people who have an attribute
 
 
 def make_trainer(settings: VAESettings) -> Trainer:
-    """A trainer of a new network on the fastest device."""
+    """A trainer of a new network, or of that of the catalogued model settings.start, on the fastest device."""
     from facelab.studio import best_device
 
+    settings = shaped_by_start(settings)
     torch.manual_seed(settings.seed)
     model = VAE(settings.resolution, **settings.config)
     return Trainer(settings, model.to(device=best_device(), memory_format=torch.channels_last))

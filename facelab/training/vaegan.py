@@ -9,7 +9,7 @@ from torch import Tensor
 from facelab.generators.dcgan import Critic
 from facelab.generators.vae import VAE
 from facelab.training.losses import r1_penalty
-from facelab.training.networks import NetworksTrainer
+from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.settings import VAEGANSettings
 from facelab.training.vae import kl_divergence
 
@@ -18,9 +18,10 @@ R1_INTERVAL = 8  # steps between penalties
 
 
 def make_trainer(settings: VAEGANSettings) -> Trainer:
-    """A trainer of new networks on the fastest device."""
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
     from facelab.studio import best_device
 
+    settings = shaped_by_start(settings)
     torch.manual_seed(settings.seed)
     model = VAE(settings.resolution, **settings.config)
     critic = Critic(settings.resolution, channels=settings.channels)
@@ -62,7 +63,10 @@ class Trainer(NetworksTrainer):
         similarity = (reached - wanted).square().mean()
         divergence = kl_divergence(mean, log_variance) / mean.shape[1]
         caught = F.softplus(rebuilt_logits).mean() + F.softplus(self.critic(drawn)).mean()
-        penalty = r1_penalty(real_logits, images) if due else similarity.new_zeros(())
+        penalty = similarity.new_zeros(())
+        if due:
+            penalty = r1_penalty(real_logits, images)
+            self.note(penalty=penalty)
         losses = {
             "encoder": divergence + settings.similarity_weight * similarity,
             "decoder": settings.gamma * similarity - caught,
@@ -75,6 +79,5 @@ class Trainer(NetworksTrainer):
             similarity=similarity,
             kl=divergence,
             mse=(rebuilt.float() - images).square().mean(),
-            penalty=penalty,
         )
         return losses
