@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ from facelab.commands.edits import Method
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
-    from facelab.face import Face
+    from facelab.face import Recipe
     from facelab.studio import Studio
     from facelab.video import ClipStep
 
@@ -76,16 +76,16 @@ def video(
 
 def _edit_of(
     studio: Studio, settings: list[str] | None, recipe: Path | None, method: str, keep: list[str] | None
-) -> Callable[[Face], Face]:
+) -> Recipe:
     """What is done to the face in every frame."""
-    from facelab.recipes import read_recipe
+    from facelab.face import Recipe
+    from facelab.recipes import attribute_steps, read_recipe
 
     if recipe is not None:
-        steps = read_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
-        return lambda face: studio.apply(face, steps)
+        return read_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
     named = assignments_of(settings or (), "--set smile=2")
     strengths = {name: number_of(text, f"--set {name}={text}") for name, text in named.items()}
-    return lambda face: studio.edit(face, strengths, method=method, keep=names_of(keep))
+    return Recipe(studio.card.name, tuple(attribute_steps(strengths, {}, method=method, keep=names_of(keep))))
 
 
 def _shown(steps: Iterable[ClipStep]) -> Iterator[ClipStep]:

@@ -11,10 +11,11 @@ import gradio as gr
 from facelab.clips import read_clip
 from facelab.edits.attributes import DEFAULT_METHOD
 from facelab.errors import BadSetting
+from facelab.face import Recipe
 from facelab.page.answers import answer_folder, as_mapping, as_number, read_options
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.uploads import take_upload
-from facelab.recipes import read_recipe
+from facelab.recipes import attribute_steps, read_recipe
 from facelab.video import film_clip
 
 
@@ -38,13 +39,8 @@ def build_video_api(backstage: Backstage) -> None:
             raise BadSetting('Say what is to be done: strengths, such as {"smile": 1.5}, or a recipe.')
         numbers = {str(name): as_number(name, value) for name, value in as_mapping(strengths).items()}
         keep = chosen["keep"] if "keep" in (options or {}) else None
-        steps = read_recipe(json.dumps(recipe)) if recipe else None
-
-        def edit(face: Any) -> Any:
-            if steps is not None:
-                return studio.apply(face, steps)
-            return studio.edit(face, numbers, method=chosen["method"], keep=keep)
-
+        steps = attribute_steps(numbers, {}, method=chosen["method"], keep=keep)
+        edit = read_recipe(json.dumps(recipe)) if recipe else Recipe(studio.card.name, tuple(steps))
         footage = read_clip(take_upload(clip))
         count, faces, operations = 0, 0, []
         with closing(worker.iterate(studio.edit_clip, footage, edit, face=chosen["face"])) as work:
