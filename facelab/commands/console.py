@@ -16,7 +16,7 @@ from facelab.errors import BadFaceFile, BadSetting
 
 if TYPE_CHECKING:
     from facelab.edits.attributes import Direction
-    from facelab.face import Face
+    from facelab.face import Face, Recipe
     from facelab.studio import Studio
 
 
@@ -71,6 +71,13 @@ def read_own_directions(paths: Sequence[Path] | None) -> dict[str, Direction]:
         except BadFaceFile as error:
             raise BadFaceFile(f"{path.name}: {error}") from error
     return directions
+
+
+def read_recipe_file(path: Path) -> Recipe:
+    """The recipe in a file. Raises BadSetting where it holds none, and OSError where there is no file."""
+    from facelab.recipes import read_recipe
+
+    return read_recipe(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def names_of(keep: Sequence[str] | None) -> list[str] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,6 +34,10 @@ from facelab.commands.results import (
     SizeOption,
 )
 from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    from facelab.edits.attributes import Direction
+    from facelab.studio import Studio
 
 
 class Method(str, Enum):
@@ -122,18 +127,11 @@ def edit(
 ) -> None:
     """Change attributes of a face: smile, age, glasses and so on; --direction cap.npz --set cap=1 for one's own."""
     from facelab.face import Recipe
-    from facelab.own_directions import by_id
     from facelab.recipes import attribute_steps
 
     job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
-    strengths = assignments_of(settings, "--set smile=2")
     rows = job.studio.rows_of(job.faces[0], layers or "")
-    mine = read_own_directions(direction)
-    taken = sorted(set(mine) & set(job.studio.directions()))
-    if taken:
-        raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
-    ids, own = {name: each.id for name, each in mine.items()}, by_id(mine.values())
-    numbers = {ids.get(name, name): number_of(text, f"--set {name}={text}") for name, text in strengths.items()}
+    numbers, own = read_strengths(job.studio, settings, direction)
     how = {"method": method.value, "keep": names_of(keep), "rows": rows, "everywhere": everywhere}
     result = job.studio.edit(job.faces[0], numbers, own=own, **how)
     steps = attribute_steps(numbers, own, **how)
@@ -359,6 +357,24 @@ def mix(
     _meet(job, space)
     result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)), space=space and space.value)
     job.finish(result, [{"op": "mix", **_named(space)}], weights=weights)
+
+
+def read_strengths(
+    studio: Studio, settings: Sequence[str], paths: Sequence[Path] | None
+) -> tuple[dict[str, float], dict[str, Direction]]:
+    """What --set says, by the ids of directions, and those of one's own among them by id, from --direction.
+
+    Raises BadSetting for what is no number, and for a file with the name of one of the model's directions.
+    """
+    from facelab.own_directions import by_id
+
+    named, mine = assignments_of(settings, "--set smile=2"), read_own_directions(paths)
+    taken = sorted(set(mine) & set(studio.directions()))
+    if taken:
+        raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
+    ids = {name: each.id for name, each in mine.items()}
+    numbers = {ids.get(name, name): number_of(text, f"--set {name}={text}") for name, text in named.items()}
+    return numbers, by_id(mine.values())
 
 
 COMMANDS = (edit, direction, morph, crossover, stylise, express, average, combine, mix)

@@ -20,14 +20,13 @@ from facelab.commands.console import (
     open_studio,
     read_faces,
     read_own_directions,
+    read_recipe_file,
     say,
 )
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from facelab.face import Recipe
 
 project_app = typer.Typer(help="Faces with their recipes as one .facelab file.", no_args_is_help=True)
 FacesArgument = Annotated[list[Path], typer.Argument(metavar="FACE.npz...", help="Faces, as embedding saved them.")]
@@ -62,7 +61,7 @@ def paste(
     make_folder(out.parent)
     studio, before, pixels = open_studio(model), read_faces(faces), read_photo(photo)
     own = by_id(read_own_directions(direction).values())
-    after = read_faces(edited) if edited else [studio.apply(face, _read(recipe), own) for face in before]
+    after = read_faces(edited) if edited else [studio.apply(face, read_recipe_file(recipe), own) for face in before]
     result = studio.paste(pixels, list(zip(before, after, strict=True)))
     said = asdict(Provenance.of(*after, then=["paste"]))
     save_png(result, out, **said, mark=mark)
@@ -117,7 +116,7 @@ def save(
         raise BadSetting(f"A project's name ends in .facelab; this is {target.name!r}.")
     make_folder(target.parent)
     studio, read = open_studio(model), read_faces(faces)
-    chosen = Recipe(model) if recipe is None else _read(recipe)
+    chosen = Recipe(model) if recipe is None else read_recipe_file(recipe)
     own = by_id(read_own_directions(direction).values())
     parts = [chosen.steps[:count] for count in range(1, len(chosen.steps) + 1)][-MAX_VERSIONS:]
     versions = tuple(SavedVersion(describe_step(steps[-1]), steps) for steps in parts)
@@ -194,12 +193,6 @@ def show(project: ProjectArgument, as_json: JsonOption = False) -> None:
     answer({**shown, "directions": directions, "presets": presets}, as_json, "\n".join(lines))
     if not faces:
         say("This project is empty.")
-
-
-def _read(path: Path) -> Recipe:
-    from facelab.recipes import read_recipe
-
-    return read_recipe(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _changed(before: np.ndarray, after: np.ndarray) -> float:

@@ -95,7 +95,7 @@ def build_edits_api(backstage: Backstage) -> None:
         """Make a direction of one's own, from faces that have something and faces that do not.
 
         with_it, without: FACE.npz files. title: what it raises. Returns the direction's file (.npz) and {"id",
-        "title", "hash"}; /edit and /paste take the file as one of directions, and strengths and recipes name its id.
+        "title", "hash"}; /edit, /paste and /video take the file as a direction; strengths and recipes name its id.
         """
         made = api.run(studio.new_direction, str(title or ""), read_faces(with_it), read_faces(without))
         with answer_folder() as folder:
