@@ -95,6 +95,19 @@ def make_folder(folder: Path) -> None:
         raise BadSetting(f"Nothing can be written into {folder}. Choose another --out.")
 
 
+def save_faces(faces: Sequence[Face], out: Path) -> list[Path]:
+    """Write one face as NAME.npz, several as NAME-1.npz, NAME-2.npz and so on; returns where."""
+    files = numbered(out, len(faces))
+    for face, file in zip(faces, files, strict=True):
+        face.save(file)
+    return files
+
+
+def numbered(out: Path, count: int) -> list[Path]:
+    """Where `save_faces` writes so many faces."""
+    return [out] if count == 1 else [out.with_stem(f"{out.stem}-{number}") for number in range(1, count + 1)]
+
+
 def answer(figures: dict[str, Any], as_json: bool, text: str) -> None:
     """Print the one JSON object, or the text, on stdout."""
     print(json.dumps(figures) if as_json else text)

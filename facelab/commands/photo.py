@@ -21,6 +21,7 @@ from facelab.commands.console import (
     read_faces,
     read_own_directions,
     read_recipe_file,
+    save_faces,
     say,
 )
 from facelab.errors import BadSetting
@@ -89,10 +90,7 @@ def import_latents(
         raise BadSetting(f"--out must end in .npz; it is {out.name!r}.")
     make_folder(out.parent)
     faces = import_latents(latents, open_studio(model).generator)
-    paths = [out] if len(faces) == 1 else [out.with_stem(f"{out.stem}-{count}") for count in range(1, len(faces) + 1)]
-    for face, path in zip(faces, paths, strict=True):
-        face.save(path)
-    files = [str(path) for path in paths]
+    files = [str(path) for path in save_faces(faces, out)]
     answer({"count": len(faces), "model": model, "files": files}, as_json, "\n".join(files))
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from facelab.commands.console import save_faces
 from facelab.commands.results import Job
 from facelab.errors import BadSetting
-from facelab.face import Face
 
 STEPS = {"op": "recover"}, {"op": "combine"}
 
@@ -34,15 +33,8 @@ def combine_recoveries(job: Job, *, count: int, steps: int) -> None:
             recovered.append(job.studio.recovered(step.state, face))
             psnr.append(round(step.psnr, 2))
     made = job.studio.combinations(*recovered)
-    files = _faces(made, path) if path.suffix == ".npz" else [path]
+    files = save_faces(made, path) if path.suffix == ".npz" else [path]
     if path.suffix == ".png":
         sheet = contact_sheet(job.studio.render_many(made, job.output.size or 128))
         save_png(sheet, path, **job.said(STEPS), mark=job.output.mark)
     job.report(STEPS, files=files, recoveries=count, psnr=psnr)
-
-
-def _faces(made: list[Face], path: Path) -> list[Path]:
-    files = [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(made) + 1)]
-    for face, file in zip(made, files, strict=True):
-        face.save(file)
-    return files

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, make_folder, names_of, open_studio
+from facelab.commands.console import (
+    JsonOption,
+    MarkOption,
+    ModelOption,
+    answer,
+    make_folder,
+    names_of,
+    open_studio,
+    save_faces,
+)
 from facelab.commands.edits import FaceArgument, LayersOption
 from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption
 from facelab.errors import BadSetting
 from facelab.seeds import MAX_SEED
 
-if TYPE_CHECKING:
-    from facelab.face import Face
-
 COLUMNS = 9  # of neighbours, as ISTRC shows them
 SheetOption = Annotated[
-    Path, typer.Option(help="The picture of all, a .png; or .npz for the faces, NAME-1.npz and so on.")
+    Path,
+    typer.Option(help="A .png of all; or .npz for the faces: NAME-1.npz and so on, NAME.npz of one."),
 ]
 SideOption = Annotated[
     int | None, typer.Option("--size", min=16, max=1024, help="Side of each picture in pixels; by default the model's.")
@@ -109,7 +115,7 @@ def neighbours(
     near = job.studio.neighbours(job.faces[0], count, radius=radius, seed=seed)
     done, files = [{"op": "neighbour"}], [out]
     if out.suffix == ".npz":
-        files = _save_all(near, out)
+        files = save_faces(near, out)
     else:
         sheet = contact_sheet(job.studio.render_many(near, size), columns=min(COLUMNS, count))
         save_png(sheet, out, **job.said(done), mark=mark)
@@ -133,7 +139,7 @@ def sample(
     studio, files = open_studio(model), [out]
     faces, pictures = zip(*studio.sample(count, seed=seed, truncation=truncation), strict=True)
     if out.suffix == ".npz":
-        files = _save_all(faces, out)
+        files = save_faces(faces, out)
     else:
         save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"], mark=mark)
     written = [str(path) for path in files]
@@ -141,15 +147,6 @@ def sample(
 
 
 COMMANDS = (walk, crossover_grid, neighbours, sample)
-
-
-def _save_all(faces: Iterable[Face], out: Path) -> list[Path]:
-    """Write faces as NAME-1.npz, NAME-2.npz, ...; returns where."""
-    files = []
-    for number, face in enumerate(faces, 1):
-        files.append(out.with_stem(f"{out.stem}-{number}"))
-        face.save(files[-1])
-    return files
 
 
 def _check_ending(out: Path, *endings: str) -> None:
