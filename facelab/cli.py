@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from facelab.commands.circle import circle_app
-from facelab.commands.console import JsonOption, MarkOption, ModelOption, Space, answer, make_folder, open_studio, say
+from facelab.commands.console import (
+    JsonOption,
+    MarkOption,
+    ModelOption,
+    Space,
+    answer,
+    check_spared,
+    make_folder,
+    open_studio,
+    say,
+)
 from facelab.commands.edits import COMMANDS as EDITS
 from facelab.commands.experiments import COMMANDS as EXPERIMENTS
 from facelab.commands.papers import COMMANDS as PAPERS
@@ -109,7 +119,7 @@ def align(
     numbers = [_checked(face, found)] if face else range(1, len(found) + 1)
     paths = [out / f"face-{number}.png" for number in numbers]
     for path in paths:
-        _check_spared(photo, path, "a crop", "folder")
+        check_spared(path, photo)
     faces = []
     for number, path in zip(numbers, paths, strict=True):
         one, png = found[number - 1], io.BytesIO()
@@ -164,7 +174,9 @@ def embed(
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz, such as face.npz; it is {out.name!r}.")
     picture_path = out.with_suffix(".png")
-    _check_spared(photo, picture_path, "the generator's picture", "name")
+    for path in (out, picture_path):
+        check_spared(path, photo)
+    _check_ours(picture_path)
     make_folder(out.parent)
     pixels, found = _find(studio, photo, landmarks)
     if face is None and len(found) > 1:
@@ -239,10 +251,15 @@ def _find(studio: Studio, photo: Path, landmarks: Landmarks) -> tuple[np.ndarray
     return pixels, studio.find_faces(pixels, landmarks=landmarks.value)
 
 
-def _check_spared(photo: Path, path: Path, written: str, other: str) -> None:
-    """Raise BadSetting where what is written to `path` would replace the photo; other: what to choose another of."""
-    if path.exists() and path.samefile(photo):
-        raise BadSetting(f"--out would put {written} over {path.name}, the photo itself. Choose another {other}.")
+def _check_ours(path: Path) -> None:
+    """Raise BadSetting where a file stands that no earlier command wrote, at a path that nobody has named."""
+    from PIL import Image
+
+    with contextlib.suppress(OSError), Image.open(path) as picture:
+        if str(picture.info.get("Software")).startswith("FaceLab"):
+            return
+    if path.exists():
+        raise BadSetting(f"The generator's picture would replace {path.name}, not one of ours. Choose another --out.")
 
 
 def _checked(face: int, found: list[FoundFace]) -> int:

@@ -108,6 +108,13 @@ def numbered(out: Path, count: int) -> list[Path]:
     return [out] if count == 1 else [out.with_stem(f"{out.stem}-{number}") for number in range(1, count + 1)]
 
 
+def check_spared(out: Path, *inputs: Path | None) -> None:
+    """Raise BadSetting where writing `out` would replace a file that the command reads; None is none."""
+    for path in inputs:
+        if path is not None and path.exists() and out.exists() and out.samefile(path):
+            raise BadSetting(f"--out would write over {path.name}, which this command reads. Choose another --out.")
+
+
 def answer(figures: dict[str, Any], as_json: bool, text: str) -> None:
     """Print the one JSON object, or the text, on stdout."""
     print(json.dumps(figures) if as_json else text)

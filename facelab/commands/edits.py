@@ -16,6 +16,7 @@ from facelab.commands.console import (
     JsonOption,
     MarkOption,
     answer,
+    check_spared,
     make_folder,
     names_of,
     open_studio,
@@ -129,7 +130,7 @@ def edit(
     from facelab.face import Recipe
     from facelab.recipes import attribute_steps
 
-    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
+    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json, beside=direction or ())
     rows = job.studio.rows_of(job.faces[0], layers or "")
     numbers, own = read_strengths(job.studio, settings, direction)
     how = {"method": method.value, "keep": names_of(keep), "rows": rows, "everywhere": everywhere}
@@ -151,6 +152,7 @@ def direction(
 
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz; it is {out.name!r}.")
+    check_spared(out, *with_it, *without)
     make_folder(out.parent)
     some, others = read_faces(with_it), read_faces(without)
     made = open_studio(some[0].latent.model).new_direction(title, some, others)
@@ -242,7 +244,7 @@ def stylise(
     from facelab.photo import read_photo
     from facelab.stylising import StyliseSettings
 
-    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
+    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json, beside=[style])
     rows = job.studio.rows_of(job.faces[0], layers or "")
     span = None if rows is None else (rows.start, rows.stop)
     chosen = {"steps": steps, "content_weight": content_weight, "features": features and features.value}

@@ -16,7 +16,9 @@ from facelab.commands.console import (
     MarkOption,
     ModelOption,
     answer,
+    check_spared,
     make_folder,
+    numbered,
     open_studio,
     read_faces,
     read_own_directions,
@@ -59,6 +61,7 @@ def paste(
         raise BadSetting("Say what is to be pasted: --recipe RECIPE.json, or one --edited FACE.npz for each face.")
     if edited and len(edited) != len(faces):
         raise BadSetting(f"{len(faces)} faces need as many --edited, not {len(edited)}.")
+    check_spared(out, *faces, photo, recipe, *(edited or ()), *(direction or ()))
     make_folder(out.parent)
     studio, before, pixels = open_studio(model), read_faces(faces), read_photo(photo)
     own = by_id(read_own_directions(direction).values())
@@ -90,6 +93,8 @@ def import_latents(
         raise BadSetting(f"--out must end in .npz; it is {out.name!r}.")
     make_folder(out.parent)
     faces = import_latents(latents, open_studio(model).generator)
+    for path in numbered(out, len(faces)):
+        check_spared(path, latents)
     files = [str(path) for path in save_faces(faces, out)]
     answer({"count": len(faces), "model": model, "files": files}, as_json, "\n".join(files))
 
@@ -112,6 +117,7 @@ def save(
 
     if target.suffix != ".facelab":
         raise BadSetting(f"A project's name ends in .facelab; this is {target.name!r}.")
+    check_spared(target, *faces, recipe, *(direction or ()))
     make_folder(target.parent)
     studio, read = open_studio(model), read_faces(faces)
     chosen = Recipe(model) if recipe is None else read_recipe_file(recipe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from facelab.commands.console import save_faces
+from facelab.commands.console import check_spared, numbered, save_faces
 from facelab.commands.results import Job
 from facelab.errors import BadSetting
 
@@ -24,6 +24,8 @@ def combine_recoveries(job: Job, *, count: int, steps: int) -> None:
     path = job.output.path
     if path.suffix not in (".png", ".npz"):
         raise BadSetting(f"Several combinations are written as .png or .npz, not as {path.suffix}.")
+    for file in numbered(path, count):
+        check_spared(file, *job.inputs)
     recovered, psnr = [], []
     with tqdm(total=2 * steps, file=sys.stderr, unit="step", mininterval=0.5, dynamic_ncols=True) as bar:
         for face in job.faces:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import answer, make_folder, open_studio, read_faces
+from facelab.commands.console import answer, check_spared, make_folder, open_studio, read_faces
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ class Output:
 class Job:
     """One command under way: its faces, the studio of their model, and how its result is written."""
 
-    def __init__(self, output: Output, paths: Sequence[Path], as_json: bool) -> None:
+    def __init__(self, output: Output, paths: Sequence[Path], as_json: bool, *, beside: Sequence[Path] = ()) -> None:
+        """paths: of the faces. beside: of what else the command reads; --out may replace none of all these files."""
         self.started = time.perf_counter()
-        self.output, self.as_json = output, as_json
+        self.output, self.as_json, self.inputs = output, as_json, (*paths, *beside)
         output.check()
+        check_spared(output.path, *self.inputs)
         self.faces: list[Face] = read_faces(paths)
         self.studio = open_studio(self.faces[0].latent.model)
 

@@ -12,8 +12,10 @@ from facelab.commands.console import (
     MarkOption,
     ModelOption,
     answer,
+    check_spared,
     make_folder,
     names_of,
+    numbered,
     open_studio,
     save_faces,
 )
@@ -112,6 +114,8 @@ def neighbours(
 
     _check_ending(out, ".png", ".npz")
     job = Job(Output(out, size, mark=mark), [face], as_json)
+    for path in numbered(out, count):
+        check_spared(path, face)
     near = job.studio.neighbours(job.faces[0], count, radius=radius, seed=seed)
     done, files = [{"op": "neighbour"}], [out]
     if out.suffix == ".npz":

@@ -15,6 +15,7 @@ from facelab.commands.console import (
     JsonOption,
     ModelOption,
     answer,
+    check_spared,
     make_folder,
     names_of,
     open_studio,
@@ -59,6 +60,7 @@ def video(
         raise BadSetting(f"--out must end in .mp4; it is {out.name!r}.")
     if (recipe is None) == (not settings):
         raise BadSetting("Say what is to be done: --set smile=2, or --recipe RECIPE.json.")
+    check_spared(out, clip, recipe, *(direction or ()))
     studio, footage = open_studio(model), read_clip(clip)
     if recipe is None:
         strengths, own = read_strengths(studio, settings, direction)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import Space
+from facelab.commands.console import Space, check_spared
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS
 from facelab.errors import BadSetting
 from facelab.evaluation.figures import (
@@ -104,6 +104,8 @@ def evaluate(
         raise BadSetting("--save keeps figures of the model as it ships. Leave out --weights and --eyes.")
     if method not in METHODS:
         raise BadSetting(f"--method must be one of {', '.join(METHODS)}, not {method[:20]!r}.")
+    if matrix is not None:
+        check_spared(matrix, data, weights)
     comparing = bool(len(models) > 1 or side or reconstruct or (save and not (circle or embed or run)))
     sampling = bool(samples and not (comparing or run or circle))
     _check_used(

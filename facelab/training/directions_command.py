@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facelab.commands.console import check_spared
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -58,6 +60,7 @@ def find(
     from facelab.training.parts import find_parts
     from facelab.training.shades import find_shades
 
+    check_spared(out, data, start)
     generator, discriminator = load_model(model)
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
     pictures = Pictures(pictures.images[: count or None])
