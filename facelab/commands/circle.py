@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.assignments import number_of
+from facelab.commands.assignments import assignments_of, number_of
 from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, names_of, open_studio, read_faces
 from facelab.commands.results import (
     ANIMATIONS,
@@ -168,9 +168,7 @@ def mix(
 ) -> None:
     """A sum of faces, brought back to the sphere."""
     _no_film(out)
-    named = dict(each.split("=", 1) if "=" in each else (each, "") for each in faces)
-    if not all(named.values()):
-        raise BadSetting("Give the faces by their letters, such as A=a.npz B=b.npz.")
+    named = assignments_of(faces, "A=a.npz")
     job = _Job(Output(out, size, mark=mark), [Path(path) for path in named.values()], as_json, model)
     result = job.studio.circle_mix(expression, dict(zip(named, job.faces, strict=True)))
     job.finish(result, [{"op": "mix"}])
