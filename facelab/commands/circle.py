@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from facelab.commands.results import (
     OutOption,
     Output,
     SizeOption,
+    drawn,
 )
 from facelab.errors import BadSetting
 from facelab.seeds import MAX_SEED
@@ -85,11 +86,9 @@ def edit(
     """Equal steps along a feature's gradient, back on the sphere after each; an animation or a strip shows the way."""
     from facelab.media import STRIP_PICTURES, save_animation
 
-    if strip and out.suffix != ".png":
-        raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
     name, sign, value = setting.partition("=")
     strength = number_of(value if sign else "1", f"--set {setting[:40]}")
-    job = _Job(Output(out, size, frames, fps, mark=mark), [face], as_json, model)
+    job = _Job(Output(out, size, frames, fps, mark=mark, strip=strip), [face], as_json, model)
     filmed = frames if strip or out.suffix in ANIMATIONS else 1
     options, figures = {"frames": filmed, "keep": names_of(keep), "carry": carry}, {}
     if sure is None:
@@ -145,9 +144,7 @@ def slerp(
     from facelab.edits.interpolation import positions
     from facelab.media import STRIP_PICTURES, save_animation
 
-    if strip and out.suffix != ".png":
-        raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
-    job = _Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json, model)
+    job = _Job(Output(out, size, frames, fps, mark=mark, strip=strip), [first, second], as_json, model)
     if strip or out.suffix in ANIMATIONS:
         way = job.studio.circle_between(*job.faces, positions(frames))
         save_animation(_drawn(job, way), out, fps=fps, **job.said([{"op": "slerp"}]), mark=mark)
@@ -228,9 +225,8 @@ class _Job(Job):
         self.studio.circle  # noqa: B018 - a model without one is refused before anything is done
 
 
-def _drawn(job: Any, way: Sequence[Face]) -> Iterator[np.ndarray]:
-    output = job.output
-    yield from job.studio.render_many(way, output.size or FRAME_SIZE)
+def _drawn(job: Job, way: Sequence[Face]) -> Iterator[np.ndarray]:
+    return drawn(job.studio, way, job.output.size or FRAME_SIZE)
 
 
 def _no_film(out: Path) -> None:

@@ -185,7 +185,7 @@ def morph(
     """Go from one face to another: a film, or one face in between."""
     from facelab.media import STRIP_PICTURES, save_animation
 
-    job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark, strip=strip), [first, second], as_json)
     options = {"path": path and path.value, "space": space and space.value}
     _meet(job, space)
     between = job.studio.morph(*job.faces, t, **options)
@@ -193,8 +193,6 @@ def morph(
     film = job.studio.morph_frames(*job.faces, **moving, **options)
     step = {"op": "morph", **_named(space), **({"t": t} if out.suffix in (".npz", ".png") and not strip else {})}
     if strip:
-        if out.suffix != ".png":
-            raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
         save_animation(film, out, **job.said([step]), mark=mark)
         job.report([step], frames=min(frames, STRIP_PICTURES))
     else:

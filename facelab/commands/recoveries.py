@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 from facelab.commands.console import check_spared, numbered, save_faces
-from facelab.commands.results import Job
+from facelab.commands.results import Job, check_pixels
 from facelab.errors import BadSetting
 
+SIDE = 128  # of each picture of a sheet
 STEPS = {"op": "recover"}, {"op": "combine"}
 
 
@@ -24,6 +25,8 @@ def combine_recoveries(job: Job, *, count: int, steps: int) -> None:
     path = job.output.path
     if path.suffix not in (".png", ".npz"):
         raise BadSetting(f"Several combinations are written as .png or .npz, not as {path.suffix}.")
+    if path.suffix == ".png":
+        check_pixels(count, job.output.size or SIDE)
     for file in numbered(path, count):
         check_spared(file, *job.inputs)
     recovered, psnr = [], []
@@ -37,6 +40,6 @@ def combine_recoveries(job: Job, *, count: int, steps: int) -> None:
     made = job.studio.combinations(*recovered)
     files = save_faces(made, path) if path.suffix == ".npz" else [path]
     if path.suffix == ".png":
-        sheet = contact_sheet(job.studio.render_many(made, job.output.size or 128))
+        sheet = contact_sheet(job.studio.render_many(made, job.output.size or SIDE))
         save_png(sheet, path, **job.said(STEPS), mark=job.output.mark)
     job.report(STEPS, files=files, recoveries=count, psnr=psnr)

@@ -20,7 +20,7 @@ from facelab.commands.console import (
     save_faces,
 )
 from facelab.commands.edits import FaceArgument, LayersOption
-from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption
+from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption, check_pixels, drawn
 from facelab.errors import BadSetting
 from facelab.seeds import MAX_SEED
 
@@ -57,18 +57,18 @@ def walk(
     """Walk from a face along an attribute's gradient: a strip of the pictures on the way, or a film."""
     from facelab.media import filmstrip, save_animation, save_png
 
-    job = Job(Output(out, size, frames, fps, mark=mark), [face], as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark, strip=out.suffix == ".png"), [face], as_json)
     rows = job.studio.rows_of(job.faces[0], layers or "")
     how = {"frames": frames, "steps": steps, "keep": names_of(keep), "rows": rows}
     way = job.studio.walk(job.faces[0], attribute, reach, **how)
     done = [{"op": "walk", "id": attribute, "strength": reach}]
-    pictures = [] if out.suffix == ".npz" else job.studio.render_many(way, size or FRAME_SIZE)
-    if not pictures:
+    if out.suffix == ".npz":
         way[-1].save(out)
     elif out.suffix == ".png":
-        save_png(filmstrip(pictures, len(pictures)), out, **job.said(done), mark=mark)
+        strip = filmstrip(job.studio.render_many(way, size or FRAME_SIZE), len(way))
+        save_png(strip, out, **job.said(done), mark=mark)
     else:
-        save_animation(pictures, out, fps=fps, **job.said(done), mark=mark)
+        save_animation(drawn(job.studio, way, size or FRAME_SIZE), out, fps=fps, **job.said(done), mark=mark)
     job.report(done, frames=len(way))
 
 
@@ -87,6 +87,7 @@ def crossover_grid(
 
     _check_ending(out, ".png")
     job = Job(Output(out, size, mark=mark), [*contents, *styles], as_json)
+    check_pixels(len(contents) * len(styles), size or job.studio.card.resolution)
     sides, heads = job.faces[: len(contents)], job.faces[len(contents) :]
     rows = job.studio.rows_of(job.faces[0], layers or "half")
     grid = job.studio.crossover_grid(sides, heads, rows=rows, strength=strength, size=size)
@@ -116,6 +117,8 @@ def neighbours(
     job = Job(Output(out, size, mark=mark), [face], as_json)
     for path in numbered(out, count):
         check_spared(path, face)
+    if out.suffix == ".png":
+        check_pixels(count, size or job.studio.card.resolution)
     near = job.studio.neighbours(job.faces[0], count, radius=radius, seed=seed)
     done, files = [{"op": "neighbour"}], [out]
     if out.suffix == ".npz":
