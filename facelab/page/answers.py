@@ -49,6 +49,11 @@ def _like(name: str, value: Any, default: Any) -> Any:
         if isinstance(default, int) and number != int(number):
             raise BadSetting(f"{name} must be a whole number, not {value}.")
         return type(default)(number)
+    if isinstance(default, tuple):
+        numbers = tuple(as_number(name, item) for item in as_list(value))
+        if len(numbers) != len(default):
+            raise BadSetting(f"{name} must be {len(default)} numbers, not {len(numbers)}.")
+        return numbers
     if isinstance(default, list):
         return [str(item) for item in as_list(value)]
     if not isinstance(value, type(default)):
