@@ -209,6 +209,8 @@ def test_what_cannot_be_done_is_said(studio, shelf, faces):
         studio.circle_walk(faces[0], "wings")
     with pytest.raises(BadSetting, match="strength"):
         studio.circle_walk(faces[0], "smile", 9)
+    with pytest.raises(BadSetting, match="frames must lie between"):
+        studio.circle_until(faces[0], "smile", frames=0)
     other = Studio("tinyvae", device="cpu")
     assert not other.has_circle and other.features() == ()
     with pytest.raises(UnknownModel, match="tinybegan"):
