@@ -11,14 +11,14 @@ from PIL import Image
 
 from facelab.errors import BadSetting
 from facelab.media import Provenance, save_png
-from facelab.page.answers import answer_folder, as_mapping, as_number, read_options
+from facelab.page.answers import answer_folder, as_mapping, as_number, read_options, stateless
 from facelab.page.api_circle import build_circle_api
 from facelab.page.api_compare import build_compare_api
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.api_sheets import build_sheets_api
 from facelab.page.api_video import build_video_api
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 
@@ -37,7 +37,7 @@ def build_api(backstage: Backstage) -> None:
             raise BadSetting(f"This photo has {len(faces)} faces; face {face} is not one of 1 to {len(faces)}.")
         return faces, studio.align(pixels, faces[face - 1])
 
-    @friendly
+    @stateless
     def align(photo: str, face: float, landmarks: str) -> tuple[str, dict[str, Any]]:
         """Find the faces of a photo and cut one out by the FFHQ template.
 
@@ -53,7 +53,7 @@ def build_api(backstage: Backstage) -> None:
             "photo_size": list(aligned.photo_size),
         }
 
-    @friendly
+    @stateless
     def embed(photo: str, face: float, settings: dict[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
         """Embed one face of a photo.
 

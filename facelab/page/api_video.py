@@ -12,9 +12,9 @@ from facelab.clips import read_clip
 from facelab.edits.attributes import DEFAULT_METHOD
 from facelab.errors import BadSetting
 from facelab.face import Recipe
-from facelab.page.answers import answer_folder, as_mapping, as_number, read_options
+from facelab.page.answers import answer_folder, as_mapping, as_number, read_options, stateless
 from facelab.page.api_edits import own_directions
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.recipes import attribute_steps, read_recipe
 from facelab.video import film_clip
@@ -24,7 +24,7 @@ def build_video_api(backstage: Backstage) -> None:
     """Add /video. Nothing of it is seen in the page."""
     studio, worker = backstage.studio, backstage.worker
 
-    @friendly
+    @stateless
     def video(
         clip: str,
         strengths: dict[str, float] | None,
