@@ -15,12 +15,11 @@ from torch import Tensor
 from facelab.circle import DLIB, FEATURES, Circle, Feature, Sphere, edit_key, feature_of, load_circle
 from facelab.edits import arithmetic
 from facelab.edits.attributes import MAX_WALK_STEPS
-from facelab.edits.interpolation import karcher_mean, spherical
+from facelab.edits.interpolation import karcher_mean, spherical, weighted_mean
 from facelab.edits.sphere import (
     great_circle,
     neighbours_on_sphere,
     on_sphere,
-    plain_mean,
     sum_on_sphere,
     walk_on_sphere,
     walk_until_sure,
@@ -305,11 +304,11 @@ class Circling:
         return [self._face(rows, step, of=[first, second]) for rows, step in zip(latents, steps, strict=True)]
 
     def circle_average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> CircleMean:
-        """The mean of faces on the sphere (Karcher 1977), beside the plain mean of their vectors."""
+        """The mean of faces on the sphere (Karcher 1977), beside the plain mean of their vectors; weights are of both."""
         if not 1 <= len(faces) <= MAX_FACES:
             raise BadSetting(f"An average takes between 1 and {MAX_FACES} faces, not {len(faces)}.")
         points = torch.stack([self.point(face) for face in faces])
-        plain = plain_mean(points)
+        plain = weighted_mean(points, weights)
         on, beside = self._decoded(torch.stack([karcher_mean(points, weights), plain]), {"op": "average"}, of=faces)
         return CircleMean(on, beside, float(plain.norm()))
 

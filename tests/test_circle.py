@@ -95,6 +95,8 @@ def test_between_and_average_agree_in_the_middle(studio, faces):
     angle = float(great_circle(studio.point(faces[0]), studio.point(faces[1])))
     assert mean.norm == pytest.approx(math.cos(angle / 2), abs=1e-5), "what two vectors have in common"
     assert not same(mean.plain, mean.face)
+    heavy = studio.circle_average(faces[:2], [1, 0])
+    assert heavy.norm == pytest.approx(1, abs=1e-5) and same(heavy.plain, ends[0]) and same(heavy.face, ends[0])
 
 
 def test_arithmetic_and_neighbours(studio, faces):
