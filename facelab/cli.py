@@ -39,7 +39,7 @@ from facelab.commands.photo import project_app
 from facelab.commands.report import COMMANDS as REPORT
 from facelab.commands.sheets import COMMANDS as SHEETS
 from facelab.commands.video import COMMANDS as VIDEO
-from facelab.errors import BadSetting, FaceLabError
+from facelab.errors import BadSetting, FaceLabError, NoFaceFound
 from facelab.evaluation.command import evaluate
 from facelab.evaluation.recovery import recovery
 from facelab.seeds import MAX_SEED
@@ -248,7 +248,13 @@ def _find(studio: Studio, photo: Path, landmarks: Landmarks) -> tuple[np.ndarray
     from facelab.photo import read_photo
 
     pixels = read_photo(photo)
-    return pixels, studio.find_faces(pixels, landmarks=landmarks.value)
+    try:
+        return pixels, studio.find_faces(pixels, landmarks=landmarks.value)
+    except NoFaceFound as cause:  # the studio's advice is for somebody who sees the photo
+        raise NoFaceFound(
+            f"No face was found in this photo ({pixels.shape[1]} x {pixels.shape[0]}). Turn it upright, take one where "
+            "the face is larger than about 40 pixels, or align it by hand in the page: python app.py."
+        ) from cause
 
 
 def _check_ours(path: Path) -> None:

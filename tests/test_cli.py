@@ -137,7 +137,10 @@ def no_face(tmp_path):
     ("command", "said"),
     [
         (["align", "missing.jpg", "--out", "{folder}"], "missing.jpg"),
-        (["align", "{photo}", "--out", "{folder}/faces"], "No face was found in this photo (300 x 200)"),
+        (
+            ["align", "{photo}", "--out", "{folder}/faces"],
+            "No face was found in this photo (300 x 200). Turn",
+        ),
         (["align", "{photo}", "--out", "{photo}"], "folder"),
         (["align", "{photo}", "--out", "{folder}", "--landmarks", "eyes"], "eyes"),
         (["align", "{photo}"], "--out"),
