@@ -304,7 +304,7 @@ class Circling:
         return [self._face(rows, step, of=[first, second]) for rows, step in zip(latents, steps, strict=True)]
 
     def circle_average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> CircleMean:
-        """The mean of faces on the sphere (Karcher 1977), beside the plain mean of their vectors; weights are of both."""
+        """The mean of faces on the sphere (Karcher 1977), beside the plain mean; weights are of both."""
         if not 1 <= len(faces) <= MAX_FACES:
             raise BadSetting(f"An average takes between 1 and {MAX_FACES} faces, not {len(faces)}.")
         points = torch.stack([self.point(face) for face in faces])
