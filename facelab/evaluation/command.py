@@ -86,8 +86,8 @@ def evaluate(
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """Compare a model with the val split of real faces, by eyes that took no part in making it; or several models with
-    each other, at one size.
+    """Compare a model with the val split of real faces, by dlib and by a judge that took no part in making it; or
+    several models with each other, at one size.
 
     Samples: Frechet distances of dlib's identity vectors, of landmark shapes and of the judge's features (lower is
     nearer to real faces), and the share in which dlib finds a face. Embeddings: likeness and PSNR, also by groups of
