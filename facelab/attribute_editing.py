@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from facelab.edits.attributes import DEFAULT_METHOD, METHODS, MOST, Direction, m
 from facelab.errors import BadSetting
 from facelab.face import Delta, Face, Latent
 from facelab.own_directions import check_model, make_direction
+from facelab.ranges import between
 from facelab.regions import moved_locally
 from facelab.routing import by_its_model
 
@@ -66,19 +66,18 @@ class AttributeEditing:
         Raises BadSetting for an unknown attribute, method or strength, LatentMismatch for another model's direction.
         """
         if method == CIRCLE:
-            moved = {name: float(strength) for name, strength in strengths.items() if strength}
-            return self.circle_edit(face, moved, keep=keep, rows=self._range(rows)) if moved else face
+            return self.circle_edit(face, strengths, keep=keep, rows=self._range(rows))
+        if method not in METHODS:
+            raise BadSetting(f"The method must be one of {', '.join((*METHODS, CIRCLE))}, not {method!r}.")
         known = {**self.directions(), **(own or {})}
         latent, delta, steps = self._rows(face), face.delta, []
         for name, strength in strengths.items():
             direction = _find(known, name)
             check_model(direction, self.card.name, self.card.sha256)
-            _check_strength(name, strength)
-            if method not in METHODS:
-                raise BadSetting(f"The method must be one of {', '.join((*METHODS, CIRCLE))}, not {method!r}.")
+            strength = between(f"The strength of {name}", strength, -MOST, MOST)
             if strength:
                 held = _held(direction, keep, known, strengths, method)
-                moved = move(latent, direction, float(strength), method=method, held=held, rows=self._range(rows))
+                moved = move(latent, direction, strength, method=method, held=held, rows=self._range(rows))
                 latent, delta = _placed(latent, moved, delta, "" if everywhere else direction.region)
                 steps.append({"op": "attribute", "id": name, "strength": strength})
         return self._edited(face, latent, delta, *steps)
@@ -103,13 +102,13 @@ class AttributeEditing:
         """
         known = self.directions()
         direction = _find(known, attribute)
-        _check_strength(attribute, strength)
+        strength = between(f"The strength of {attribute}", strength, -MOST, MOST)
         held = _held(direction, keep, known, (), "gradient")
         start = self._rows(face)
         path = walk(
             start,
             direction,
-            float(strength),
+            strength,
             steps=steps,
             frames=frames,
             held=held,
@@ -152,11 +151,6 @@ def _find(known: Mapping[str, Direction], name: str) -> Direction:
     if name not in known:
         raise BadSetting(f"There is no attribute {name!r}. Known ones: {', '.join(known) or 'none for this model'}.")
     return known[name]
-
-
-def _check_strength(name: str, strength: float) -> None:
-    if not (math.isfinite(strength) and abs(strength) <= MOST):
-        raise BadSetting(f"The strength of {name} must lie between -{MOST:g} and {MOST:g}, not {strength}.")
 
 
 def _held(

@@ -15,12 +15,11 @@ from torch import Tensor
 from facelab.circle import DLIB, FEATURES, Circle, Feature, Sphere, edit_key, feature_of, load_circle
 from facelab.edits import arithmetic
 from facelab.edits.attributes import MAX_WALK_STEPS
-from facelab.edits.interpolation import karcher_mean, spherical
+from facelab.edits.interpolation import karcher_mean, spherical, weighted_mean
 from facelab.edits.sphere import (
     great_circle,
     neighbours_on_sphere,
     on_sphere,
-    plain_mean,
     sum_on_sphere,
     walk_on_sphere,
     walk_until_sure,
@@ -28,6 +27,7 @@ from facelab.edits.sphere import (
 from facelab.errors import BadSetting, LatentMismatch, UnknownModel
 from facelab.face import AlignedFace, Face, Latent
 from facelab.facenet import facenet_vectors, load_facenet
+from facelab.ranges import between
 from facelab.recognition import SAME_PERSON, identity_distance
 
 if TYPE_CHECKING:
@@ -216,8 +216,8 @@ class Circling:
         model's face.
         """
         chosen = _find(feature)
-        strength = _between("strength", strength, -MOST, MOST)
-        _between("steps", steps, 1, MAX_WALK_STEPS)
+        strength = between("strength", strength, -MOST, MOST)
+        between("steps", steps, 1, MAX_WALK_STEPS)
         held = _held(chosen, keep)
         self._check_carry(face, carry)
         path = self._walked(self.point(face).to(self.device), chosen, strength, held, steps=steps, frames=frames)
@@ -243,8 +243,9 @@ class Circling:
         steps, a hundred of which go as far as strength 1. keep, carry: as in `circle_walk`, whose errors it raises.
         """
         chosen = _find(feature)
-        sure = _between("sure", sure, 0.5, MOST_SURE)
-        _between("steps", most, 1, MAX_WALK_STEPS)
+        sure = between("sure", sure, 0.5, MOST_SURE)
+        between("steps", most, 1, MAX_WALK_STEPS)
+        between("frames", frames, 1, MAX_WALK_STEPS)
         held = _held(chosen, keep)
         self._check_carry(face, carry)
         side = 1 if sign >= 0 else -1
@@ -278,32 +279,36 @@ class Circling:
         strengths: by feature, each as in `circle_walk`. keep: as there; a feature that is edited here is never held.
         rows: of w+ that take the change, by default all. Raises what `circle_walk` raises.
         """
+        asked = {_find(id).id: between("strength", strength, -MOST, MOST) for id, strength in strengths.items()}
+        moved = {id: strength for id, strength in asked.items() if strength}
+        if not moved:
+            return face
         place = start = self.point(face).to(self.device)
-        for id, strength in strengths.items():
-            chosen, strength = _find(id), _between("strength", strength, -MOST, MOST)
-            held = _held(chosen, keep, strengths)
+        for id, strength in moved.items():
+            chosen = _find(id)
+            held = _held(chosen, keep, moved)
             place = self._walked(place, chosen, strength, held, steps=steps, frames=1)[-1]
         before, after = self._latents(torch.stack([start, place]))
         values = self._rows(face).clone()
         chosen_rows = slice(None) if rows is None else rows
         values[chosen_rows] += (after - before)[chosen_rows]
-        said = [{"op": "circle", "id": id, "strength": strength} for id, strength in strengths.items()]
+        said = [{"op": "circle", "id": id, "strength": strength} for id, strength in moved.items()]
         return self._face(values, *said, of=[face], keep=True)
 
     def circle_between(self, first: Face, second: Face, places: Sequence[float]) -> list[Face]:
         """Faces on the great circle between two, at places from 0 to 1 (slerp, Shoemake 1985)."""
         ends = self.point(first), self.point(second)
-        points = torch.stack([spherical(*ends, _between("t", t, 0, 1)) for t in places])
+        points = torch.stack([spherical(*ends, between("t", t, 0, 1)) for t in places])
         steps = [{"op": "slerp", "t": t} for t in places]
         latents = self._latents(points)
         return [self._face(rows, step, of=[first, second]) for rows, step in zip(latents, steps, strict=True)]
 
     def circle_average(self, faces: Sequence[Face], weights: Sequence[float] | None = None) -> CircleMean:
-        """The mean of faces on the sphere (Karcher 1977), beside the plain mean of their vectors."""
+        """The mean of faces on the sphere (Karcher 1977), beside the plain mean; weights are of both."""
         if not 1 <= len(faces) <= MAX_FACES:
             raise BadSetting(f"An average takes between 1 and {MAX_FACES} faces, not {len(faces)}.")
         points = torch.stack([self.point(face) for face in faces])
-        plain = plain_mean(points)
+        plain = weighted_mean(points, weights)
         on, beside = self._decoded(torch.stack([karcher_mean(points, weights), plain]), {"op": "average"}, of=faces)
         return CircleMean(on, beside, float(plain.norm()))
 
@@ -322,7 +327,7 @@ class Circling:
         """Faces at an angle, in radians, from one face, in random directions (ISTRC, figure 6)."""
         if not 1 <= count <= MAX_FACES:
             raise BadSetting(f"Between 1 and {MAX_FACES} neighbours can be made, not {count}.")
-        angle = _between("angle", angle, 0, WIDEST)
+        angle = between("angle", angle, 0, WIDEST)
         points = neighbours_on_sphere(self.point(face), count, angle=angle, seed=seed)
         return self._decoded(points, {"op": "neighbour"}, of=[face])
 
@@ -384,9 +389,3 @@ def _find(id: str) -> Feature:
 def _held(feature: Feature, keep: Sequence[str] | None, edited: Collection[str] = ()) -> list[str]:
     names = feature.held if keep is None else keep
     return [_find(id).id for id in names if id != feature.id and id not in edited]
-
-
-def _between(name: str, value: float, low: float, high: float) -> float:
-    if not low <= float(value) <= high:  # also of what is not a number
-        raise BadSetting(f"{name} must lie between {low:g} and {high:g}, not {value:g}.")
-    return float(value)

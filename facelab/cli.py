@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from facelab.commands.circle import circle_app
-from facelab.commands.console import JsonOption, MarkOption, ModelOption, Space, answer, make_folder, open_studio, say
+from facelab.commands.console import (
+    JsonOption,
+    MarkOption,
+    ModelOption,
+    Space,
+    answer,
+    check_spared,
+    make_folder,
+    open_studio,
+    say,
+)
 from facelab.commands.edits import COMMANDS as EDITS
 from facelab.commands.experiments import COMMANDS as EXPERIMENTS
 from facelab.commands.papers import COMMANDS as PAPERS
@@ -29,7 +39,7 @@ from facelab.commands.photo import project_app
 from facelab.commands.report import COMMANDS as REPORT
 from facelab.commands.sheets import COMMANDS as SHEETS
 from facelab.commands.video import COMMANDS as VIDEO
-from facelab.errors import BadSetting, FaceLabError
+from facelab.errors import BadSetting, FaceLabError, NoFaceFound
 from facelab.evaluation.command import evaluate
 from facelab.evaluation.recovery import recovery
 from facelab.seeds import MAX_SEED
@@ -109,7 +119,7 @@ def align(
     numbers = [_checked(face, found)] if face else range(1, len(found) + 1)
     paths = [out / f"face-{number}.png" for number in numbers]
     for path in paths:
-        _check_spared(photo, path, "a crop", "folder")
+        check_spared(path, photo)
     faces = []
     for number, path in zip(numbers, paths, strict=True):
         one, png = found[number - 1], io.BytesIO()
@@ -164,7 +174,9 @@ def embed(
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz, such as face.npz; it is {out.name!r}.")
     picture_path = out.with_suffix(".png")
-    _check_spared(photo, picture_path, "the generator's picture", "name")
+    for path in (out, picture_path):
+        check_spared(path, photo)
+    _check_ours(picture_path)
     make_folder(out.parent)
     pixels, found = _find(studio, photo, landmarks)
     if face is None and len(found) > 1:
@@ -236,13 +248,24 @@ def _find(studio: Studio, photo: Path, landmarks: Landmarks) -> tuple[np.ndarray
     from facelab.photo import read_photo
 
     pixels = read_photo(photo)
-    return pixels, studio.find_faces(pixels, landmarks=landmarks.value)
+    try:
+        return pixels, studio.find_faces(pixels, landmarks=landmarks.value)
+    except NoFaceFound as cause:  # the studio's advice is for somebody who sees the photo
+        raise NoFaceFound(
+            f"No face was found in this photo ({pixels.shape[1]} x {pixels.shape[0]}). Turn it upright, take one where "
+            "the face is larger than about 40 pixels, or align it by hand in the page: python app.py."
+        ) from cause
 
 
-def _check_spared(photo: Path, path: Path, written: str, other: str) -> None:
-    """Raise BadSetting where what is written to `path` would replace the photo; other: what to choose another of."""
-    if path.exists() and path.samefile(photo):
-        raise BadSetting(f"--out would put {written} over {path.name}, the photo itself. Choose another {other}.")
+def _check_ours(path: Path) -> None:
+    """Raise BadSetting where a file stands that no earlier command wrote, at a path that nobody has named."""
+    from PIL import Image
+
+    with contextlib.suppress(OSError), Image.open(path) as picture:
+        if str(picture.info.get("Software")).startswith("FaceLab"):
+            return
+    if path.exists():
+        raise BadSetting(f"The generator's picture would replace {path.name}, not one of ours. Choose another --out.")
 
 
 def _checked(face: int, found: list[FoundFace]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -22,6 +21,7 @@ from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Delta, Face, Latent, Recipe
 from facelab.generators.deltas import on_device, style_row
 from facelab.generators.stylegan2 import fast_dtype
+from facelab.ranges import between
 from facelab.recipes import replay
 from facelab.refinement import check_delta
 from facelab.regions import everywhere
@@ -74,7 +74,7 @@ class Editing:
         its ends are the faces as their vectors are decoded (see `circle_between`). Raises BadSetting and
         LatentMismatch.
         """
-        return next(self._between(first, second, [_number("t", t, 0, 1)], path, space))
+        return next(self._between(first, second, [between("t", t, 0, 1)], path, space))
 
     @by_its_model
     def morph_frames(
@@ -106,7 +106,7 @@ class Editing:
 
         rows: of the w+ latent, by default the second half. strength: 0 keeps the content, 1 takes the style.
         """
-        strength = _number("strength", strength, -3, 3)
+        strength = between("strength", strength, -3, 3)
         rows = self._checked_rows(rows)
         values = crossover(self._rows(content), self._rows(style), rows=rows, strength=strength)
         delta = crossover_delta(content.delta, style.delta, rows=rows, row_of=style_row, strength=strength)
@@ -149,14 +149,14 @@ class Editing:
         strength: minus turns the expression around. threshold: rows of the difference shorter than this fraction of a
         row's usual distance from the mean face are left out as noise. normalise: one intensity whatever the source.
         """
-        strength = _number("strength", strength, -10, 10)
+        strength = between("strength", strength, -10, 10)
         values = transfer(
             self._rows(target),
             self._rows_everywhere(neutral),
             self._rows_everywhere(expressive),
             row_norm=self._row_norm,
             strength=strength,
-            threshold=_number("threshold", threshold, 0, 100),
+            threshold=between("threshold", threshold, 0, 100),
             normalise=normalise,
         )
         step = {"op": "express", "strength": strength}
@@ -217,7 +217,7 @@ class Editing:
         """
         if not 1 <= count <= MAX_FACES:
             raise BadSetting(f"Between 1 and {MAX_FACES} neighbours can be made, not {count}.")
-        radius = _number("radius", radius, 0, 2)
+        radius = between("radius", radius, 0, 2)
         offsets = self.generator.sample(count, seed=seed) - self.generator.mean_latent()
         values = arithmetic.neighbours(self._rows(face), offsets.cpu(), radius=radius)
         step = {"op": "neighbour"}
@@ -378,10 +378,3 @@ def _on_circle(space: str | None) -> bool:
     if space not in (None, "", CIRCLE):
         raise BadSetting(f"The space of an average or a sum is the model's own, or {CIRCLE!r}; not {space!r}.")
     return space == CIRCLE
-
-
-def _number(name: str, value: float, low: float, high: float) -> float:
-    value = float(value)
-    if not (math.isfinite(value) and low <= value <= high):
-        raise BadSetting(f"{name} must lie between {low:g} and {high:g}, not {value:g}.")
-    return value

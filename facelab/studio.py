@@ -34,6 +34,7 @@ from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader, has_reader, load_reader, reader_distance
 from facelab.pasting import QUAD_OF_CROP, check_place, paste
 from facelab.perceptual import Distance, Vgg16, discriminator_distance, load_vgg16, vgg16_distance
+from facelab.ranges import between
 from facelab.recovering import Recovering
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
 from facelab.refinement import Edit
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from facelab.recognition import Recogniser
     from facelab.video import ClipEyes, ClipStep
 
+MAX_RANDOM = 100_000  # faces of one call
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
 
@@ -327,8 +329,10 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
     def random_faces(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[Face]:
         """`count` random faces without their pictures; the same for the same seed.
 
-        truncation: 0 is the mean face, 1 the full variety.
+        truncation: 0 is the mean face, 1 the full variety. Raises BadSetting for a number out of range.
         """
+        between("The number of faces", count, 1, MAX_RANDOM)
+        truncation = between("truncation", truncation, 0, 1)
         latents = self.generator.sample(count, seed=seed, truncation=truncation)
         space, sha256 = self.generator.edit_space, self.card.sha256
         return [Face(Latent(each.cpu(), space, self.card.name), model_sha256=sha256) for each in latents]

@@ -24,12 +24,13 @@ from facelab.edits.expression import THRESHOLD
 from facelab.embedding import Descent, EmbedState
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound
-from facelab.face import AlignedFace, Face, Latent
+from facelab.face import AlignedFace, Face, Latent, Recipe
 from facelab.media.marks import stamp
 from facelab.media.provenance import Provenance
 from facelab.media.signing import sign
 from facelab.media.video import Mp4Writer
 from facelab.pasting import paste
+from facelab.recipes import Others, walked
 from facelab.recognition import SAME_PERSON, identity_distance
 from facelab.tracking import Track, follow_faces, over_time
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 SMOOTHING = 0.08  # seconds: sigma of quads, latents and landmarks over time
 BATCH = 8
+MAX_CLIP_WALKED = 300_000  # small steps of a recipe's walks in all frames: a quarter of an hour of a device
 # A frame without an encoder: a few steps from the frame before, gently, or noise would be learned.
 FRAME_SETTINGS = EmbedSettings(steps=8, learning_rate=0.02, mean_weight=0.1, preview_every=0)
 EDIT_PASSES = 3  # over the frames: the edit itself, and drawing the face without it and with it
@@ -122,8 +124,9 @@ def edit_clip(
     studio: Studio,
     eyes: ClipEyes,
     clip: Clip,
-    edit: Callable[[Face], Face],
+    edit: Recipe | Callable[[Face], Face],
     *,
+    others: Others | None = None,
     face: int = 1,
     track: Track | None = None,
     embed_frame: QuickEmbed | None = None,
@@ -132,17 +135,21 @@ def edit_clip(
 ) -> Iterator[ClipStep]:
     """Do an edit to one face of a clip: as many "draw" steps as the clip has frames, each with its frame.
 
-    edit: what is done to the face, the same for every frame. face: which one, 1 is seen largest and longest. track: the
-    one that `find_tracks` has found, instead. embed_frame: a quick embedding; by default the model's encoder, or a few
-    steps of optimisation from the frame before. settings: of the key frame's embedding. smoothing: in seconds. Frames
-    in which the face is not seen stay as they are, and the edit fades there. Raises NoFaceFound when no frame shows a
-    face, and BadSetting when there are not as many.
+    edit: what is done to the face, the same for every frame: a recipe, replayed step by step, or a short piece of work.
+    others: what the recipe's steps name, as `recipes.replay` takes it. face: which one, 1 is seen largest and longest.
+    track: the one that `find_tracks` has found, instead. embed_frame: a quick embedding; by default the model's
+    encoder, or a few steps of optimisation from the frame before. settings: of the key frame's embedding. smoothing: in
+    seconds. Frames in which the face is not seen stay as they are, and the edit fades there. Raises NoFaceFound when no
+    frame shows a face, and BadSetting when there are not as many or the recipe walks too far for so many frames.
     """
     _check_model(studio)
-    edit(studio.random_faces(1)[0])  # what cannot be done is said before the work
+    _check_walks(edit, clip.expected or 1)
+    for _ in _replayed(studio, studio.random_faces(1)[0], edit, others):  # what cannot be done is said before the work
+        yield ClipStep("follow" if track is None else "align", 0, None)
     frames = smoothing * clip.fps
     if track is None:
         track = yield from _chosen(eyes, clip, face)
+    _check_walks(edit, len(track.quads))
     filmed = yield from _film(studio, clip, track.smoothed(frames), embed_frame, settings, frames)
     track, total = filmed.track, len(filmed.images)
     faces = [
@@ -151,8 +158,9 @@ def edit_clip(
     ]
     edited: list[Face] = []
     for one in faces:
-        edited.append(edit(one))
-        yield ClipStep("edit", len(edited), EDIT_PASSES * total, total)
+        edited.append(one)
+        for edited[-1] in _replayed(studio, one, edit, others):
+            yield ClipStep("edit", len(edited), EDIT_PASSES * total, total)
     looks: list[list[Look]] = []
     for number, states in enumerate((faces, edited), 1):
         looks.append((yield from _looks(studio, eyes.finder, states, (number, EDIT_PASSES), frames, track.scenes)))
@@ -246,6 +254,24 @@ def _check_model(studio: Studio) -> None:
             f"{studio.card.title} has no w+, in which the frames of a clip are embedded. Choose a StyleGAN, "
             "such as faces128."
         )
+
+
+def _check_walks(edit: Recipe | Callable[[Face], Face], frames: int) -> None:
+    steps = walked(edit.steps) if isinstance(edit, Recipe) else 0
+    if steps * frames > MAX_CLIP_WALKED:
+        raise BadSetting(
+            f"This edit walks {steps:,} small steps, and that in each of {frames} frames; {MAX_CLIP_WALKED:,} in all "
+            "are the most. Cut the clip, or edit with the method linear or mean."
+        )
+
+
+def _replayed(
+    studio: Studio, face: Face, edit: Recipe | Callable[[Face], Face], others: Others | None
+) -> Iterator[Face]:
+    if isinstance(edit, Recipe):
+        yield from studio.replay(face, edit, others)
+    else:
+        yield edit(face)
 
 
 def _chosen(eyes: ClipEyes, clip: Clip, face: int) -> Iterator[ClipStep]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -235,6 +236,23 @@ def test_what_cannot_be_done_is_refused_with_a_reason(client, files, faces, tmp_
 
     with pytest.raises(AppError, match=said):
         client.predict(*map(upload, arguments), api_name=endpoint)
+
+
+def test_a_refused_request_leaves_no_upload(client, files, faces):
+    folder = Path(get_upload_folder())
+    before = set(folder.rglob("*.*"))
+    for endpoint, arguments in (
+        ("/stylise", [handle_file(files[0]), handle_file(files[1]), {"steps": 5000}]),
+        ("/edit", [handle_file(files[0]), {"smile": "much"}, {}]),
+        ("/average", [sent(files), ["heavy"], {}]),
+        ("/mix", ["A + B", sent(files), {"nosuch": 1}]),
+        ("/embed", [handle_file(files[0]), 1, {"preset": "slow"}]),
+        ("/paste", [handle_file(files[0]), sent(files), None, None, None, {}]),
+        ("/video", [handle_file(files[0]), None, None, {}, []]),
+    ):
+        with pytest.raises(AppError):
+            client.predict(*arguments, api_name=endpoint)
+        assert set(folder.rglob("*.*")) == before, endpoint
 
 
 def test_every_endpoint_tells_what_it_takes(client):

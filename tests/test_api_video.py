@@ -6,6 +6,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from facelab.embedding_settings import EmbedSettings
+from facelab.own_directions import save_direction
 from facelab.page.page import build_page, launch_options
 from facelab.sessions import Sessions
 from facelab.studio import Studio
@@ -33,6 +34,11 @@ def test_a_clip_comes_back_edited(client, finder, tmp_path, monkeypatch):
     path, report = client.predict(clip, {"smile": 1.5}, None, {"mark": True}, api_name="/video")
     assert report["frames"] == 4 and not report["sound"] and report["operations"][-1] == "clip"
     assert "h264" in streams(path) and "Made with AI" in streams(path)
+    made = studio.new_direction("Cap", *([face] for face in studio.random_faces(2, seed=7)))
+    save_direction(made, tmp_path / "cap.npz")
+    own = [handle_file(str(tmp_path / "cap.npz"))]
+    _, report = client.predict(clip, {made.id: 0.5}, None, {}, own, api_name="/video")
+    assert report["operations"][-2] == "attribute own 0.5"
 
 
 def test_what_cannot_be_is_said(client, tmp_path):

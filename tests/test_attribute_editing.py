@@ -114,7 +114,12 @@ def test_a_direction_of_one_s_own_can_be_used(studio, face):
         ({"horns": 1}, {}, "Known ones"),
         ({"smile": float("nan")}, {}, "strength of smile"),
         ({"smile": 99}, {}, "strength of smile"),
+        ({"smile": "1"}, {}, "strength of smile must lie between -5 and 5, not 1"),
+        ({"smile": None}, {}, "strength of smile"),
         ({"smile": 1}, {"method": "magic"}, "method"),
+        ({}, {"method": "magic"}, "method"),
+        ({"horns": 0}, {"method": "circle"}, "no feature 'horns'"),
+        ({"smile": "1"}, {"method": "circle"}, "strength"),
         ({"smile": 1}, {"keep": ["horns"]}, "Known ones"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from facelab.checkpoints import cards
-from facelab.checkpoints.cards import catalogue, checkpoint_folder, find_card
+from facelab.checkpoints.cards import catalogue, checkpoint_folder, find_card, read_card
 from facelab.checkpoints.weights import fill, load_model, read_weights
 from facelab.errors import BadWeights, UnknownModel
 from facelab.generators.discriminator import Discriminator
@@ -88,9 +88,13 @@ def test_weights_of_another_architecture_are_refused():
         fill(small, {name: value for name, value in small.state_dict().items() if name != "b4.out.bias"})
 
 
-def test_a_damaged_card_is_refused(folder):
+def test_a_damaged_card_and_a_file_that_is_none_are_said_and_take_no_other_model_away(folder, caplog):
     card = json.loads((folder / "faces128.json").read_text())
+    (folder / "other.json").write_text(json.dumps(card | {"name": "other"}))
     del card["resolution"]
     (folder / "faces128.json").write_text(json.dumps(card))
+    (folder / "notes.json").write_text("[1, 2]")
+    assert list(catalogue()) == ["other"]
+    assert [message.partition(" ")[0] for message in caplog.messages] == ["faces128.json", "notes.json"]
     with pytest.raises(BadWeights, match=r"faces128\.json"):
-        catalogue()
+        read_card(folder / "faces128.json")

@@ -95,6 +95,8 @@ def test_between_and_average_agree_in_the_middle(studio, faces):
     angle = float(great_circle(studio.point(faces[0]), studio.point(faces[1])))
     assert mean.norm == pytest.approx(math.cos(angle / 2), abs=1e-5), "what two vectors have in common"
     assert not same(mean.plain, mean.face)
+    heavy = studio.circle_average(faces[:2], [1, 0])
+    assert heavy.norm == pytest.approx(1, abs=1e-5) and same(heavy.plain, ends[0]) and same(heavy.face, ends[0])
 
 
 def test_arithmetic_and_neighbours(studio, faces):
@@ -209,6 +211,8 @@ def test_what_cannot_be_done_is_said(studio, shelf, faces):
         studio.circle_walk(faces[0], "wings")
     with pytest.raises(BadSetting, match="strength"):
         studio.circle_walk(faces[0], "smile", 9)
+    with pytest.raises(BadSetting, match="frames must lie between"):
+        studio.circle_until(faces[0], "smile", frames=0)
     other = Studio("tinyvae", device="cpu")
     assert not other.has_circle and other.features() == ()
     with pytest.raises(UnknownModel, match="tinybegan"):

@@ -64,8 +64,19 @@ def test_embed_never_writes_over_the_photo(facelab, shared_photos, tmp_path):
         picture.save(photo)
     before = photo.read_bytes()
     status, _, said = facelab("embed", photo, "--out", tmp_path / "me.npz", "--steps", 2, "--no-refine")
-    assert status == 1 and "over me.png, the photo itself" in said
+    assert status == 1 and "over me.png, which this command reads" in said
     assert photo.read_bytes() == before and not (tmp_path / "me.npz").exists()
+
+
+def test_embed_never_replaces_a_picture_that_nobody_named(facelab, shared_photos, tmp_path):
+    out, beside = tmp_path / "e.npz", tmp_path / "e.png"
+    Image.new("RGB", (8, 8)).save(beside)
+    before = beside.read_bytes()
+    embed = ("embed", shared_photos / "astronaut.png", "--out", out, "--steps", 2, "--no-refine")
+    status, _, said = facelab(*embed)
+    assert status == 1 and "would replace e.png" in said and beside.read_bytes() == before and not out.exists()
+    beside.unlink()
+    assert facelab(*embed)[0] == 0 and facelab(*embed)[0] == 0, "an older picture of ours is replaced"
 
 
 def test_align_never_writes_over_the_photo(facelab, shared_photos, tmp_path):
@@ -74,7 +85,7 @@ def test_align_never_writes_over_the_photo(facelab, shared_photos, tmp_path):
         picture.save(photo)
     before = photo.read_bytes()
     status, _, said = facelab("align", photo, "--out", tmp_path)
-    assert status == 1 and "over face-1.png, the photo itself" in said and len(said.splitlines()) == 1
+    assert status == 1 and "over face-1.png, which this command reads" in said and len(said.splitlines()) == 1
     assert photo.read_bytes() == before
     status, _, _ = facelab("align", photo, "--out", tmp_path / "faces")
     assert status == 0 and [path.name for path in (tmp_path / "faces").iterdir()] == ["face-1.png"]
@@ -126,7 +137,10 @@ def no_face(tmp_path):
     ("command", "said"),
     [
         (["align", "missing.jpg", "--out", "{folder}"], "missing.jpg"),
-        (["align", "{photo}", "--out", "{folder}/faces"], "No face was found in this photo (300 x 200)"),
+        (
+            ["align", "{photo}", "--out", "{folder}/faces"],
+            "No face was found in this photo (300 x 200). Turn",
+        ),
         (["align", "{photo}", "--out", "{photo}"], "folder"),
         (["align", "{photo}", "--out", "{folder}", "--landmarks", "eyes"], "eyes"),
         (["align", "{photo}"], "--out"),

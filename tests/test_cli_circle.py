@@ -126,7 +126,8 @@ def test_two_faces_are_verified(facelab, files):
         (["edit", "FACE", "--set", "smile=1", "--strip", "--out", "x.gif"], "--strip makes a .png"),
         (["edit", "FACE", "--set", "smile=1", "--carry", "--out", "x.png"], "carried only to faces of"),
         (["average", "FACE", "--out", "x.gif"], "must end in .npz or .png"),
-        (["mix", "A", "FACE", "--out", "x.png"], "by their letters"),
+        (["mix", "A", "FACE", "--out", "x.png"], "not of the kind A=a.npz"),
+        (["mix", "A", "A=a.npz", "A=b.npz", "--out", "x.png"], "A is given twice"),
         (["neighbours", "FACE", "--out", "x.npz"], "must end in .png"),
     ],
 )

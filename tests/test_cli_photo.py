@@ -84,6 +84,7 @@ def test_a_project_is_saved_shown_and_opened(facelab, case, tmp_path):
 def test_a_project_takes_faces_of_any_model(facelab, case, tmp_path):
     assert facelab("sample", "--model", "dcgan64", "--count", 1, "--out", tmp_path / "other.npz")[0] == 0
     (other,) = tmp_path.glob("other*.npz")
+    assert other.name == "other.npz", "one face has no number"
     work = tmp_path / "work.facelab"
     status, _, said = facelab("project", "save", work, case / "face.npz", other)
     assert status == 0, said

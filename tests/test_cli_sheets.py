@@ -56,6 +56,17 @@ def test_a_walk_is_a_strip_a_film_or_the_face_at_its_end(facelab, files, studio,
     assert torch.equal(Face.load(tmp_path / "new" / "way.npz").latent.values, way[-1].latent.values)
 
 
+def test_a_long_film_is_drawn_as_it_is_written(facelab, files, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        Studio,
+        "render_many",
+        lambda self, faces, size: drawn.append(len(faces)) or [np.zeros((size, size, 3), np.uint8) for _ in faces],
+    )
+    walk = ["walk", files["a"], "--attribute", "smile", "--frames", 40, "--size", 64, "--out", tmp_path / "x.mp4"]
+    assert facelab(*walk)[0] == 0 and sum(drawn) == 41 and max(drawn) <= 16
+
+
 def test_a_walk_takes_what_is_held_and_which_layers_move(facelab, files, studio, tmp_path):
     face, target = Face.load(files["b"]), tmp_path / "x.npz"
     for flags, options in (
@@ -118,6 +129,12 @@ def test_neighbours_are_a_sheet_or_faces(facelab, files, studio, tmp_path):
         ),
         (["neighbours", "{a}", "--out", "{folder}/x.gif"], ".png or .npz"),
         (["neighbours", "{a}", "--count", "0", "--out", "{folder}/x.png"], "--count"),
+        (["neighbours", "{a}", "--count", "999", "--size", "1024", "--out", "{folder}/x.png"], "too many to be held"),
+        (
+            ["walk", "{a}", "--attribute", "smile", "--frames", "600", "--size", "4096", "--out", "{folder}/x.gif"],
+            "600 pictures of 4096 x 4096 pixels are too many",
+        ),
+        (["morph", "{a}", "{b}", "--strip", "--size", "4096", "--out", "{folder}/x.png"], "too many to be held"),
         (["neighbours", "{folder}/none.npz", "--out", "{folder}/x.png"], "none.npz"),
         (["sample", "--out", "{folder}/x.jpg"], ".png or .npz"),
     ],

@@ -6,6 +6,8 @@ import pytest
 from footage import streams, with_face, write_clip
 
 from facelab.embedding_settings import EmbedSettings
+from facelab.face import Recipe
+from facelab.own_directions import save_direction
 from facelab.studio import Studio
 from facelab.video import edit_clip
 
@@ -40,6 +42,21 @@ def test_an_edit_that_cannot_be_is_refused_before_the_work(facelab, clip, tmp_pa
         status, _, said = facelab("video", clip, "--set", wrong, "--out", tmp_path / "x.mp4")
         assert status == 1 and wrong.partition("=")[0] in said
     assert not (tmp_path / "x.mp4").exists()
+
+
+def test_a_direction_of_ones_own_is_used_in_every_frame(facelab, clip, tmp_path, monkeypatch):
+    monkeypatch.setitem(edit_clip.__kwdefaults__, "settings", EmbedSettings(steps=2, refine=False, preview_every=0))
+    studio = Studio(device="cpu")
+    (cap, recipe), out = (tmp_path / "cap.npz", tmp_path / "r.json"), tmp_path / "x.mp4"
+    made = studio.new_direction("Cap", *([face] for face in studio.random_faces(2, seed=7)))
+    save_direction(made, cap)
+    step = {"op": "attribute", "id": made.id, "hash": made.hash, "strength": 0.5}
+    recipe.write_text(Recipe("faces128", (step,)).to_json())
+    for edit in (("--set", "cap=0.5"), ("--recipe", recipe)):
+        status, printed, said = facelab("video", clip, *edit, "--direction", cap, "--out", out, "--json")
+        assert status == 0 and json.loads(printed)["operations"][-2] == "attribute own 0.5", said
+    status, _, said = facelab("video", clip, "--recipe", recipe, "--out", out)
+    assert status == 1 and "--direction" in said
 
 
 def test_what_is_missing_is_one_line(facelab, clip, tmp_path):

@@ -201,6 +201,20 @@ def test_a_report_has_a_table_and_pictures_that_open(tmp_path):
         next(write_report(studio, MODELS, Report(), attribute="Wings"))
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--method", "foo"], "A map is made by pca or tsne"),
+        (["--attribute", "foo"], "is no attribute"),
+        (["--measure", 1], "between 2 and"),
+    ],
+)
+def test_a_report_that_cannot_be_is_refused_before_the_work(facelab, tmp_path, monkeypatch, option, words):
+    monkeypatch.setattr(Studio, "map_latents", lambda *_, **__: pytest.fail("a map was drawn first"))
+    status, out, said = facelab("report", "--models", "tinyvae", *option, "--out", tmp_path / "out")
+    assert status == 1 and not out and words in said and not list(tmp_path.glob("out/*"))
+
+
 def test_the_report_command_measures_and_writes(facelab, tmp_path):
     options = ["--models", "tinyvae", "--models", "tinydcgan", "--measure", 2, "--mapped", 0, "--out", tmp_path / "out"]
     status, out, said = facelab("report", *options, "--json")

@@ -262,6 +262,27 @@ def test_evaluate_wants_pictures_that_no_training_saw(facelab, tmp_path, options
     assert status == 1 and not out and "labels.csv with the columns image and split" in said
 
 
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        (["--save", "--copies", "--train", 9], "--train, --copies"),
+        (["vae64", "--weights", "x.safetensors"], "--weights"),
+        (["--side", 64, "--run", "runs"], "--run"),
+        (["vae64", "--circle"], "--circle"),
+        (["vae64", "--embed", 9, "--directions", "--matrix", "m.png"], "--embed"),
+        (["--reconstruct", 9, "--eyes"], "--eyes"),
+        (["--samples", 0, "--embed", 9, "--weights", "x.safetensors"], "--weights"),
+        (["--run", "runs", "--weights", "x.safetensors"], "--weights"),
+        (["--circle", "--copies"], "--copies"),
+        (["--matrix", "m.png"], "--matrix"),
+        (["--embed", 9, "--directions", "--method", "junk"], "--method must be one of"),
+    ],
+)
+def test_evaluate_refuses_what_it_would_not_use(facelab, tmp_path, options, refused):
+    status, out, said = facelab("evaluate", "faces128", *options, "--data", tmp_path)
+    assert status == 1 and not out and refused in said and "labels.csv" not in said
+
+
 def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     images = tmp_path / "data" / "images"
     images.mkdir(parents=True)
@@ -291,7 +312,7 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     assert 0 <= figures["judge"]["accuracy"] <= 1 and len(figures["judge"]["attributes"]) == 40
     assert 0 < figures["reader"]["distance"] < 0.9, "the reader is nearer to dlib than strangers are to each other"
 
-    real, model = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save")
+    real, model = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save")["rows"]
     assert (real["name"], model["name"]) == ("real faces", "faces128") and (real["samples"], model["samples"]) == (
         24,
         16,
@@ -308,7 +329,7 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     kept["rows"][1]["face_score"] = 1.777
     (shelf / cards.COMPARISON).write_text(json.dumps(kept))
     again = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save", "--add")
-    assert again[1] == model | {"face_score": 1.777}, "what was measured alike is not measured again"
+    assert again["rows"][1] == model | {"face_score": 1.777}, "what was measured alike is not measured again"
 
 
 def test_processes_that_describe_faces_stay_while_they_are_needed():

@@ -22,6 +22,7 @@ from facelab.media import (
 )
 from facelab.media.gif import MAX_BYTES
 from facelab.media.provenance import SOURCE_TYPES
+from facelab.media.video import Mp4Writer
 from facelab.page.examples import load_examples
 from facelab.studio import Studio
 
@@ -92,6 +93,19 @@ def test_an_mp4_plays_in_browsers(morph, tmp_path):
     assert about["size"] == (256, 256) and about["fps"] == 30 and about["duration"] == pytest.approx(2, abs=0.05)
     frames = [np.frombuffer(frame, np.uint8).reshape(256, 256, 3) for frame in reader]
     assert len(frames) == 60 and psnr(frames, morph).min() > 30
+
+
+def test_an_mp4_is_written_frame_by_frame(monkeypatch):
+    done, add = [], Mp4Writer.add
+    monkeypatch.setattr(Mp4Writer, "add", lambda writer, frame: (done.append("written"), add(writer, frame)))
+
+    def frames():
+        for shade in (0, 100, 200):
+            done.append("drawn")
+            yield np.full((64, 64, 3), shade, np.uint8)
+
+    encode_animation(frames(), "mp4", SAID, mark=True)
+    assert done == ["drawn", "written"] * 3
 
 
 def test_odd_sides_become_even_in_an_mp4(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import gradio as gr
@@ -46,6 +46,47 @@ def test_a_grid_that_fails_leaves_the_sheet_before_it(visitor: Visitor) -> None:
     picked["fl-picker-crossover-styles"] = chosen(other)
     told = told_until_it_fails(visitor.do("on_draw", "fl-sheet-crossover", picked), "faces128")
     assert told[0]["fl-sheet-crossover"]["running"] and told[-1] == before
+
+
+def test_every_edit_is_done_in_its_turn_on_the_device(visitor: Visitor, monkeypatch) -> None:
+    one, other = visitor.add(), visitor.add()
+    done = {}
+
+    def noted(name: str):
+        edit = getattr(Studio, name)
+        monkeypatch.setattr(
+            Studio,
+            name,
+            lambda *args, **options: (
+                done.setdefault(name, current_thread().name.rpartition("_")[0]),
+                edit(*args, **options),
+            )[1],
+        )
+
+    for name in ("combine", "neighbours", "express"):
+        noted(name)
+    several = {"What to do": "combine", "fl-picker-mix-several": chosen(one, other)}
+    list(visitor.do("on_act", "fl-sheet-mix", several))
+    list(visitor.do("on_act", "fl-sheet-mix", {"What to do": "neighbours", "fl-picker-mix-centre": chosen(one)}))
+    parts = {"target": one, "neutral": one, "expressive": other}
+    picked = {f"fl-picker-expression-{part}": chosen(face) for part, face in parts.items()}
+    visitor.do("on_change", "fl-picker-expression-target", picked)
+    assert done == dict.fromkeys(("combine", "neighbours", "express"), "facelab-device")
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_crop_aligned_by_hand_outlives_other_landmarks(visitor: Visitor, corrected: bool) -> None:
+    visitor.open_photo()
+    photo = visitor.session.photo
+    photo.start = photo.aligned.quad
+    if corrected:
+        photo.faces = visitor.studio.find_faces(photo.pixels)
+        photo.chosen, photo.start = 0, photo.start + 1
+    by_hand = photo.aligned
+    visitor.do("on_landmarks", "Landmarks", {"Landmarks": "mtcnn"})
+    assert photo.aligned is by_hand and photo.faces and photo.chosen == (0 if corrected else None)
+    visitor.do("on_reset", "fl-crop")
+    assert np.array_equal(photo.aligned.quad, photo.start)
 
 
 def test_neighbours_of_no_face_are_not_begun(visitor: Visitor) -> None:

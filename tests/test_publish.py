@@ -187,6 +187,8 @@ def test_what_cannot_be_published_is_refused_kindly(facelab, pictures, shelf, tm
     run = trained(facelab, pictures, tmp_path / "run", "dcgan")
     status, _, said = facelab("publish", run, "--name", "../tiny", "--data", "noise")
     assert status == 1 and "small letters" in said
+    status, _, said = facelab("publish", run, "--name", "comparison", "--data", "noise")
+    assert status == 1 and "comparison.json holds" in said and not (shelf / "comparison.json").exists()
     assert facelab("publish", run, "--name", "tiny", "--data", "noise")[0] == 0
     before = (shelf / "tiny.json").read_text()
     status, _, said = facelab("publish", run, "--name", "tiny", "--data", "other")

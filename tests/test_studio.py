@@ -77,6 +77,15 @@ def test_samples_are_the_same_for_the_same_seed(studio):
     assert np.array_equal(mean[0][1], mean[1][1])
 
 
+@pytest.mark.parametrize(
+    ("count", "truncation", "words"),
+    [(-1, 0.7, "number of faces"), (0, 0.7, "number of faces"), (1, float("nan"), "truncation"), (1, 5, "truncation")],
+)
+def test_random_faces_that_cannot_be_are_refused(studio, count, truncation, words):
+    with pytest.raises(BadSetting, match=words):
+        studio.random_faces(count, truncation=truncation)
+
+
 def test_a_face_is_rendered_at_any_size(studio):
     face = studio.sample(1, seed=1)[0][0]
     assert studio.render(face).shape == (128, 128, 3)

@@ -13,7 +13,7 @@ from facelab.alignment import adjust_quad
 from facelab.clips import Clip, read_clip
 from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound, UnreadableClip
-from facelab.face import Face, Latent
+from facelab.face import Face, Latent, Recipe
 from facelab.media import save_animation
 from facelab.studio import Studio
 from facelab.tracking import Track, as_track, over_time
@@ -199,6 +199,30 @@ def test_an_edited_clip_changes_the_face_alone_and_does_not_flicker(studio, face
     region = np.s_[:, 60:260, 100:320]
     flicker = [np.abs(np.diff(np.stack(each).astype(float)[region], n=2, axis=0)).mean() for each in (result, source)]
     assert flicker[0] < 1.15 * flicker[1]
+
+
+def test_a_recipe_is_replayed_step_by_step_in_every_frame(studio, face, clip):
+    recipe = Recipe("faces128", tuple({"op": "walk", "id": id, "strength": 1, "steps": 2} for id in ("smile", "age")))
+    steps = list(studio.edit_clip(clip, recipe, embed_frame=knows(face), settings=FAST))
+    edits = [step.done for step in steps if step.phase == "edit" and step.done <= FRAMES]
+    assert edits[: 2 * FRAMES] == [number for number in range(1, FRAMES + 1) for _ in recipe.steps], "others' turns"
+    fractions = [step.fraction() for step in steps]
+    assert fractions == sorted(fractions) and steps[-1].face.operations[-2:] == ["walk smile 1", "walk age 1"]
+
+
+def test_a_recipe_that_walks_too_far_in_all_frames_is_refused_before_the_work(studio, clip, monkeypatch):
+    monkeypatch.setattr("facelab.video.find_tracks", lambda *more: pytest.fail("the clip was looked at first"))
+    recipe = Recipe("faces128", tuple({"op": "walk", "id": "smile", "strength": 1, "steps": 5000} for _ in range(8)))
+    with pytest.raises(BadSetting, match="walks 40,000 small steps, and that in each of 10 frames"):
+        next(studio.edit_clip(clip, recipe))
+
+
+def test_a_clip_that_says_it_is_short_is_counted(studio, face, clip, monkeypatch):
+    monkeypatch.setattr("facelab.video.MAX_CLIP_WALKED", 10)
+    recipe = Recipe("faces128", ({"op": "walk", "id": "smile", "strength": 1, "steps": 2},))
+    silent = replace(clip, seconds=0.0)
+    with pytest.raises(BadSetting, match="10 frames"):
+        list(studio.edit_clip(silent, recipe, embed_frame=knows(face), settings=FAST))
 
 
 def test_without_an_edit_every_frame_stays_as_it_was(studio, face, clip):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any
 from facelab.errors import BadWeights, UnknownModel
 from facelab.files import write_file
 
+log = logging.getLogger("facelab.checkpoints")
 FOLDER_VARIABLE = "FACELAB_CHECKPOINTS"
 COMPARISON = "comparison.json"  # what `evaluate M1 M2 --save` measured, beside the cards
 
@@ -92,8 +94,15 @@ def read_losses(card: Card) -> list[dict[str, str]]:
 
 @cache
 def _catalogue(folder: Path) -> dict[str, Card]:
-    cards = [read_card(path) for path in sorted(folder.glob("*.json")) if path.name != COMPARISON]
-    return {card.name: card for card in cards}
+    cards: dict[str, Card] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            if path.name != COMPARISON:
+                card = read_card(path)
+                cards[card.name] = card
+        except BadWeights as error:  # one file that does not belong here must not take all models away
+            log.warning("%s It is left out.", error)
+    return cards
 
 
 def catalogue() -> dict[str, Card]:

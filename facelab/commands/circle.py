@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.assignments import number_of
+from facelab.commands.assignments import assignments_of, number_of
 from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, names_of, open_studio, read_faces
 from facelab.commands.results import (
     ANIMATIONS,
@@ -19,6 +19,7 @@ from facelab.commands.results import (
     OutOption,
     Output,
     SizeOption,
+    drawn,
 )
 from facelab.errors import BadSetting
 from facelab.seeds import MAX_SEED
@@ -85,11 +86,9 @@ def edit(
     """Equal steps along a feature's gradient, back on the sphere after each; an animation or a strip shows the way."""
     from facelab.media import STRIP_PICTURES, save_animation
 
-    if strip and out.suffix != ".png":
-        raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
     name, sign, value = setting.partition("=")
     strength = number_of(value if sign else "1", f"--set {setting[:40]}")
-    job = _Job(Output(out, size, frames, fps, mark=mark), [face], as_json, model)
+    job = _Job(Output(out, size, frames, fps, mark=mark, strip=strip), [face], as_json, model)
     filmed = frames if strip or out.suffix in ANIMATIONS else 1
     options, figures = {"frames": filmed, "keep": names_of(keep), "carry": carry}, {}
     if sure is None:
@@ -145,9 +144,7 @@ def slerp(
     from facelab.edits.interpolation import positions
     from facelab.media import STRIP_PICTURES, save_animation
 
-    if strip and out.suffix != ".png":
-        raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
-    job = _Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json, model)
+    job = _Job(Output(out, size, frames, fps, mark=mark, strip=strip), [first, second], as_json, model)
     if strip or out.suffix in ANIMATIONS:
         way = job.studio.circle_between(*job.faces, positions(frames))
         save_animation(_drawn(job, way), out, fps=fps, **job.said([{"op": "slerp"}]), mark=mark)
@@ -168,9 +165,7 @@ def mix(
 ) -> None:
     """A sum of faces, brought back to the sphere."""
     _no_film(out)
-    named = dict(each.split("=", 1) if "=" in each else (each, "") for each in faces)
-    if not all(named.values()):
-        raise BadSetting("Give the faces by their letters, such as A=a.npz B=b.npz.")
+    named = assignments_of(faces, "A=a.npz")
     job = _Job(Output(out, size, mark=mark), [Path(path) for path in named.values()], as_json, model)
     result = job.studio.circle_mix(expression, dict(zip(named, job.faces, strict=True)))
     job.finish(result, [{"op": "mix"}])
@@ -230,9 +225,8 @@ class _Job(Job):
         self.studio.circle  # noqa: B018 - a model without one is refused before anything is done
 
 
-def _drawn(job: Any, way: Sequence[Face]) -> Iterator[np.ndarray]:
-    output = job.output
-    yield from job.studio.render_many(way, output.size or FRAME_SIZE)
+def _drawn(job: Job, way: Sequence[Face]) -> Iterator[np.ndarray]:
+    return drawn(job.studio, way, job.output.size or FRAME_SIZE)
 
 
 def _no_film(out: Path) -> None:

@@ -16,7 +16,7 @@ from facelab.errors import BadFaceFile, BadSetting
 
 if TYPE_CHECKING:
     from facelab.edits.attributes import Direction
-    from facelab.face import Face
+    from facelab.face import Face, Recipe
     from facelab.studio import Studio
 
 
@@ -73,6 +73,13 @@ def read_own_directions(paths: Sequence[Path] | None) -> dict[str, Direction]:
     return directions
 
 
+def read_recipe_file(path: Path) -> Recipe:
+    """The recipe in a file. Raises BadSetting where it holds none, and OSError where there is no file."""
+    from facelab.recipes import read_recipe
+
+    return read_recipe(path.read_text(encoding="utf-8", errors="replace"))
+
+
 def names_of(keep: Sequence[str] | None) -> list[str] | None:
     """What --keep says: None where it is not given, which leaves it to each attribute; nothing for `none`."""
     return None if keep is None else [name for name in keep if name != "none"]
@@ -86,6 +93,26 @@ def make_folder(folder: Path) -> None:
         raise BadSetting(f"{folder} is not a folder and cannot be made one. Choose another --out.") from cause
     if not os.access(folder, os.W_OK):
         raise BadSetting(f"Nothing can be written into {folder}. Choose another --out.")
+
+
+def save_faces(faces: Sequence[Face], out: Path) -> list[Path]:
+    """Write one face as NAME.npz, several as NAME-1.npz, NAME-2.npz and so on; returns where."""
+    files = numbered(out, len(faces))
+    for face, file in zip(faces, files, strict=True):
+        face.save(file)
+    return files
+
+
+def numbered(out: Path, count: int) -> list[Path]:
+    """Where `save_faces` writes so many faces."""
+    return [out] if count == 1 else [out.with_stem(f"{out.stem}-{number}") for number in range(1, count + 1)]
+
+
+def check_spared(out: Path, *inputs: Path | None) -> None:
+    """Raise BadSetting where writing `out` would replace a file that the command reads; None is none."""
+    for path in inputs:
+        if path is not None and path.exists() and out.exists() and out.samefile(path):
+            raise BadSetting(f"--out would write over {path.name}, which this command reads. Choose another --out.")
 
 
 def answer(figures: dict[str, Any], as_json: bool, text: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,7 @@ from facelab.commands.console import (
     JsonOption,
     MarkOption,
     answer,
+    check_spared,
     make_folder,
     names_of,
     open_studio,
@@ -33,6 +35,10 @@ from facelab.commands.results import (
     SizeOption,
 )
 from facelab.errors import BadSetting
+
+if TYPE_CHECKING:
+    from facelab.edits.attributes import Direction
+    from facelab.studio import Studio
 
 
 class Method(str, Enum):
@@ -122,18 +128,11 @@ def edit(
 ) -> None:
     """Change attributes of a face: smile, age, glasses and so on; --direction cap.npz --set cap=1 for one's own."""
     from facelab.face import Recipe
-    from facelab.own_directions import by_id
     from facelab.recipes import attribute_steps
 
-    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
-    strengths = assignments_of(settings, "--set smile=2")
+    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json, beside=direction or ())
     rows = job.studio.rows_of(job.faces[0], layers or "")
-    mine = read_own_directions(direction)
-    taken = sorted(set(mine) & set(job.studio.directions()))
-    if taken:
-        raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
-    ids, own = {name: each.id for name, each in mine.items()}, by_id(mine.values())
-    numbers = {ids.get(name, name): number_of(text, f"--set {name}={text}") for name, text in strengths.items()}
+    numbers, own = read_strengths(job.studio, settings, direction)
     how = {"method": method.value, "keep": names_of(keep), "rows": rows, "everywhere": everywhere}
     result = job.studio.edit(job.faces[0], numbers, own=own, **how)
     steps = attribute_steps(numbers, own, **how)
@@ -153,6 +152,7 @@ def direction(
 
     if out.suffix != ".npz":
         raise BadSetting(f"--out must end in .npz; it is {out.name!r}.")
+    check_spared(out, *with_it, *without)
     make_folder(out.parent)
     some, others = read_faces(with_it), read_faces(without)
     made = open_studio(some[0].latent.model).new_direction(title, some, others)
@@ -185,7 +185,7 @@ def morph(
     """Go from one face to another: a film, or one face in between."""
     from facelab.media import STRIP_PICTURES, save_animation
 
-    job = Job(Output(out, size, frames, fps, mark=mark), [first, second], as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark, strip=strip), [first, second], as_json)
     options = {"path": path and path.value, "space": space and space.value}
     _meet(job, space)
     between = job.studio.morph(*job.faces, t, **options)
@@ -193,8 +193,6 @@ def morph(
     film = job.studio.morph_frames(*job.faces, **moving, **options)
     step = {"op": "morph", **_named(space), **({"t": t} if out.suffix in (".npz", ".png") and not strip else {})}
     if strip:
-        if out.suffix != ".png":
-            raise BadSetting(f"--strip makes a .png, but --out is {out.name!r}.")
         save_animation(film, out, **job.said([step]), mark=mark)
         job.report([step], frames=min(frames, STRIP_PICTURES))
     else:
@@ -244,7 +242,7 @@ def stylise(
     from facelab.photo import read_photo
     from facelab.stylising import StyliseSettings
 
-    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json)
+    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json, beside=[style])
     rows = job.studio.rows_of(job.faces[0], layers or "")
     span = None if rows is None else (rows.start, rows.stop)
     chosen = {"steps": steps, "content_weight": content_weight, "features": features and features.value}
@@ -359,6 +357,24 @@ def mix(
     _meet(job, space)
     result = job.studio.mix(expression, dict(zip(named, job.faces, strict=True)), space=space and space.value)
     job.finish(result, [{"op": "mix", **_named(space)}], weights=weights)
+
+
+def read_strengths(
+    studio: Studio, settings: Sequence[str], paths: Sequence[Path] | None
+) -> tuple[dict[str, float], dict[str, Direction]]:
+    """What --set says, by the ids of directions, and those of one's own among them by id, from --direction.
+
+    Raises BadSetting for what is no number, and for a file with the name of one of the model's directions.
+    """
+    from facelab.own_directions import by_id
+
+    named, mine = assignments_of(settings, "--set smile=2"), read_own_directions(paths)
+    taken = sorted(set(mine) & set(studio.directions()))
+    if taken:
+        raise BadSetting(f"The model has a direction {taken[0]!r} already. Give the file {taken[0]}.npz another name.")
+    ids = {name: each.id for name, each in mine.items()}
+    numbers = {ids.get(name, name): number_of(text, f"--set {name}={text}") for name, text in named.items()}
+    return numbers, by_id(mine.values())
 
 
 COMMANDS = (edit, direction, morph, crossover, stylise, express, average, combine, mix)

@@ -16,18 +16,20 @@ from facelab.commands.console import (
     MarkOption,
     ModelOption,
     answer,
+    check_spared,
     make_folder,
+    numbered,
     open_studio,
     read_faces,
     read_own_directions,
+    read_recipe_file,
+    save_faces,
     say,
 )
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from facelab.face import Recipe
 
 project_app = typer.Typer(help="Faces with their recipes as one .facelab file.", no_args_is_help=True)
 FacesArgument = Annotated[list[Path], typer.Argument(metavar="FACE.npz...", help="Faces, as embedding saved them.")]
@@ -59,10 +61,11 @@ def paste(
         raise BadSetting("Say what is to be pasted: --recipe RECIPE.json, or one --edited FACE.npz for each face.")
     if edited and len(edited) != len(faces):
         raise BadSetting(f"{len(faces)} faces need as many --edited, not {len(edited)}.")
+    check_spared(out, *faces, photo, recipe, *(edited or ()), *(direction or ()))
     make_folder(out.parent)
     studio, before, pixels = open_studio(model), read_faces(faces), read_photo(photo)
     own = by_id(read_own_directions(direction).values())
-    after = read_faces(edited) if edited else [studio.apply(face, _read(recipe), own) for face in before]
+    after = read_faces(edited) if edited else [studio.apply(face, read_recipe_file(recipe), own) for face in before]
     result = studio.paste(pixels, list(zip(before, after, strict=True)))
     said = asdict(Provenance.of(*after, then=["paste"]))
     save_png(result, out, **said, mark=mark)
@@ -90,10 +93,9 @@ def import_latents(
         raise BadSetting(f"--out must end in .npz; it is {out.name!r}.")
     make_folder(out.parent)
     faces = import_latents(latents, open_studio(model).generator)
-    paths = [out] if len(faces) == 1 else [out.with_stem(f"{out.stem}-{count}") for count in range(1, len(faces) + 1)]
-    for face, path in zip(faces, paths, strict=True):
-        face.save(path)
-    files = [str(path) for path in paths]
+    for path in numbered(out, len(faces)):
+        check_spared(path, latents)
+    files = [str(path) for path in save_faces(faces, out)]
     answer({"count": len(faces), "model": model, "files": files}, as_json, "\n".join(files))
 
 
@@ -115,9 +117,10 @@ def save(
 
     if target.suffix != ".facelab":
         raise BadSetting(f"A project's name ends in .facelab; this is {target.name!r}.")
+    check_spared(target, *faces, recipe, *(direction or ()))
     make_folder(target.parent)
     studio, read = open_studio(model), read_faces(faces)
-    chosen = Recipe(model) if recipe is None else _read(recipe)
+    chosen = Recipe(model) if recipe is None else read_recipe_file(recipe)
     own = by_id(read_own_directions(direction).values())
     parts = [chosen.steps[:count] for count in range(1, len(chosen.steps) + 1)][-MAX_VERSIONS:]
     versions = tuple(SavedVersion(describe_step(steps[-1]), steps) for steps in parts)
@@ -194,12 +197,6 @@ def show(project: ProjectArgument, as_json: JsonOption = False) -> None:
     answer({**shown, "directions": directions, "presets": presets}, as_json, "\n".join(lines))
     if not faces:
         say("This project is empty.")
-
-
-def _read(path: Path) -> Recipe:
-    from facelab.recipes import read_recipe
-
-    return read_recipe(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _changed(before: np.ndarray, after: np.ndarray) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from facelab.commands.results import Job
+from facelab.commands.console import check_spared, numbered, save_faces
+from facelab.commands.results import Job, check_pixels
 from facelab.errors import BadSetting
-from facelab.face import Face
 
+SIDE = 128  # of each picture of a sheet
 STEPS = {"op": "recover"}, {"op": "combine"}
 
 
@@ -25,6 +25,10 @@ def combine_recoveries(job: Job, *, count: int, steps: int) -> None:
     path = job.output.path
     if path.suffix not in (".png", ".npz"):
         raise BadSetting(f"Several combinations are written as .png or .npz, not as {path.suffix}.")
+    if path.suffix == ".png":
+        check_pixels(count, job.output.size or SIDE)
+    for file in numbered(path, count):
+        check_spared(file, *job.inputs)
     recovered, psnr = [], []
     with tqdm(total=2 * steps, file=sys.stderr, unit="step", mininterval=0.5, dynamic_ncols=True) as bar:
         for face in job.faces:
@@ -34,15 +38,8 @@ def combine_recoveries(job: Job, *, count: int, steps: int) -> None:
             recovered.append(job.studio.recovered(step.state, face))
             psnr.append(round(step.psnr, 2))
     made = job.studio.combinations(*recovered)
-    files = _faces(made, path) if path.suffix == ".npz" else [path]
+    files = save_faces(made, path) if path.suffix == ".npz" else [path]
     if path.suffix == ".png":
-        sheet = contact_sheet(job.studio.render_many(made, job.output.size or 128))
+        sheet = contact_sheet(job.studio.render_many(made, job.output.size or SIDE))
         save_png(sheet, path, **job.said(STEPS), mark=job.output.mark)
     job.report(STEPS, files=files, recoveries=count, psnr=psnr)
-
-
-def _faces(made: list[Face], path: Path) -> list[Path]:
-    files = [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(made) + 1)]
-    for face, file in zip(made, files, strict=True):
-        face.save(file)
-    return files

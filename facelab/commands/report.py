@@ -33,15 +33,16 @@ def report(
     from tqdm import tqdm
 
     from facelab.checkpoints.cards import catalogue, find_card
-    from facelab.evaluation.report import Report, write_report
+    from facelab.evaluation.report import Report, check_map, write_report
     from facelab.evaluation.table import as_json as table
 
+    check_map(method, attribute)
     names = [find_card(name).name for name in models or catalogue()]
     studio = open_studio(names[0])
     make_folder(out)
     made, side = Report(), studio.comparable_side(names)
     options = {"seed": seed, "truncation": truncation, "mapped": mapped, "method": method, "attribute": attribute}
-    jobs = [studio.of(name).measure(samples=measure, side=side) for name in names if measure >= 2]
+    jobs = [studio.of(name).measure(samples=measure, side=side) for name in names if measure]
     with tqdm(total=100, unit="%", file=sys.stderr, dynamic_ncols=True) as bar:
         for job in [*jobs, write_report(studio, names, made, **options)]:
             bar.reset()

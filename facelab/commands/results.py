@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import answer, make_folder, open_studio, read_faces
+from facelab.commands.console import answer, check_spared, make_folder, open_studio, read_faces
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ANIMATIONS = (".gif", ".mp4", ".webp")
 PICTURE_SIZE, FRAME_SIZE = 512, 256
+MAX_PIXELS = 256 * 2**20  # of pictures that are held together, 3 bytes each, and again as what is made of them
 
 OutOption = Annotated[
     Path, typer.Option(help="What to write: .npz a face, .png a picture, .gif, .mp4 or .webp an animation of the edit.")
@@ -43,21 +44,37 @@ class Output:
     fps: float = 20
     raw: bool = False
     mark: bool = False
+    strip: bool = False
 
     def check(self) -> None:
         """Refuse an --out that cannot be, before any work is done."""
+        if self.strip and self.path.suffix != ".png":
+            raise BadSetting(f"--strip makes a .png, but --out is {self.path.name!r}.")
+        if self.strip or self.path.suffix in (".gif", ".webp"):
+            check_pixels(self.frames, self.size or FRAME_SIZE)
         if self.path.suffix not in (".npz", ".png", *ANIMATIONS):
             raise BadSetting(f"--out must end in .npz, .png, .gif, .mp4 or .webp; it is {self.path.name!r}.")
         make_folder(self.path.parent)
 
 
+def check_pixels(count: int, size: int) -> None:
+    """Raise BadSetting for more pictures of size x size than can be held together."""
+    if count * size**2 > MAX_PIXELS:
+        raise BadSetting(
+            f"{count} pictures of {size} x {size} pixels are too many to be held together. Take fewer, a smaller "
+            "--size, or for a film .mp4, which is written frame by frame."
+        )
+
+
 class Job:
     """One command under way: its faces, the studio of their model, and how its result is written."""
 
-    def __init__(self, output: Output, paths: Sequence[Path], as_json: bool) -> None:
+    def __init__(self, output: Output, paths: Sequence[Path], as_json: bool, *, beside: Sequence[Path] = ()) -> None:
+        """paths: of the faces. beside: of what else the command reads; --out may replace none of all these files."""
         self.started = time.perf_counter()
-        self.output, self.as_json = output, as_json
+        self.output, self.as_json, self.inputs = output, as_json, (*paths, *beside)
         output.check()
+        check_spared(output.path, *self.inputs)
         self.faces: list[Face] = read_faces(paths)
         self.studio = open_studio(self.faces[0].latent.model)
 
@@ -112,6 +129,14 @@ def write_result(
         save_animation(
             frames or way(studio, start, result, output), output.path, fps=output.fps, **said, mark=output.mark
         )
+
+
+def drawn(studio: Studio, faces: Sequence[Face], size: int | None) -> Iterator[np.ndarray]:
+    """The generator's pictures of faces, a batch at a time: uint8 [size, size, 3] each."""
+    from facelab.editing import BATCH
+
+    for first in range(0, len(faces), BATCH):
+        yield from studio.render_many(faces[first : first + BATCH], size)
 
 
 def picture(studio: Studio, start: Face, result: Face, output: Output) -> np.ndarray:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from facelab.commands.console import JsonOption, MarkOption, ModelOption, answer, make_folder, names_of, open_studio
+from facelab.commands.console import (
+    JsonOption,
+    MarkOption,
+    ModelOption,
+    answer,
+    check_spared,
+    make_folder,
+    names_of,
+    numbered,
+    open_studio,
+    save_faces,
+)
 from facelab.commands.edits import FaceArgument, LayersOption
-from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption
+from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption, check_pixels, drawn
 from facelab.errors import BadSetting
 from facelab.seeds import MAX_SEED
 
-if TYPE_CHECKING:
-    from facelab.face import Face
-
 COLUMNS = 9  # of neighbours, as ISTRC shows them
 SheetOption = Annotated[
-    Path, typer.Option(help="The picture of all, a .png; or .npz for the faces, NAME-1.npz and so on.")
+    Path,
+    typer.Option(help="A .png of all; or .npz for the faces: NAME-1.npz and so on, NAME.npz of one."),
 ]
 SideOption = Annotated[
     int | None, typer.Option("--size", min=16, max=1024, help="Side of each picture in pixels; by default the model's.")
@@ -49,18 +57,18 @@ def walk(
     """Walk from a face along an attribute's gradient: a strip of the pictures on the way, or a film."""
     from facelab.media import filmstrip, save_animation, save_png
 
-    job = Job(Output(out, size, frames, fps, mark=mark), [face], as_json)
+    job = Job(Output(out, size, frames, fps, mark=mark, strip=out.suffix == ".png"), [face], as_json)
     rows = job.studio.rows_of(job.faces[0], layers or "")
     how = {"frames": frames, "steps": steps, "keep": names_of(keep), "rows": rows}
     way = job.studio.walk(job.faces[0], attribute, reach, **how)
     done = [{"op": "walk", "id": attribute, "strength": reach}]
-    pictures = [] if out.suffix == ".npz" else job.studio.render_many(way, size or FRAME_SIZE)
-    if not pictures:
+    if out.suffix == ".npz":
         way[-1].save(out)
     elif out.suffix == ".png":
-        save_png(filmstrip(pictures, len(pictures)), out, **job.said(done), mark=mark)
+        strip = filmstrip(job.studio.render_many(way, size or FRAME_SIZE), len(way))
+        save_png(strip, out, **job.said(done), mark=mark)
     else:
-        save_animation(pictures, out, fps=fps, **job.said(done), mark=mark)
+        save_animation(drawn(job.studio, way, size or FRAME_SIZE), out, fps=fps, **job.said(done), mark=mark)
     job.report(done, frames=len(way))
 
 
@@ -79,6 +87,7 @@ def crossover_grid(
 
     _check_ending(out, ".png")
     job = Job(Output(out, size, mark=mark), [*contents, *styles], as_json)
+    check_pixels(len(contents) * len(styles), size or job.studio.card.resolution)
     sides, heads = job.faces[: len(contents)], job.faces[len(contents) :]
     rows = job.studio.rows_of(job.faces[0], layers or "half")
     grid = job.studio.crossover_grid(sides, heads, rows=rows, strength=strength, size=size)
@@ -106,10 +115,14 @@ def neighbours(
 
     _check_ending(out, ".png", ".npz")
     job = Job(Output(out, size, mark=mark), [face], as_json)
+    for path in numbered(out, count):
+        check_spared(path, face)
+    if out.suffix == ".png":
+        check_pixels(count, size or job.studio.card.resolution)
     near = job.studio.neighbours(job.faces[0], count, radius=radius, seed=seed)
     done, files = [{"op": "neighbour"}], [out]
     if out.suffix == ".npz":
-        files = _save_all(near, out)
+        files = save_faces(near, out)
     else:
         sheet = contact_sheet(job.studio.render_many(near, size), columns=min(COLUMNS, count))
         save_png(sheet, out, **job.said(done), mark=mark)
@@ -133,7 +146,7 @@ def sample(
     studio, files = open_studio(model), [out]
     faces, pictures = zip(*studio.sample(count, seed=seed, truncation=truncation), strict=True)
     if out.suffix == ".npz":
-        files = _save_all(faces, out)
+        files = save_faces(faces, out)
     else:
         save_png(contact_sheet(pictures), out, model=studio.card.name, operations=["sample"], mark=mark)
     written = [str(path) for path in files]
@@ -141,15 +154,6 @@ def sample(
 
 
 COMMANDS = (walk, crossover_grid, neighbours, sample)
-
-
-def _save_all(faces: Iterable[Face], out: Path) -> list[Path]:
-    """Write faces as NAME-1.npz, NAME-2.npz, ...; returns where."""
-    files = []
-    for number, face in enumerate(faces, 1):
-        files.append(out.with_stem(f"{out.stem}-{number}"))
-        face.save(files[-1])
-    return files
 
 
 def _check_ending(out: Path, *endings: str) -> None:

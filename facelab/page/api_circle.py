@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 
 from facelab.errors import BadSetting
-from facelab.page.answers import read_options
+from facelab.page.answers import read_options, stateless
 from facelab.page.api_edits import PICTURE, Answer, EditsApi, read_face, read_faces
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage
 
 OPERATIONS = ("decode", "edit", "slerp", "average", "mix")
 MAX_STEPS = 1000
@@ -20,7 +20,7 @@ def build_circle_api(backstage: Backstage) -> None:
     api, studio = EditsApi(backstage), backstage.studio
     default = next((card.name for card in studio.decoders()), "")
 
-    @friendly
+    @stateless
     def circle(faces: list[str], options: dict[str, Any] | None) -> Answer:
         """Edit faces as vectors on the sphere of identities (ISTRC).
 
@@ -67,7 +67,7 @@ def build_circle_api(backstage: Backstage) -> None:
             result = api.run(other.close_circle, read[0])
         return api.answer(read, result, [step], chosen)
 
-    @friendly
+    @stateless
     def verify(first: str, second: str) -> dict[str, Any]:
         """Whether two faces are one person.
 

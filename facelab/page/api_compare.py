@@ -12,15 +12,15 @@ from facelab.comparing import MOST_MEASURED
 from facelab.errors import BadSetting
 from facelab.evaluation.comparison import load_comparison
 from facelab.evaluation.table import as_json
-from facelab.page.answers import as_list, read_options
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.answers import as_list, read_options, stateless
+from facelab.page.backstage import Backstage
 
 
 def build_compare_api(backstage: Backstage) -> None:
     """Add /compare. Nothing of it is seen in the page."""
     studio, worker = backstage.studio, backstage.worker
 
-    @friendly
+    @stateless
     def compare(models: list[str] | None, options: dict[str, Any] | None) -> dict[str, Any]:
         """Models beside each other by their figures.
 

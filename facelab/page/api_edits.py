@@ -17,8 +17,8 @@ from facelab.errors import BadSetting
 from facelab.face import Face
 from facelab.media import KINDS, Provenance, save_animation, save_png
 from facelab.own_directions import by_id, load_direction, save_direction
-from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options, stateless
+from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 from facelab.recipes import attribute_steps
@@ -67,7 +67,7 @@ def build_edits_api(backstage: Backstage) -> None:
     """Add the edits, each an endpoint of its own name. Nothing of them is seen in the page."""
     api, studio = EditsApi(backstage), backstage.studio
 
-    @friendly
+    @stateless
     def edit(
         face: str, strengths: dict[str, float], options: dict[str, Any] | None, directions: list[str] | None = None
     ) -> Answer:
@@ -90,19 +90,19 @@ def build_edits_api(backstage: Backstage) -> None:
         result = api.run(studio.edit, target, numbers, own=own, **how)
         return api.answer([target], result, attribute_steps(numbers, own, **how), chosen)
 
-    @friendly
+    @stateless
     def direction(with_it: list[str], without: list[str], title: str) -> tuple[str, dict[str, Any]]:
         """Make a direction of one's own, from faces that have something and faces that do not.
 
         with_it, without: FACE.npz files. title: what it raises. Returns the direction's file (.npz) and {"id",
-        "title", "hash"}; /edit and /paste take the file as one of directions, and strengths and recipes name its id.
+        "title", "hash"}; /edit, /paste and /video take the file as a direction; strengths and recipes name its id.
         """
         made = api.run(studio.new_direction, str(title or ""), read_faces(with_it), read_faces(without))
         with answer_folder() as folder:
             save_direction(made, folder / "direction.npz")
         return str(folder / "direction.npz"), {"id": made.id, "title": made.title, "hash": made.hash}
 
-    @friendly
+    @stateless
     def morph(first: str, second: str, options: dict[str, Any] | None) -> Answer:
         """Go from one face to another.
 
@@ -131,7 +131,7 @@ def build_edits_api(backstage: Backstage) -> None:
         report = {"model": said["model"], "operations": said["operations"], "steps": steps}
         return str(folder / "FACE.npz"), str(folder / f"morph.{kind}"), report
 
-    @friendly
+    @stateless
     def crossover(content: str, style: str, options: dict[str, Any] | None) -> Answer:
         """Give a face the style of another.
 
@@ -146,7 +146,7 @@ def build_edits_api(backstage: Backstage) -> None:
         step = {"op": "crossover", "rows": [rows.start, rows.stop], "strength": chosen["strength"]}
         return api.answer(faces, result, [step], chosen)
 
-    @friendly
+    @stateless
     def stylise(face: str, picture: str, options: dict[str, Any] | None) -> Answer:
         """Give a face the style of any picture: its colours and texture, not what it shows.
 
@@ -167,7 +167,7 @@ def build_edits_api(backstage: Backstage) -> None:
         step = {"op": "stylise", "rows": list(last.rows)}
         return api.answer([target], studio.stylised(target, last), [step], chosen)
 
-    @friendly
+    @stateless
     def express(target: str, neutral: str, expressive: str, options: dict[str, Any] | None) -> Answer:
         """Give a face the expression by which two faces of somebody differ.
 
@@ -182,7 +182,7 @@ def build_edits_api(backstage: Backstage) -> None:
         result = api.run(studio.express, *faces, **how)
         return api.answer(faces, result, [{"op": "express", **how}], chosen)
 
-    @friendly
+    @stateless
     def average(faces: list[str], weights: list[float] | None, options: dict[str, Any] | None = None) -> Answer:
         """The average of several faces.
 
@@ -197,7 +197,7 @@ def build_edits_api(backstage: Backstage) -> None:
         result = api.run(studio.average, read, numbers, space=chosen["space"])
         return api.answer(read, result, [{"op": "average", **_named(chosen["space"])}], chosen)
 
-    @friendly
+    @stateless
     def combine(first: str, second: str, options: dict[str, Any] | None = None) -> Answer:
         """One face that has something of two.
 
@@ -207,7 +207,7 @@ def build_edits_api(backstage: Backstage) -> None:
         chosen, faces = read_options(options, **PICTURE), read_faces([first, second])
         return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}], chosen)
 
-    @friendly
+    @stateless
     def mix(expression: str, faces: list[str], options: dict[str, Any] | None = None) -> Answer:
         """A sum of faces.
 

@@ -12,9 +12,9 @@ import gradio as gr
 from facelab.errors import BadSetting
 from facelab.face import Face
 from facelab.media import Provenance, save_png
-from facelab.page.answers import answer_folder, read_options
+from facelab.page.answers import answer_folder, read_options, stateless
 from facelab.page.api_edits import own_directions
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 from facelab.recipes import read_recipe
@@ -26,7 +26,7 @@ def build_photo_api(backstage: Backstage) -> None:
     """Add /paste. Nothing of it is seen in the page."""
     studio, worker = backstage.studio, backstage.worker
 
-    @friendly
+    @stateless
     def paste(
         photo: str,
         faces: list[str],

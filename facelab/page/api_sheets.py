@@ -9,9 +9,9 @@ import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.media import Provenance, contact_sheet, filmstrip, framed_sheet, save_animation, save_png
-from facelab.page.answers import answer_folder, read_options
+from facelab.page.answers import answer_folder, read_options, stateless
 from facelab.page.api_edits import MAX_API_STEPS, Answer, EditsApi, check_film, read_face, read_faces
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage
 
 MAX_SHEET = 100  # faces of one sheet
 COLUMNS = 9  # of neighbours, as ISTRC shows them
@@ -21,7 +21,7 @@ def build_sheets_api(backstage: Backstage) -> None:
     """Add /walk, /crossover_grid, /neighbours and /sample. Nothing of them is seen in the page."""
     api, studio = EditsApi(backstage), backstage.studio
 
-    @friendly
+    @stateless
     def walk(face: str, attribute: str, options: dict[str, Any] | None) -> Answer:
         """Walk from a face along an attribute's gradient, in equal steps.
 
@@ -55,7 +55,7 @@ def build_sheets_api(backstage: Backstage) -> None:
         step |= {"rows": [rows.start, rows.stop]} if rows is not None else {}
         return str(folder / "FACE.npz"), str(film), _report(said, steps=[step])
 
-    @friendly
+    @stateless
     def crossover_grid(
         contents: list[str], styles: list[str], options: dict[str, Any] | None = None
     ) -> tuple[str, dict[str, Any]]:
@@ -80,7 +80,7 @@ def build_sheets_api(backstage: Backstage) -> None:
             save_png(sheet, folder / "grid.png", **said, mark=chosen["mark"])
         return str(folder / "grid.png"), _report(said)
 
-    @friendly
+    @stateless
     def neighbours(face: str, options: dict[str, Any] | None = None) -> Answer:
         """Faces that look much like one face: small noise on its latent.
 
@@ -104,7 +104,7 @@ def build_sheets_api(backstage: Backstage) -> None:
         step = {"op": "neighbour", **how, "number": number - 1}
         return str(folder / "FACE.npz"), str(folder / "neighbours.png"), _report(said, steps=[step])
 
-    @friendly
+    @stateless
     def sample(options: dict[str, Any] | None = None) -> tuple[list[str], str, dict[str, Any]]:
         """Draw random faces.
 

@@ -38,7 +38,7 @@ FILM_FRAMES, FILM_FPS, FILM_SIDE, BATCH = 48, 24, 256, 12
 
 def build_expression_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
-    studio = backstage.studio
+    studio, worker = backstage.studio, backstage.worker
     with gr.Tab("Expression", id="expression"):
         with gr.Row(elem_classes="fl-split"):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
@@ -96,7 +96,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
         return Result(
             name=f"{face.name}, expression",
             title=f"Expression of {moved.name} {amount:+.2f}",
-            face=studio.express(face.face, calm.face, moved.face, strength=amount, **options),
+            face=worker.run(studio.express, face.face, calm.face, moved.face, strength=amount, **options),
             source=face.history,
             step=step,
             others={calm.name: calm.face, moved.name: moved.face},

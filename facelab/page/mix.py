@@ -153,7 +153,8 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         name, faces = values[way], picked_faces(session, values[several])
         if name == "combine":
             faces = two(session, values)
-            return made(faces, studio.combine(faces[0].face, faces[1].face), {"op": "combine", "with": faces[1].name})
+            one = worker.run(studio.combine, faces[0].face, faces[1].face)
+            return made(faces, one, {"op": "combine", "with": faces[1].name})
         if not faces:
             raise BadSetting("Choose the faces that the letters stand for: the first one is A, the next one B.")
         named, text, where = lettered(faces), readable_sum(values[expression]), meeting(values)
@@ -211,7 +212,8 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         drawing, seeded = [], int(values[seed] or 0)
         if name == "neighbours":
             title = f"Neighbours of {centre_face.name}"
-            faces = studio.neighbours(centre_face.face, NEIGHBOURS, radius=float(values[radius]), seed=seeded)
+            how = {"radius": float(values[radius]), "seed": seeded}
+            faces = worker.run(studio.neighbours, centre_face.face, NEIGHBOURS, **how)
             source = centre_face.history
         else:
             chosen = backstage.studio_of(session)
@@ -227,13 +229,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             if source is None:
                 name = f"Random face {seeded}.{index + 1}"
                 return Result(name, f"Random face {index + 1} of seed {seeded}", faces[index])
-            step = {
-                "op": "neighbour",
-                "count": NEIGHBOURS,
-                "number": index,
-                "radius": float(values[radius]),
-                "seed": seeded,
-            }
+            step = {"op": "neighbour", "count": NEIGHBOURS, "number": index, **how}
             return Result(f"{centre_face.name} {index + 1}", f"Neighbour {index + 1}", faces[index], source, step)
 
         labels = [f"Take {title.lower().rstrip('s')} {number + 1}" for number in range(len(drawing))]
@@ -257,7 +253,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                         text = f"Recovering {each.name}: step {step.step} of {step.total}, {step.psnr:.1f} dB"
                         yield {"title": title, "running": True, "text": text}
             recovered.append(studio.recovered(step.state, each.face))
-        made = studio.combinations(*recovered)
+        made = worker.finish(studio.combinations, *recovered)
 
         def take(index: int) -> Result:
             return Result(title, f"Combination {index + 1}, of recoveries of its own", made[index])

@@ -129,9 +129,12 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     @friendly
     def on_landmarks(landmarks: str, request: gr.Request) -> dict[Any, Any]:
         photo = _photo(backstage.visitor(request))
-        chosen = photo.chosen
+        chosen, kept = photo.chosen, (photo.aligned, photo.start) if _is_by_hand(photo) else None
         find(photo, landmarks)
-        if chosen is not None and chosen < len(photo.faces):
+        chosen = chosen if chosen is not None and chosen < len(photo.faces) else None
+        if kept is not None:
+            photo.chosen, (photo.aligned, photo.start) = chosen, kept
+        elif chosen is not None:
             choose(photo, chosen)
         return show(photo)
 
@@ -185,12 +188,21 @@ def _stage_view(photo: Photo) -> dict[str, Any]:
     }
 
 
+def _is_corrected(photo: Photo) -> bool:
+    return photo.start is not None and not np.array_equal(photo.start, photo.aligned.quad)
+
+
+def _is_by_hand(photo: Photo) -> bool:
+    """Whether the crop is the visitor's own work, by two clicks or by corrections."""
+    return photo.aligned is not None and (photo.chosen is None or _is_corrected(photo))
+
+
 def _crop_view(photo: Photo) -> dict[str, str] | None:
     aligned = photo.aligned
     if aligned is None:
         return None
     side = float(np.hypot(*(aligned.quad[3] - aligned.quad[0])))
-    corrected = photo.start is not None and not np.array_equal(photo.start, aligned.quad)
+    corrected = _is_corrected(photo)
     how = (
         "corrected by hand" if corrected else "aligned by hand" if photo.chosen is None else "aligned by its landmarks"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import weakref
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,30 @@ def take_upload(path: str) -> bytes:
 
     Raises UnreadablePhoto for a path outside the upload folder: what a browser sends is never opened blindly.
     """
-    file, folder = Path(str(path)).resolve(), Path(get_upload_folder()).resolve()
-    if not file.is_relative_to(folder) or not file.is_file():
+    file = Path(str(path)).resolve()
+    if not _is_upload(file):
         raise UnreadablePhoto("The upload did not arrive. Choose the file again.")
     try:
         return file.read_bytes()
     finally:
-        file.unlink(missing_ok=True)
-        with suppress(OSError):  # something else lies there, or another took it
-            file.parent.rmdir()
+        _delete(file)
+
+
+def drop_uploads(values: Iterable[Any]) -> None:
+    """Delete the files among what a handler was given, lists of them too, that it has not taken."""
+    for value in values:
+        for path in value if isinstance(value, list) else [value]:
+            with suppress(OSError, ValueError):  # a text that can be no path
+                file = Path(str(path)).resolve()
+                if _is_upload(file):
+                    _delete(file)
+
+
+def _is_upload(file: Path) -> bool:
+    return file.is_relative_to(Path(get_upload_folder()).resolve()) and file.is_file()
+
+
+def _delete(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    with suppress(OSError):  # something else lies there, or another took it
+        file.parent.rmdir()

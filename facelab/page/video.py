@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -15,7 +15,7 @@ import gradio as gr
 from facelab.clips import MAX_SECONDS, Clip, read_clip
 from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting
-from facelab.face import AlignedFace, Face
+from facelab.face import AlignedFace, Face, Recipe
 from facelab.media import Provenance, encode_png
 from facelab.page.attributes import groups_of, method_radio, presets_of, read_strengths, shipped_directions
 from facelab.page.backstage import Backstage, explain, friendly
@@ -27,6 +27,7 @@ from facelab.page.pictures import jpeg_uri, png_file_uri, thumb_uri
 from facelab.page.uploads import take_upload
 from facelab.page.viewer import IN_TURN, MOVING_QUALITY, QUIET
 from facelab.pasting import QUAD_OF_CROP
+from facelab.recipes import Others, attribute_steps
 from facelab.sessions import Session
 from facelab.tracking import Track
 from facelab.video import EDIT_PASSES, ClipStep, film_clip
@@ -104,19 +105,21 @@ def build_video_tab(backstage: Backstage) -> None:
         """The visitor's directions for the model that clips are embedded with."""
         return {id: each for id, each in session.directions.items() if each.model == studio.card.name}
 
-    def edit_of(session: Session, values: Mapping[Any, Any]) -> Callable[[Face], Face] | None:
+    def edit_of(session: Session, values: Mapping[Any, Any]) -> tuple[Recipe, Others] | None:
+        """What is done in every frame, as a recipe, and what its steps name."""
         if values[source] == "face":
             if not all_picked(values[edited]):
                 return None
             history = picked(session, values[edited], "Edited face").history
             recipe, others = history.recipe, history.now.others
-            return (lambda face: studio.apply(face, recipe, others)) if recipe.steps else None
+            return (recipe, others) if recipe.steps else None
         said = values[sliders] if isinstance(values[sliders], dict) else {}
         own, asked = own_of(session), said.get("strengths") or {}
         strengths = read_strengths(asked, {**shipped, **own})
         if any(id not in shipped and id not in own for id in asked):
             raise BadSetting(GONE)
-        return (lambda face: studio.edit(face, strengths, method=values[method], own=own)) if strengths else None
+        steps = attribute_steps(strengths, own, method=values[method])
+        return (Recipe(studio.card.name, tuple(steps)), own) if steps else None
 
     def preview(session: Session, values: Mapping[Any, Any]) -> Any:
         """The chosen face of the clip with the edit, as an encoder sees it at once."""
@@ -128,7 +131,7 @@ def build_video_tab(backstage: Backstage) -> None:
             aligned = AlignedFace(track.crop, track.crop, QUAD_OF_CROP, track.crop.shape[1::-1])
             kept.seen[kept.chosen] = worker.run(studio.encode, aligned)
         face, edit = kept.seen[kept.chosen], edit_of(session, values)
-        result = face if edit is None else worker.run(edit, face)
+        result = face if edit is None else [face, *worker.iterate(studio.replay, face, *edit)][-1]
         pixels = worker.run(studio.picture, face, result)
         moving = values[source] == "sliders" and bool((values[sliders] or {}).get("moving"))
         said = Provenance(studio.card.name, result.operations, from_photo=True)
@@ -192,7 +195,8 @@ def build_video_tab(backstage: Backstage) -> None:
         yield {footage: _running("Waiting for the device", 0), make: gr.Button(interactive=False)}
         try:
             track = kept.tracks[kept.chosen]
-            with closing(worker.iterate(studio.edit_clip, kept.clip, edit, track=track)) as work:
+            recipe, others = edit
+            with closing(worker.iterate(studio.edit_clip, kept.clip, recipe, others=others, track=track)) as work:
                 for step in _now_and_then(film_clip(work, kept.clip, mark=mark), TOLD_SECONDS):
                     if stopping.is_set():
                         yield {footage: {"state": "idle", "text": "Stopped."}, make: gr.Button(interactive=True)}

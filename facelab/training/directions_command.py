@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import say
+from facelab.commands.console import check_spared, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +61,7 @@ def find(
     from facelab.training.parts import find_parts
     from facelab.training.shades import find_shades
 
+    check_spared(out, data, start)
     generator, discriminator = load_model(model)
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
     pictures = Pictures(pictures.images[: count or None])

@@ -60,9 +60,11 @@ def publish(
     encoder or inverter becomes the encoder of the model NAME, one of circle its circle, one of identity or judge the
     network that looks at the faces of every model, a file of directions its directions.
     """
-    from facelab.checkpoints.cards import catalogue, checkpoint_folder
+    from facelab.checkpoints.cards import COMPARISON, catalogue, checkpoint_folder
     from facelab.training.run import Run
 
+    if f"{name}.json" == COMPARISON:
+        raise BadSetting(f"{COMPARISON} holds the saved figures of all models. Choose another name than {name}.")
     if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
         raise BadSetting(f"A model's name is of small letters and digits, such as vae64, not {name[:40]!r}.")
     folder = checkpoint_folder()
