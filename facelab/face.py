@@ -62,18 +62,6 @@ class Latent:
                 f"A latent has two dimensions, layers and channels; this one is {list(self.values.shape)}."
             )
 
-    def same_space_as(self, other: Latent) -> None:
-        """Raise LatentMismatch unless `other` can be mixed with this latent."""
-        for what, mine, theirs in (
-            ("models", self.model, other.model),
-            ("spaces", self.space, other.space),
-            ("shapes", list(self.values.shape), list(other.values.shape)),
-        ):
-            if mine != theirs:
-                raise LatentMismatch(
-                    f"These faces belong to different {what} ({mine} and {theirs}). Embed both with the same settings."
-                )
-
 
 @dataclass(frozen=True, eq=False)
 class Delta:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -40,12 +39,6 @@ class Recogniser:
         """The raw vector float32 [128] of an aligned crop uint8 [R, R, 3], and whether a detector found its face."""
         points, found = self.landmarks_of_aligned(image)
         return self._vector(image, points), found
-
-    def vectors_of_aligned(self, images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Raw vectors float32 [N, 128] of aligned crops, and bool [N]: whether a detector found the face."""
-        pairs = [self.vector_of_aligned(image) for image in images]
-        vectors = np.array([vector for vector, _ in pairs], np.float32).reshape(-1, 128)
-        return vectors, np.array([found for _, found in pairs], bool)
 
     def landmarks_of_aligned(self, image: np.ndarray) -> tuple[np.ndarray, bool]:
         """dlib's landmarks of an aligned crop uint8 [R, R, 3]: float32 [68, 2] in its pixels, and whether it was found.

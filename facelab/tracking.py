@@ -118,15 +118,6 @@ def follow_faces(
     yield [_as_track(trail, np.array(scenes)) for trail in trails]
 
 
-def as_track(quads: Iterable[np.ndarray | None]) -> Track | None:
-    """Quads of one scene frame by frame as one track: where the face is not seen, it is taken to move straight on. None
-    for a face that is never seen.
-    """
-    listed = list(quads)
-    trail = _Trail({number: quad for number, quad in enumerate(listed) if quad is not None})
-    return _as_track(trail, np.zeros(len(listed), int)) if trail.quads else None
-
-
 def over_time(
     values: np.ndarray, frames: float, weights: np.ndarray | None = None, scenes: np.ndarray | None = None
 ) -> np.ndarray:

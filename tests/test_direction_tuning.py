@@ -11,7 +11,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training import direction_tuning
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import WANTED
-from facelab.training.direction_tuning import patch_weights, tune
+from facelab.training.direction_tuning import BATCH, _draw, patch_weights, tune
 from facelab.training.shades import Shades
 from facelab.training.sight import class_means
 
@@ -174,3 +174,11 @@ def test_a_colour_of_hair_is_tuned_towards_pictures_of_it(still, monkeypatch):
     (after,) = tune([found], Painter(), Eyes(), crowd, shades=goal, steps=120)
     way = normalize(after.normal.mean(dim=0), dim=0)
     assert way[0] > 0.8 and way[1:3].abs().max() < 0.5, "red is what grey lacks here"
+
+
+@pytest.mark.parametrize(("lacking", "having", "signs"), [(3, 3, {1.0, -1.0}), (3, 0, {1.0}), (0, 3, {-1.0})])
+def test_those_are_tried_who_are_there(lacking, having, signs):
+    sides = torch.arange(lacking), torch.arange(10, 10 + having)
+    chosen, sign = _draw(sides, torch.Generator().manual_seed(0))
+    assert len(chosen) == len(sign) == BATCH and set(sign.tolist()) == signs
+    assert torch.equal(chosen < 10, sign > 0)

@@ -16,7 +16,7 @@ from facelab.errors import BadSetting, NoFaceFound, UnreadableClip
 from facelab.face import Face, Latent, Recipe
 from facelab.media import save_animation
 from facelab.studio import Studio
-from facelab.tracking import Track, as_track, over_time
+from facelab.tracking import Track, _as_track, _Trail, over_time
 from facelab.video import PHASES, expressions
 
 FAST = EmbedSettings(steps=2, refine=False, preview_every=0)
@@ -132,6 +132,12 @@ def test_each_scene_is_smoothed_by_itself():
     assert np.allclose(over_time(values, 3, scenes=scenes), values, atol=1e-4)
 
 
+def as_track(quads: list[np.ndarray | None]) -> Track:
+    """Quads of one scene frame by frame, None where the face is not seen."""
+    seen = {number: quad for number, quad in enumerate(quads) if quad is not None}
+    return _as_track(_Trail(seen), np.zeros(len(quads), int))
+
+
 def test_a_tracks_shake_is_smoothed_away_and_its_way_kept():
     square = np.array([[0, 0], [0, 100], [100, 100], [100, 0]], np.float32)
     way = [adjust_quad(square, rotate=170 + number) + np.float32(2 * number) for number in range(40)]  # through 180
@@ -156,7 +162,6 @@ def test_frames_without_the_face_are_bridged_and_fade():
     faded = track.smoothed(2)
     assert (faded.present[10:15] == 0).all() and (np.diff(faded.present[3:11]) <= 0).all()
     assert 0 < faded.present[9] < 0.4 < faded.present[6] < 0.8 and faded.present[3] == 1
-    assert as_track([None, None]) is None
     cut = Track(track.quads, track.present, np.repeat([0, 1, 2], [10, 5, 15])).smoothed(2)
     assert cut.present[9] == 1, "at a cut nothing fades"
 

@@ -171,12 +171,13 @@ def _shaken(images: Tensor, seed: int) -> Tensor:
 
 def _draw(sides: Sequence[Tensor], draw: torch.Generator) -> tuple[Tensor, Tensor]:
     """Who is tried next, [BATCH], most of them faces that lack it, and which way they are to go, 1 or -1."""
-    having = round(HAVING * BATCH) if len(sides[1]) else 0
-    counts = BATCH - having, having
-    places = [
-        torch.randint(0, max(len(side), 1), (count,), generator=draw) for side, count in zip(sides, counts, strict=True)
+    lacking = round((1 - HAVING) * BATCH) if len(sides[1]) else BATCH
+    counts = (lacking, BATCH - lacking) if len(sides[0]) else (0, BATCH)
+    chosen = [
+        side[torch.randint(0, len(side), (count,), generator=draw)]
+        for side, count in zip(sides, counts, strict=True)
+        if count
     ]
-    chosen = [side[place] for side, place in zip(sides, places, strict=True) if len(side)]
     return torch.cat(chosen), torch.tensor([1.0] * counts[0] + [-1.0] * counts[1])
 
 
