@@ -140,3 +140,17 @@ def test_the_button_beside_the_photo_embeds_the_photo_s_face(visitor: Visitor) -
     assert not told_of(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-start"]["interactive"], "it has no crop"
     next(visitor.do("on_lead_on", "fl-lead-on", SHORT))
     assert visitor.session.embedding.aligned is visitor.session.photo.aligned
+
+
+def test_another_face_is_embedded_while_one_is_and_that_one_is_kept(visitor: Visitor) -> None:
+    first, updates = visitor.embed()
+    assert list(visitor.do("on_lead_on", "fl-lead-on", SHORT)) == [], "the same face goes on"
+    assert not first.embedding.stopping.is_set()
+    visitor.open_photo()
+    others = visitor.do("on_lead_on", "fl-lead-on", SHORT)
+    next(others)
+    last = [told_of(each) for each in updates]
+    assert all(set(each) == {"fl-library"} for each in last), "the other one is seen by now"
+    for _ in others:
+        pass
+    assert len(visitor.session.faces) == 2 and first.embedding.step.step < visitor.session.embedding.step.step
