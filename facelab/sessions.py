@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from facelab.alignment import same_place
 from facelab.detection import FoundFace
 from facelab.edits.attributes import Direction
 from facelab.embedding import EmbedStep
@@ -181,6 +182,11 @@ class Session:
                 f"The library holds {MAX_FACES} faces at most: {free} more fit, not {count}. Save some and delete them."
             )
 
+    def first_version(self, kept: LibraryFace) -> LibraryFace:
+        """The first face of the library that was cut out of the same place of the same photo."""
+        with self.lock:
+            return next((each for each in self.faces.values() if _are_versions(each, kept)), kept)
+
     def add_history(
         self, history: History, *, name: str, photo: Photo | None = None, saved: bool = False
     ) -> LibraryFace:
@@ -274,6 +280,15 @@ class Session:
             for number in range(1, len(taken) + 2)
             if (free := name if number == 1 else f"{name} {number}") not in taken
         )
+
+
+def _are_versions(one: LibraryFace, other: LibraryFace) -> bool:
+    if one is other:
+        return True
+    if one.photo is not other.photo or one.face.photo_size != other.face.photo_size:
+        return False
+    quads = one.face.quad, other.face.quad
+    return all(quad is not None for quad in quads) and same_place(*quads)
 
 
 class Sessions:

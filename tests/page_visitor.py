@@ -16,10 +16,11 @@ from gradio.blocks import Block
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from facelab.alignment import quad_from_eyes
+from facelab.alignment import adjust_quad, quad_from_eyes
+from facelab.embedding_settings import EmbedSettings
 from facelab.history import History
 from facelab.page.examples import load_examples
-from facelab.sessions import LibraryFace, Photo, Session
+from facelab.sessions import Embedding, LibraryFace, Photo, Session
 from facelab.studio import Studio
 from facelab.template import TEMPLATE_EYES
 from facelab.worker import Worker
@@ -62,6 +63,15 @@ class Visitor:
         """Open an example as a photo, and align it."""
         photo = self.session.photo = Photo(next(iter(load_examples().values())).as_photo(), "Mara")
         photo.aligned = self.studio.align(photo.pixels, quad_from_eyes(*(TEMPLATE_EYES * 512)))
+
+    def cut(self, name: str, *, dx: float = 0.0) -> LibraryFace:
+        """Put a face of the photo into the library, as the encoder sees it. dx: how far its crop lies beside the face,
+        in sides of it.
+        """
+        photo = self.session.photo
+        aligned = self.studio.align(photo.pixels, adjust_quad(photo.aligned.quad, dx=dx))
+        face, embedding = self.studio.encode(aligned), Embedding(aligned, EmbedSettings(), name, photo)
+        return self.session.add_face(face, self.studio.render(face), name=name, embedding=embedding)
 
     def embed(self) -> tuple[LibraryFace, Iterator[dict[Any, Any]]]:
         """Begin to embed a photo: the likeness that the encoder sees, in the library, and the updates after it."""

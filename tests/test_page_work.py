@@ -304,3 +304,14 @@ def test_random_faces_are_drawn_once_some_at_a_time(visitor: Visitor, monkeypatc
 def test_every_setting_has_a_sentence_of_help(visitor: Visitor) -> None:
     kinds = gr.Radio | gr.CheckboxGroup | gr.Slider | gr.Checkbox | gr.Dropdown
     assert not [each.label for each in visitor.page.blocks.values() if isinstance(each, kinds) and not each.info]
+
+
+def test_of_the_versions_of_one_face_only_one_goes_back_into_the_photo(visitor: Visitor) -> None:
+    visitor.open_photo()
+    one, again = visitor.cut("Ann"), visitor.cut("Ann 2", dx=0.05)
+    beside, drawn = visitor.cut("Ben", dx=0.4), visitor.add()
+    shown = visitor.do("on_rename", "fl-library", id=one.id, name="Ann")
+    assert [each["crop"] for each in shown["faces"]] == [one.id, one.id, beside.id, drawn.id]
+    with pytest.raises(gr.Error, match="Ann and Ann 2 are one face"):
+        visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside, again)})
+    visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside)})

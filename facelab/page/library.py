@@ -150,6 +150,7 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
         "edits": face.history.at,
         "photo": face.face.quad is not None,
         "of": "" if face.photo is None else face.photo.number,
+        "crop": session.first_version(face).id,
     }
 
 

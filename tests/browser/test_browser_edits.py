@@ -289,3 +289,18 @@ def test_a_page_that_was_away_too_long_says_so(visit, site):
     expect(page.locator(".fl-face")).to_have_count(0)
     add_examples(page)
     expect(page.locator(".fl-library-said")).to_be_empty()
+
+
+def test_one_version_of_each_face_of_a_photo_is_chosen_to_go_back(visit):
+    page = visit()
+    page.evaluate("""() => {
+      const face = (id, crop, edits) => ({ id, name: id, picture: "", edits, photo: true, of: "photo", crop });
+      facelab.faces = [face("Ann", "ann", 0), face("Ann 2", "ann", 1), face("Ben", "ben", 1), face("Ben 2", "ben", 2)];
+    }""")
+    open_tab(page, "Back into the photo")
+    ticked = page.locator("#fl-picker-paste-faces .fl-pick[aria-checked=true]")
+    titles = "all => all.map((each) => each.title)"
+    expect(ticked).to_have_count(2)
+    assert ticked.evaluate_all(titles) == ["Ann 2", "Ben 2"]
+    choose(page, "paste-faces", "Ann")
+    assert ticked.evaluate_all(titles) == ["Ann", "Ben 2"]

@@ -13,6 +13,8 @@ root.append(el("div", { class: "fl-picker-head" }, el("b", {}, title), several ?
 
 let subject = null, touched = false;
 const offered = () => (facelab.faces || []).filter((face) => !only || face[only]);
+const cropOf = (id) => offered().find((face) => face.id === id)?.crop;
+const versions = (one, other) => only === "photo" && cropOf(one) === cropOf(other);  // of one face of a photo: only one goes back
 let mine = props.value?.chosen || [];  // only the browser chooses; the value is how the server reads it
 const chosen = () => mine;
 let telling;
@@ -37,7 +39,8 @@ watch("value", () => {
 const pick = (id) => {
   touched = true;
   if (!several && place === 0) { facelab.subject = subject = id; document.dispatchEvent(new Event("facelab:subject")); }
-  choose(several ? (chosen().includes(id) ? chosen().filter((each) => each !== id) : [...chosen(), id]) : [id]);
+  const others = chosen().filter((each) => each !== id && !versions(each, id));
+  choose(several ? (chosen().includes(id) ? others : [...others, id]) : [id]);
 };
 
 // What is chosen before anybody chooses: the open face, or the ones after it. Deleted faces are let go of.
@@ -54,9 +57,10 @@ const settle = () => {
     choose([ids[(from + place) % ids.length]]);
     return;
   }
-  if (only && !touched) {  // the open face and all that were edited of its photo, until somebody chooses otherwise
-    const lead = faces.find((face) => face.id === facelab.subject) || faces.find((face) => face.edits) || faces[0];
-    const wanted = faces.filter((face) => face === lead || (several && face.edits && face.of === lead.of));
+  if (only && !touched) {  // the open face and the newest edit of each other face of its photo, until somebody chooses otherwise
+    const lead = faces.find((face) => face.id === facelab.subject) || faces.findLast((face) => face.edits) || faces[0];
+    const newest = (face) => face === faces.findLast((each) => each.edits && each.crop === face.crop);
+    const wanted = faces.filter((face) => face === lead || (several && face.of === lead.of && face.crop !== lead.crop && newest(face)));
     choose(wanted.map((face) => face.id));
     return;
   }
