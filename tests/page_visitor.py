@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from gradio.blocks import Block
 from gradio.utils import get_upload_folder
@@ -81,11 +82,12 @@ class Visitor:
         [kept] = self.session.faces.values()
         return kept, updates
 
-    def upload_photo(self) -> str:
-        """Send an example as a photo to the server; returns its path there."""
+    def upload_photo(self, *, turns: int = 0) -> str:
+        """Send an example as a photo to the server, turned to the right by so many quarters; returns its path there."""
         path = Path(get_upload_folder()) / token_hex(4) / "mara.png"
         path.parent.mkdir(parents=True)
-        Image.fromarray(next(iter(load_examples().values())).as_photo()).save(path)
+        pixels = next(iter(load_examples().values())).as_photo()
+        Image.fromarray(np.rot90(pixels, -turns)).save(path)
         return str(path)
 
     def edit(self, kept: LibraryFace, **strengths: float) -> dict[str, Any]:
