@@ -24,3 +24,11 @@ def test_a_photo_is_turned_by_hand_and_its_earlier_face_keeps_it_as_it_was(visit
     for _ in range(3):
         told = told_of(visitor.do("on_turn", "fl-stage"))
     assert told["fl-stage"]["value"]["note"] == "One face found."  # all the way round
+
+
+def test_a_file_that_is_no_photo_leaves_the_one_before_on_the_desk(visitor: Visitor) -> None:
+    visitor.open_photo()
+    told = told_of(visitor.do("on_photo", "fl-dropzone", path="nowhere", name="notes.jpg"))
+    assert (
+        list(told) == ["fl-dropzone"] and told["fl-dropzone"]["compact"] and "again" in told["fl-dropzone"]["refusal"]
+    )

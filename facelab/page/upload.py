@@ -61,9 +61,8 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     def open_photo(request: gr.Request, read: Callable[[], np.ndarray], name: str, landmarks: str) -> dict[Any, Any]:
         session = None
         try:
-            photo = Photo(read(), name)
             session = backstage.visitor(request)
-            photo = find_upright(photo, landmarks)
+            photo = find_upright(Photo(read(), name), landmarks)
         except Exception as error:  # shown where the photo was dropped; the photo before it stays
             there = session is not None and session.photo is not None
             return {drop: {"compact": there, "refusal": explain(error), "number": token_hex(4)}}
