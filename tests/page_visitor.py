@@ -44,14 +44,15 @@ class Visitor:
 
         values: of inputs, by label or id; the others have those that the page begins with. event: what it says.
         """
-        fn = next(each for each in self.page.fns.values() if each.name == handler and part in self._parts(each))
+        fn = next(each for each in self.page.fns.values() if each.name == handler and part in self.parts(each))
         given = {each: (values or {}).get(called(each), getattr(each, "value", None)) for each in fn.inputs}
         inputs = iter([given] if fn.inputs_as_dict else given.values())
         told = {"gr.EventData": SimpleNamespace(**event), "gr.Request": SimpleNamespace(session_hash=self.name)}
         kinds = [each.annotation for each in signature(fn.fn).parameters.values()]
         return fn.fn(*(told[kind] if kind in told else next(inputs) for kind in kinds))
 
-    def _parts(self, fn: Any) -> set[str]:
+    def parts(self, fn: Any) -> set[str]:
+        """What a handler takes, changes and is called by."""
         triggers = [self.page.blocks[id] for id, _ in fn.targets if id in self.page.blocks]
         return {called(each) for each in (*fn.inputs, *fn.outputs, *triggers)}
 

@@ -32,3 +32,10 @@ def test_a_file_that_is_no_photo_leaves_the_one_before_on_the_desk(visitor: Visi
     assert (
         list(told) == ["fl-dropzone"] and told["fl-dropzone"]["compact"] and "again" in told["fl-dropzone"]["refusal"]
     )
+
+
+def test_no_click_on_a_face_of_the_photo_is_lost(visitor: Visitor) -> None:
+    [chosen] = [
+        each for each in visitor.page.fns.values() if each.name == "on_choose" and "fl-stage" in visitor.parts(each)
+    ]
+    assert chosen.trigger_mode == "multiple", "of others that wait what was clicked is lost"

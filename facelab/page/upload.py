@@ -119,9 +119,11 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
     @friendly
     def on_choose(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        photo = _photo(backstage.visitor(request))
-        choose(photo, int(event.index) % max(len(photo.faces), 1))
-        return show(photo)
+        session = backstage.visitor(request)
+        with session.lock:
+            photo = _photo(session)
+            choose(photo, int(event.index) % max(len(photo.faces), 1))
+            return show(photo)
 
     @friendly
     def on_eyes(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -162,7 +164,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     drop.photo(on_photo, landmarks, shown, **quiet)
     drop.example(on_example, landmarks, shown, **quiet)
-    stage.choose(on_choose, None, shown, **quiet)
+    stage.choose(on_choose, None, shown, trigger_mode="multiple", **quiet)
     stage.turn(on_turn, landmarks, shown, trigger_mode="multiple", **quiet)
     stage.eyes(on_eyes, None, shown, **quiet)
     crop.adjust(on_adjust, None, shown, trigger_mode="multiple", **quiet)
