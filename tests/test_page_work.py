@@ -35,7 +35,7 @@ def test_a_film_that_fails_leaves_no_stop_button_behind(visitor: Visitor) -> Non
         "fl-picker-morph-first": chosen(visitor.add()),
         "fl-picker-morph-second": chosen(visitor.add("vae64")),
     }
-    told = told_until_it_fails(visitor.do("on_make", "fl-film-morph", values), "faces128")
+    told = told_until_it_fails(visitor.do("on_make", "fl-film-morph", values), "“Faces, 128 px”")
     assert [each["fl-film-morph"]["state"] for each in told] == ["running", "idle"]
 
 
@@ -44,7 +44,7 @@ def test_a_grid_that_fails_leaves_the_sheet_before_it(visitor: Visitor) -> None:
     picked = {"fl-picker-crossover-contents": chosen(one), "fl-picker-crossover-styles": chosen(one)}
     *_, before = map(told_of, visitor.do("on_draw", "fl-sheet-crossover", picked))
     picked["fl-picker-crossover-styles"] = chosen(other)
-    told = told_until_it_fails(visitor.do("on_draw", "fl-sheet-crossover", picked), "faces128")
+    told = told_until_it_fails(visitor.do("on_draw", "fl-sheet-crossover", picked), "“Faces, 128 px”")
     assert told[0]["fl-sheet-crossover"]["running"] and told[-1] == before
 
 
@@ -315,3 +315,12 @@ def test_of_the_versions_of_one_face_only_one_goes_back_into_the_photo(visitor: 
     with pytest.raises(gr.Error, match="Ann and Ann 2 are one face"):
         visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside, again)})
     visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside)})
+
+
+def test_examples_that_are_there_are_not_added_again(visitor: Visitor) -> None:
+    visitor.do("on_examples", "fl-library")
+    mara = next(iter(visitor.session.faces))
+    visitor.edit(visitor.session.faces[mara], smile=1.0)
+    visitor.do("on_remove", "fl-library", id=list(visitor.session.faces)[-1])
+    names = [each["name"] for each in visitor.do("on_examples", "fl-library")["faces"]]
+    assert names == [each.name for each in load_examples().values()]

@@ -304,3 +304,30 @@ def test_one_version_of_each_face_of_a_photo_is_chosen_to_go_back(visit):
     assert ticked.evaluate_all(titles) == ["Ann 2", "Ben 2"]
     choose(page, "paste-faces", "Ann")
     assert ticked.evaluate_all(titles) == ["Ann", "Ben 2"]
+
+
+def test_a_second_face_is_another_one_of_the_same_model_or_asked_for(visit):
+    page = visit()
+    show = """(models) => {
+      facelab.faces = models.map((model, index) => ({ id: `${index}`, name: `${index}`, picture: "", model }));
+      facelab.subject = "0";
+      document.dispatchEvent(new Event("facelab:faces"));
+    }"""
+    open_tab(page, "Morph")
+    second = page.locator("#fl-picker-morph-second")
+    for models, name in ((["a"], None), (["a", "b"], None), (["a", "b", "a"], "2")):
+        page.evaluate(show, models)
+        expect(second.get_by_text("A second face is needed")).to_be_visible(visible=name is None)
+        expect(second.get_by_role("button", name="Add the examples")).to_be_visible(visible=name is None)
+        ticked = second.locator(".fl-pick[aria-checked=true]").evaluate_all("all => all.map((each) => each.title)")
+        assert ticked == ([] if name is None else [name])
+    choose(page, "morph-first", "2")
+    expect(second.locator(".fl-pick[title='0']")).to_have_attribute("aria-checked", "true")
+
+
+def test_the_examples_can_be_added_beside_one_s_own_face(visit, portrait: Path):
+    page = visit()
+    bring(page, portrait)
+    page.locator(".fl-library-head").get_by_role("button", name="Add the examples").click()
+    expect(page.locator(".fl-face")).to_have_count(7)
+    expect(page.locator(".fl-library [role=status]")).to_have_text("6 faces were added to the library.")
