@@ -284,11 +284,12 @@ class Session:
     def _free_name(self, name: str) -> str:
         name = " ".join(name.split())[:NAME_LENGTH] or "Face"
         taken = {kept.name for kept in self.faces.values()}
-        return next(
-            free
-            for number in range(1, len(taken) + 2)
-            if (free := name if number == 1 else f"{name} {number}") not in taken
-        )
+        if name not in taken:
+            return name
+        stem, _, number = name.rpartition(" ")
+        if stem not in taken or not number.isdigit():  # else the copy of a copy
+            stem = name
+        return next(free for count in range(2, len(taken) + 3) if (free := f"{stem} {count}") not in taken)
 
 
 def _are_versions(one: LibraryFace, other: LibraryFace) -> bool:

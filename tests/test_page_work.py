@@ -324,3 +324,15 @@ def test_examples_that_are_there_are_not_added_again(visitor: Visitor) -> None:
     visitor.do("on_remove", "fl-library", id=list(visitor.session.faces)[-1])
     names = [each["name"] for each in visitor.do("on_examples", "fl-library")["faces"]]
     assert names == [each.name for each in load_examples().values()]
+
+
+def test_what_is_in_the_library_is_used_elsewhere_without_a_copy(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add()
+    visitor.edit(one, smile=1.0)
+    told = told_of(visitor.do("on_use", "fl-viewer-attributes", tab="mix"))
+    assert told["fl-viewer-attributes"]["goto"]["id"] == one.id and len(visitor.session.faces) == 2
+    picked = {"fl-picker-morph-first": chosen(one), "fl-picker-morph-second": chosen(other)}
+    visitor.do("on_change", "fl-picker-morph-first", picked)
+    for _ in range(2):
+        visitor.do("on_use", "fl-viewer-morph", tab="mix")
+    assert len(visitor.session.faces) == 3

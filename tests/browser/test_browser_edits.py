@@ -331,3 +331,17 @@ def test_the_examples_can_be_added_beside_one_s_own_face(visit, portrait: Path):
     page.locator(".fl-library-head").get_by_role("button", name="Add the examples").click()
     expect(page.locator(".fl-face")).to_have_count(7)
     expect(page.locator(".fl-library [role=status]")).to_have_text("6 faces were added to the library.")
+
+
+def test_a_result_that_is_used_in_mix_is_chosen_there_beside_the_others(visit):
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Mix")
+    choose(page, "mix-several", "Leo")
+    open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Otto")
+    picture(page, "attributes")
+    page.locator("#fl-viewer-attributes").get_by_label("Use in another tab").select_option("mix")
+    expect(page.locator("#fl-picker-mix-several .fl-pick[title='Otto']")).to_have_attribute("aria-checked", "true")
+    expect(page.locator("#fl-picker-mix-several .fl-pick[title='Leo']")).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".fl-face")).to_have_count(6)

@@ -13,7 +13,7 @@ const NONE = { "": "Faces from your library appear here.", edits: "Faces that yo
 root.append(el("div", { class: "fl-picker-head" }, el("b", {}, title), several ? tally : "", several ? clear : ""),
   info ? el("p", { class: "fl-small fl-muted" }, info) : "", list, empty);
 
-let subject = null, touched = false;
+let subject = null, touched = false, carried = null;
 const offered = () => (facelab.faces || []).filter((face) => !only || face[only]);
 const cropOf = (id) => offered().find((face) => face.id === id)?.crop;
 const versions = (one, other) => only === "photo" && cropOf(one) === cropOf(other);  // of one face of a photo: only one goes back
@@ -53,6 +53,11 @@ const settle = () => {
   if (!several && place === 0 && facelab.subject && facelab.subject !== subject && ids.includes(facelab.subject)) {
     subject = facelab.subject;
     if (still[0] !== subject) { choose([subject]); return; }
+  }
+  const fresh = facelab.carried;  // what another tab sent here, for the main one of several-pickers
+  if (several && (letters || only) && fresh && fresh !== carried && fresh.tab === facelab.openTab() && ids.includes(fresh.id)) {
+    carried = fresh;
+    if (!still.includes(fresh.id)) { pick(fresh.id); return; }
   }
   const open = faces.find((face) => face.id === facelab.subject) || faces[0], now = faces.find((face) => face.id === still[0]);
   if (!several && place >= 0 && open && (!now || (place && !touched && (now === open || now.model !== open.model)))) {
