@@ -35,7 +35,7 @@ const draw = () => {
   frames.replaceChildren(...strip.map((src, index) => el("img", { src, alt: `Frame ${index + 1} of ${strip.length}` })));
   saves.replaceChildren(...(state === "done" ? value.kinds || [] : []).map(([kind, words]) =>
     el("button", { type: "button", class: "fl-button small", onclick: () => trigger("save", { kind }) }, icon("save"), words)));
-  if (props.wide && state !== shown && state !== "idle") root.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  if (state !== shown && state !== "idle") root.scrollIntoView({ block: "nearest", behavior: "smooth" });
   shown = state;
 };
 
