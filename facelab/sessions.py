@@ -128,10 +128,11 @@ class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
     number: its own, by which a page sees that another session has begun. results, clips, sheets: what each tab shows,
-    by the tab's id (page/viewer, film and sheet). asked: what it was last asked for. directions: of the visitor's own
-    making. style: a picture to stylise by, with its name. detail: whether main pictures have the photo's detail. mark:
-    whether pictures that leave are marked for the eye, too. model: the one chosen for new faces, or "" for the page's
-    own. opened: whether Embed shows a face that was opened in the library, and not the one on the desk.
+    by the tab's id (page/viewer, film and sheet). made_of: the ids of the faces that a tab's film is made of. asked:
+    what it was last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name.
+    detail: whether main pictures have the photo's detail. mark: whether pictures that leave are marked for the eye,
+    too. model: the one chosen for new faces, or "" for the page's own. opened: whether Embed shows a face that was
+    opened in the library, and not the one on the desk.
     """
 
     def __init__(self) -> None:
@@ -143,6 +144,7 @@ class Session:
         self.results: dict[str, Result] = {}
         self.clips: dict[str, Any] = {}
         self.sheets: dict[str, Any] = {}
+        self.made_of: dict[str, set[str]] = {}
         self.asked: dict[str, str] = {}
         self.directions: dict[str, Direction] = {}
         self.style: tuple[str, np.ndarray] | None = None
@@ -242,9 +244,13 @@ class Session:
                 self.faces[face_id].name = self._free_name(name)
 
     def delete_face(self, face_id: str) -> LibraryFace | None:
-        """Take a face out of the library. If it is being embedded, that stops, and does not bring it back."""
+        """Take a face out of the library, and the films that show it. If it is being embedded, that stops, and does not
+        bring it back.
+        """
         with self.lock:
             gone = self.faces.pop(face_id, None)
+            for tab in [tab for tab, faces in self.made_of.items() if face_id in faces]:
+                del self.clips[tab], self.made_of[tab]
             if gone is not None and gone.embedding is not None:
                 gone.embedding.dropped = True
                 gone.embedding.stopping.set()

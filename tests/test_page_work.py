@@ -336,3 +336,15 @@ def test_what_is_in_the_library_is_used_elsewhere_without_a_copy(visitor: Visito
     for _ in range(2):
         visitor.do("on_use", "fl-viewer-morph", tab="mix")
     assert len(visitor.session.faces) == 3
+
+
+def test_a_film_says_whose_it_is_and_goes_with_its_face(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add()
+    values = {"fl-picker-morph-first": chosen(one), "fl-picker-morph-second": chosen(other), "Frames": 10}
+    *_, last = map(told_of, visitor.do("on_make", "fl-film-morph", values))
+    assert last["fl-film-morph"]["text"].startswith("Faces128 to faces128 2 · 10 frames")
+    assert last["fl-film-morph"]["of"] == {"morph-first": one.id, "morph-second": other.id}
+    visitor.do("on_save", "fl-film-morph", kind="gif")
+    visitor.do("on_remove", "fl-library", id=other.id)
+    with pytest.raises(gr.Error, match="not there any more"):
+        visitor.do("on_save", "fl-film-morph", kind="gif")

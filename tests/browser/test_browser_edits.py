@@ -345,3 +345,19 @@ def test_a_result_that_is_used_in_mix_is_chosen_there_beside_the_others(visit):
     expect(page.locator("#fl-picker-mix-several .fl-pick[title='Otto']")).to_have_attribute("aria-checked", "true")
     expect(page.locator("#fl-picker-mix-several .fl-pick[title='Leo']")).to_have_attribute("aria-checked", "true")
     expect(page.locator(".fl-face")).to_have_count(6)
+
+
+def test_a_film_of_other_faces_than_are_chosen_says_so_and_goes_with_its_face(visit):
+    page = visit()
+    add_examples(page)
+    panel = open_tab(page, "Morph")
+    picture(page, "morph")
+    panel.get_by_role("button", name="Make the film").click()
+    film = panel.locator("#fl-film-morph .fl-film")
+    expect(film.locator(".fl-progress-text")).to_have_text(re.compile("^Mara to Leo · 60 frames, [0-9.]+ s$"))
+    choose(page, "morph-second", "Otto")
+    expect(film.locator(".fl-progress-text")).to_have_text(re.compile("other faces are chosen now$"))
+    expect(film).to_have_class(re.compile("other"))
+    page.get_by_role("button", name="Delete Leo").click()
+    page.get_by_role("button", name="Delete Leo for good").click()
+    expect(film).to_be_hidden()
