@@ -69,7 +69,7 @@ def test_a_clip_that_is_refused_leaves_the_one_before_to_be_edited(visitor: Visi
     told = [told_of(each) for each in visitor.do("on_clip", "fl-clip-video", path=file, name=file.name)]
     assert [each["fl-footage-video"]["state"] for each in told] == ["running", "refused"]
     assert told[0]["Make the video"]["interactive"] is False and told[-1]["Make the video"]["interactive"] is there
-    assert ("holiday is still open" in told[-1]["fl-clip-video"]["refused"]) is there
+    assert ("“holiday” is still open" in told[-1]["fl-clip-video"]["refused"]) is there
 
 
 def test_nothing_is_left_in_attributes_of_a_face_that_is_deleted(visitor: Visitor) -> None:
