@@ -348,3 +348,8 @@ def test_a_film_says_whose_it_is_and_goes_with_its_face(visitor: Visitor) -> Non
     visitor.do("on_remove", "fl-library", id=other.id)
     with pytest.raises(gr.Error, match="not there any more"):
         visitor.do("on_save", "fl-film-morph", kind="gif")
+
+
+def test_the_menu_of_models_begins_with_the_largest(visitor: Visitor) -> None:
+    menu = next(each for each in visitor.page.blocks.values() if getattr(each, "elem_id", "") == "fl-models")
+    assert menu.props["models"][0]["name"] == "faces128" and len(menu.props["models"]) == len(visitor.studio.models())
