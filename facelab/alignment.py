@@ -19,6 +19,7 @@ MIN_SIDE = 8.0
 MAX_SIDE = 4.0  # in longest sides of the photo
 MAX_CENTRE_OUTSIDE = 0.25  # in sides of the quad
 ZOOM_RANGE = (0.25, 4.0)
+SAME_PLACE = 0.2  # in sides of the smaller quad: two people's faces, cheek to cheek, are twice as far apart
 
 # The FFHQ template (Karras et al. 2019, "A Style-Based Generator Architecture", appendix A; recreate_aligned_images()
 # of the published dataset tool): half the side from the eyes' distance or from eyes to mouth, the centre below.
@@ -95,6 +96,12 @@ def adjust_quad(
     angle = math.radians(rotate)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return (centre + (corners - corners.mean(axis=0)) @ turn.T / zoom).astype(np.float32)
+
+
+def same_place(quad: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two quads, float [4, 2], of one photo are crops of the same face, however they were corrected."""
+    apart = quad.mean(axis=0) - other.mean(axis=0)
+    return math.hypot(*apart) < SAME_PLACE * min(math.hypot(*(each[3] - each[0])) for each in (quad, other))
 
 
 def crop_to_photo(quad: np.ndarray, size: int) -> np.ndarray:

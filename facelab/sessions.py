@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from facelab.alignment import same_place
 from facelab.detection import FoundFace
 from facelab.edits.attributes import Direction
 from facelab.embedding import EmbedStep
@@ -36,6 +37,7 @@ class Photo:
 
     pixels: uint8 [H, W, 3], upright. name: from the file's name. faces: found, the largest first. chosen: which of
     them, or None after alignment by hand. aligned: the crop as it is now. start: its quad before corrections by hand.
+    turns: quarters of a circle that it was turned to the right since it was opened, 0 to 3.
     """
 
     pixels: np.ndarray
@@ -44,7 +46,15 @@ class Photo:
     chosen: int | None = None
     aligned: AlignedFace | None = None
     start: np.ndarray | None = None
+    turns: int = 0
     number: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    def turned(self, turns: int) -> Photo:
+        """The photo turned to the right by so many quarters, with nothing done to it yet: faces that were cut out of it
+        as it was keep it as it was.
+        """
+        pixels = np.ascontiguousarray(np.rot90(self.pixels, -turns))
+        return Photo(pixels, self.name, turns=(self.turns + turns) % 4)
 
 
 @dataclass
@@ -118,10 +128,11 @@ class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
     number: its own, by which a page sees that another session has begun. results, clips, sheets: what each tab shows,
-    by the tab's id (page/viewer, film and sheet). asked: what it was last asked for. directions: of the visitor's own
-    making. style: a picture to stylise by, with its name. detail: whether main pictures have the photo's detail. mark:
-    whether pictures that leave are marked for the eye, too. model: the one chosen for new faces, or "" for the page's
-    own. opened: whether Embed shows a face that was opened in the library, and not the one on the desk.
+    by the tab's id (page/viewer, film and sheet). made_of: the ids of the faces that a tab's film is made of. asked:
+    what it was last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name.
+    detail: whether main pictures have the photo's detail. mark: whether pictures that leave are marked for the eye,
+    too. model: the one chosen for new faces, or "" for the page's own. opened: whether Embed shows a face that was
+    opened in the library, and not the one on the desk.
     """
 
     def __init__(self) -> None:
@@ -133,6 +144,7 @@ class Session:
         self.results: dict[str, Result] = {}
         self.clips: dict[str, Any] = {}
         self.sheets: dict[str, Any] = {}
+        self.made_of: dict[str, set[str]] = {}
         self.asked: dict[str, str] = {}
         self.directions: dict[str, Direction] = {}
         self.style: tuple[str, np.ndarray] | None = None
@@ -181,6 +193,11 @@ class Session:
                 f"The library holds {MAX_FACES} faces at most: {free} more fit, not {count}. Save some and delete them."
             )
 
+    def first_version(self, kept: LibraryFace) -> LibraryFace:
+        """The first face of the library that was cut out of the same place of the same photo."""
+        with self.lock:
+            return next((each for each in self.faces.values() if _are_versions(each, kept)), kept)
+
     def add_history(
         self, history: History, *, name: str, photo: Photo | None = None, saved: bool = False
     ) -> LibraryFace:
@@ -227,9 +244,13 @@ class Session:
                 self.faces[face_id].name = self._free_name(name)
 
     def delete_face(self, face_id: str) -> LibraryFace | None:
-        """Take a face out of the library. If it is being embedded, that stops, and does not bring it back."""
+        """Take a face out of the library, and the films that show it. If it is being embedded, that stops, and does not
+        bring it back.
+        """
         with self.lock:
             gone = self.faces.pop(face_id, None)
+            for tab in [tab for tab, faces in self.made_of.items() if face_id in faces]:
+                del self.clips[tab], self.made_of[tab]
             if gone is not None and gone.embedding is not None:
                 gone.embedding.dropped = True
                 gone.embedding.stopping.set()
@@ -269,11 +290,21 @@ class Session:
     def _free_name(self, name: str) -> str:
         name = " ".join(name.split())[:NAME_LENGTH] or "Face"
         taken = {kept.name for kept in self.faces.values()}
-        return next(
-            free
-            for number in range(1, len(taken) + 2)
-            if (free := name if number == 1 else f"{name} {number}") not in taken
-        )
+        if name not in taken:
+            return name
+        stem, _, number = name.rpartition(" ")
+        if stem not in taken or not number.isdigit():  # else the copy of a copy
+            stem = name
+        return next(free for count in range(2, len(taken) + 3) if (free := f"{stem} {count}") not in taken)
+
+
+def _are_versions(one: LibraryFace, other: LibraryFace) -> bool:
+    if one is other:
+        return True
+    if one.photo is not other.photo or one.face.photo_size != other.face.photo_size:
+        return False
+    quads = one.face.quad, other.face.quad
+    return all(quad is not None for quad in quads) and same_place(*quads)
 
 
 class Sessions:

@@ -125,6 +125,10 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
             )
         return faces
 
+    def turns_upright(self, photo: np.ndarray) -> int:
+        """How many quarter turns to the right, 0 to 3, make the faces of a photo, uint8 [H, W, 3], stand upright."""
+        return self._finder.turns_upright(photo)
+
     def align(self, photo: np.ndarray, face: FoundFace | np.ndarray) -> AlignedFace:
         """Cut a face out of its photo: a face that `find_faces` found, or a quad, float [4, 2] in the photo's pixels
         (see alignment.quad_from_eyes and alignment.adjust_quad for aligning by hand).

@@ -11,15 +11,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from gradio.blocks import Block
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from facelab.alignment import quad_from_eyes
+from facelab.alignment import adjust_quad, quad_from_eyes
+from facelab.embedding_settings import EmbedSettings
 from facelab.history import History
 from facelab.page.examples import load_examples
-from facelab.sessions import LibraryFace, Photo, Session
+from facelab.sessions import Embedding, LibraryFace, Photo, Session
 from facelab.studio import Studio
 from facelab.template import TEMPLATE_EYES
 from facelab.worker import Worker
@@ -42,14 +44,15 @@ class Visitor:
 
         values: of inputs, by label or id; the others have those that the page begins with. event: what it says.
         """
-        fn = next(each for each in self.page.fns.values() if each.name == handler and part in self._parts(each))
+        fn = next(each for each in self.page.fns.values() if each.name == handler and part in self.parts(each))
         given = {each: (values or {}).get(called(each), getattr(each, "value", None)) for each in fn.inputs}
         inputs = iter([given] if fn.inputs_as_dict else given.values())
         told = {"gr.EventData": SimpleNamespace(**event), "gr.Request": SimpleNamespace(session_hash=self.name)}
         kinds = [each.annotation for each in signature(fn.fn).parameters.values()]
         return fn.fn(*(told[kind] if kind in told else next(inputs) for kind in kinds))
 
-    def _parts(self, fn: Any) -> set[str]:
+    def parts(self, fn: Any) -> set[str]:
+        """What a handler takes, changes and is called by."""
         triggers = [self.page.blocks[id] for id, _ in fn.targets if id in self.page.blocks]
         return {called(each) for each in (*fn.inputs, *fn.outputs, *triggers)}
 
@@ -63,6 +66,15 @@ class Visitor:
         photo = self.session.photo = Photo(next(iter(load_examples().values())).as_photo(), "Mara")
         photo.aligned = self.studio.align(photo.pixels, quad_from_eyes(*(TEMPLATE_EYES * 512)))
 
+    def cut(self, name: str, *, dx: float = 0.0) -> LibraryFace:
+        """Put a face of the photo into the library, as the encoder sees it. dx: how far its crop lies beside the face,
+        in sides of it.
+        """
+        photo = self.session.photo
+        aligned = self.studio.align(photo.pixels, adjust_quad(photo.aligned.quad, dx=dx))
+        face, embedding = self.studio.encode(aligned), Embedding(aligned, EmbedSettings(), name, photo)
+        return self.session.add_face(face, self.studio.render(face), name=name, embedding=embedding)
+
     def embed(self) -> tuple[LibraryFace, Iterator[dict[Any, Any]]]:
         """Begin to embed a photo: the likeness that the encoder sees, in the library, and the updates after it."""
         self.open_photo()
@@ -71,11 +83,12 @@ class Visitor:
         [kept] = self.session.faces.values()
         return kept, updates
 
-    def upload_photo(self) -> str:
-        """Send an example as a photo to the server; returns its path there."""
+    def upload_photo(self, *, turns: int = 0) -> str:
+        """Send an example as a photo to the server, turned to the right by so many quarters; returns its path there."""
         path = Path(get_upload_folder()) / token_hex(4) / "mara.png"
         path.parent.mkdir(parents=True)
-        Image.fromarray(next(iter(load_examples().values())).as_photo()).save(path)
+        pixels = next(iter(load_examples().values())).as_photo()
+        Image.fromarray(np.rot90(pixels, -turns)).save(path)
         return str(path)
 
     def edit(self, kept: LibraryFace, **strengths: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from PIL import Image
 from facelab.alignment import quad_from_landmarks
 from facelab.detection import FaceFinder, FoundFace, _merged, _Sighting, overlap
 from facelab.errors import BadSetting
+from facelab.page.examples import load_examples
 from facelab.photo import read_photo
 
 PORTRAITS = ("angelina_jolie.jpg", "astronaut.png", "kate_siegel.jpg", "paul_rudd.jpg", "shea_whigham.jpg")
@@ -124,3 +125,10 @@ def test_unknown_detectors_and_landmarks_are_refused(finder):
         finder.find(photo, detectors="retina")
     with pytest.raises(BadSetting, match="106"):
         finder.find(photo, landmarks="106")
+
+
+def test_a_photo_on_its_side_is_known_by_its_faces(finder):
+    for example in load_examples().values():
+        turned = [np.rot90(example.as_photo(), turns) for turns in range(4)]
+        assert [finder.turns_upright(each) for each in turned] == [0, 1, 2, 3], example.name
+    assert finder.turns_upright(np.full((200, 300, 3), 128, np.uint8)) == 0

@@ -8,6 +8,7 @@ import gradio as gr
 import pytest
 
 from facelab.embedding import EmbedStep
+from facelab.perceptual import has_vgg16
 from facelab.template import TEMPLATE_EYES
 from tests.page_visitor import SHORT, Visitor, chosen, told_of, told_until_it_fails
 
@@ -140,3 +141,28 @@ def test_the_button_beside_the_photo_embeds_the_photo_s_face(visitor: Visitor) -
     assert not told_of(visitor.do("on_open", "fl-embedding", id=kept.id))["fl-start"]["interactive"], "it has no crop"
     next(visitor.do("on_lead_on", "fl-lead-on", SHORT))
     assert visitor.session.embedding.aligned is visitor.session.photo.aligned
+
+
+def test_another_face_is_embedded_while_one_is_and_that_one_is_kept(visitor: Visitor) -> None:
+    first, updates = visitor.embed()
+    assert list(visitor.do("on_lead_on", "fl-lead-on", SHORT)) == [], "the same face goes on"
+    assert not first.embedding.stopping.is_set()
+    visitor.open_photo()
+    others = visitor.do("on_lead_on", "fl-lead-on", SHORT)
+    next(others)
+    last = [told_of(each) for each in updates]
+    assert all(set(each) == {"fl-library"} for each in last), "the other one is seen by now"
+    for _ in others:
+        pass
+    assert len(visitor.session.faces) == 2 and first.embedding.step.step < visitor.session.embedding.step.step
+
+
+def test_vgg_is_not_offered_without_its_weights_and_costs_nothing_when_asked_for(visitor: Visitor) -> None:
+    [eyes] = [each for each in visitor.page.blocks.values() if getattr(each, "label", "") == "Perceptual network"]
+    if has_vgg16():
+        pytest.skip("VGG-16's weights are here")
+    assert eyes.interactive is False and "weights are not in the checkpoints folder" in eyes.info
+    visitor.open_photo()
+    with pytest.raises(gr.Error, match="weights are not in"):
+        next(visitor.do("on_start", "fl-start", {**SHORT, "Perceptual network": "vgg16"}))
+    assert not visitor.session.faces

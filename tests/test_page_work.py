@@ -35,7 +35,7 @@ def test_a_film_that_fails_leaves_no_stop_button_behind(visitor: Visitor) -> Non
         "fl-picker-morph-first": chosen(visitor.add()),
         "fl-picker-morph-second": chosen(visitor.add("vae64")),
     }
-    told = told_until_it_fails(visitor.do("on_make", "fl-film-morph", values), "faces128")
+    told = told_until_it_fails(visitor.do("on_make", "fl-film-morph", values), "“Faces, 128 px”")
     assert [each["fl-film-morph"]["state"] for each in told] == ["running", "idle"]
 
 
@@ -44,7 +44,7 @@ def test_a_grid_that_fails_leaves_the_sheet_before_it(visitor: Visitor) -> None:
     picked = {"fl-picker-crossover-contents": chosen(one), "fl-picker-crossover-styles": chosen(one)}
     *_, before = map(told_of, visitor.do("on_draw", "fl-sheet-crossover", picked))
     picked["fl-picker-crossover-styles"] = chosen(other)
-    told = told_until_it_fails(visitor.do("on_draw", "fl-sheet-crossover", picked), "faces128")
+    told = told_until_it_fails(visitor.do("on_draw", "fl-sheet-crossover", picked), "“Faces, 128 px”")
     assert told[0]["fl-sheet-crossover"]["running"] and told[-1] == before
 
 
@@ -110,7 +110,7 @@ def test_a_clip_that_is_refused_leaves_the_one_before_to_be_edited(visitor: Visi
     told = [told_of(each) for each in visitor.do("on_clip", "fl-clip-video", path=file, name=file.name)]
     assert [each["fl-footage-video"]["state"] for each in told] == ["running", "refused"]
     assert told[0]["Make the video"]["interactive"] is False and told[-1]["Make the video"]["interactive"] is there
-    assert ("holiday is still open" in told[-1]["fl-clip-video"]["refused"]) is there
+    assert ("“holiday” is still open" in told[-1]["fl-clip-video"]["refused"]) is there
 
 
 def test_nothing_is_left_in_attributes_of_a_face_that_is_deleted(visitor: Visitor) -> None:
@@ -345,3 +345,52 @@ def test_random_faces_are_drawn_once_some_at_a_time(visitor: Visitor, monkeypatc
 def test_every_setting_has_a_sentence_of_help(visitor: Visitor) -> None:
     kinds = gr.Radio | gr.CheckboxGroup | gr.Slider | gr.Checkbox | gr.Dropdown
     assert not [each.label for each in visitor.page.blocks.values() if isinstance(each, kinds) and not each.info]
+
+
+def test_of_the_versions_of_one_face_only_one_goes_back_into_the_photo(visitor: Visitor) -> None:
+    visitor.open_photo()
+    one, again = visitor.cut("Ann"), visitor.cut("Ann 2", dx=0.05)
+    beside, drawn = visitor.cut("Ben", dx=0.4), visitor.add()
+    shown = visitor.do("on_rename", "fl-library", id=one.id, name="Ann")
+    assert [each["crop"] for each in shown["faces"]] == [one.id, one.id, beside.id, drawn.id]
+    with pytest.raises(gr.Error, match="Ann and Ann 2 are one face"):
+        visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside, again)})
+    visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside)})
+
+
+def test_examples_that_are_there_are_not_added_again(visitor: Visitor) -> None:
+    visitor.do("on_examples", "fl-library")
+    mara = next(iter(visitor.session.faces))
+    visitor.edit(visitor.session.faces[mara], smile=1.0)
+    visitor.do("on_remove", "fl-library", id=list(visitor.session.faces)[-1])
+    names = [each["name"] for each in visitor.do("on_examples", "fl-library")["faces"]]
+    assert names == [each.name for each in load_examples().values()]
+
+
+def test_what_is_in_the_library_is_used_elsewhere_without_a_copy(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add()
+    visitor.edit(one, smile=1.0)
+    told = told_of(visitor.do("on_use", "fl-viewer-attributes", tab="mix"))
+    assert told["fl-viewer-attributes"]["goto"]["id"] == one.id and len(visitor.session.faces) == 2
+    picked = {"fl-picker-morph-first": chosen(one), "fl-picker-morph-second": chosen(other)}
+    visitor.do("on_change", "fl-picker-morph-first", picked)
+    for _ in range(2):
+        visitor.do("on_use", "fl-viewer-morph", tab="mix")
+    assert len(visitor.session.faces) == 3
+
+
+def test_a_film_says_whose_it_is_and_goes_with_its_face(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add()
+    values = {"fl-picker-morph-first": chosen(one), "fl-picker-morph-second": chosen(other), "Frames": 10}
+    *_, last = map(told_of, visitor.do("on_make", "fl-film-morph", values))
+    assert last["fl-film-morph"]["text"].startswith("Faces128 to faces128 2 · 10 frames")
+    assert last["fl-film-morph"]["of"] == {"morph-first": one.id, "morph-second": other.id}
+    visitor.do("on_save", "fl-film-morph", kind="gif")
+    visitor.do("on_remove", "fl-library", id=other.id)
+    with pytest.raises(gr.Error, match="not there any more"):
+        visitor.do("on_save", "fl-film-morph", kind="gif")
+
+
+def test_the_menu_of_models_begins_with_the_largest(visitor: Visitor) -> None:
+    menu = next(each for each in visitor.page.blocks.values() if getattr(each, "elem_id", "") == "fl-models")
+    assert menu.props["models"][0]["name"] == "faces128" and len(menu.props["models"]) == len(visitor.studio.models())

@@ -156,12 +156,15 @@ def test_names_are_kept_apart_and_short() -> None:
     first = session.add_face(make_face(), PICTURE, name="Ann")
     second = session.add_face(make_face(), PICTURE, name="  Ann ")
     assert (first.name, second.name) == ("Ann", "Ann 2")
+    assert session.add_face(make_face(), PICTURE, name="Ann 2").name == "Ann 3"
+    assert session.add_face(make_face(), PICTURE, name="Photo 2019").name == "Photo 2019"
+    assert session.add_face(make_face(), PICTURE, name="Photo 2019").name == "Photo 2019 2"
     session.rename_face(second.id, "x" * 500)
     assert len(second.name) <= 40
     session.rename_face(second.id, "   ")
     assert second.name.startswith("x")
     session.delete_face(first.id)
-    assert list(session.faces) == [second.id]
+    assert first.id not in session.faces and second.id in session.faces
 
 
 def test_going_on_with_an_embedding_updates_its_face() -> None:

@@ -156,7 +156,7 @@ def test_latents_of_a_wrong_shape_are_refused(generator):
 
 
 def test_a_latent_of_another_model_or_space_is_refused(generator):
-    with pytest.raises(LatentMismatch, match="'other'"):
+    with pytest.raises(LatentMismatch, match="“other”"):
         generator.check(Latent(torch.zeros(1, 8), "w", "other"))
     with pytest.raises(LatentMismatch, match="spaces z, w, w"):
         generator.latent_shape("s")

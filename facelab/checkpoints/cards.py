@@ -133,6 +133,12 @@ def find_card(name: str) -> Card:
     return cards[name]
 
 
+def title_of(name: str) -> str:
+    """What a model is called; of one without a card, its name."""
+    card = catalogue().get(name)
+    return name if card is None else card.title
+
+
 def fingerprint(model: str) -> str:
     """What a model's latents of portraits depend on, in short: its weights, its encoder's and those of the reader,
     which is looked through while latents are searched for. Raises UnknownModel.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from facelab.checkpoints.cards import title_of
 from facelab.errors import LatentMismatch
 from facelab.face import Delta, Latent
 from facelab.seeds import seeded
@@ -74,8 +75,8 @@ class Generator(nn.Module, ABC):
         """Raise LatentMismatch unless `latent` belongs to this model and has the shape of its space."""
         if latent.model != self.name:
             raise LatentMismatch(
-                f"This face belongs to the model {latent.model!r}, not to {self.name!r}. "
-                "Choose that model, or embed the photo again with this one."
+                f"This face was made with “{title_of(latent.model)}”, not with “{title_of(self.name)}”. "
+                "Choose faces of one model, or embed its photo again with that one."
             )
         shape = self.latent_shape(latent.space)
         if tuple(latent.values.shape) != shape:

@@ -257,6 +257,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             from_photo=kept.face.from_photo,
             model=kept.face.latent.model,
             film=False,
+            of={"attributes-face": kept},
         )
         for update in updates:
             yield {film.view: update}

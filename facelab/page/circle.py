@@ -276,6 +276,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             yield from circle.render_many(made, FRAME_SIDE)
 
         said = f"circle {values[feature]} {values[strength]:g}" if values[way] == "edit" else "slerp"
+        tags = ["circle-one"] if values[way] == "edit" else ["circle-first", "circle-second"]
         updates = film.make(
             session,
             pictures,
@@ -286,6 +287,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             from_photo=any(each.history.from_photo for each in faces),
             model=circle.card.name,
             film=False,
+            of=dict(zip(tags, faces, strict=True)),
         )
         for update in updates:
             yield {film.view: update}

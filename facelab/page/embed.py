@@ -99,7 +99,8 @@ def build_embed_tab(
                 resume is None and embedding.settings.start == "encoder" and studio.has_encoder
             ):  # a likeness to edit while the search goes on
                 keep(session, embedding, worker.run(studio.encode, embedding.aligned))
-                yield {view: _show(embedding, "waiting"), library.rail: library.show(session)}
+                seen = {} if stopping.is_set() else {view: _show(embedding, "waiting")}
+                yield {**seen, library.rail: library.show(session)}
             steps = worker.iterate(studio.embed, embedding.aligned, embedding.settings, resume=resume)
             with closing(steps):
                 shown = began = time.monotonic()
@@ -153,9 +154,11 @@ def build_embed_tab(
     @friendly
     def on_start(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        aligned = target(session)
+        aligned, before = target(session), session.embedding
         if aligned is None:
             raise BadSetting("Choose a face first: open a photo in Upload & align.")
+        if before is not None and before.aligned is aligned and before.running and not before.stopping.is_set():
+            return  # clicked twice
         photo = session.photo if from_desk(session) else session.embedding.photo
         name = session.embedding.name if photo is None else photo.name
         chosen = backstage.studio_of(session)
@@ -172,6 +175,8 @@ def build_embed_tab(
         embedding = session.embedding
         if embedding is None or embedding.step is None:
             raise BadSetting("There is nothing to continue yet. Embed a face first.")
+        if embedding.running:
+            return  # clicked twice
         chosen = studio.of(embedding.step.latent.model)
         embedding.settings = further(controls.read(values, chosen), embedding)
         yield from run(session, embedding, chosen, resume=embedding.step.state)
@@ -261,7 +266,8 @@ def build_embed_tab(
     shown = lead_on.click(lambda: gr.Tabs(selected="embed"), None, tabs, queue=False, **quiet)
     shown.then(None, js=FOCUS_TAB)  # the button that was pressed is hidden now; the keyboard goes on from here
     for button, begin in ((lead_on, on_lead_on), (start, on_start), (go_on, on_continue)):
-        button.click(begin, inputs, outputs, **quiet).then(None, js=REDRAW)
+        # "multiple": a click counts while another face is embedded, which stops and is kept
+        button.click(begin, inputs, outputs, trigger_mode="multiple", **quiet).then(None, js=REDRAW)
     stop.click(on_stop, None, None, queue=False, **quiet)
     tab.select(on_tab, None, outputs, **quiet)
     library.rail.open(on_open, None, [*outputs, *settings, tabs], **quiet)

@@ -10,11 +10,13 @@ import gradio as gr
 from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting
 from facelab.page.seed import seed_field
+from facelab.perceptual import has_vgg16
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings
 from facelab.sessions import Embedding
 from facelab.studio import Studio
 
 Settings = EmbedSettings | RecoverySettings
+NO_VGG16 = "Here only the discriminator judges: VGG-16's weights are not in the checkpoints folder."
 RECOVERY_PREVIEWS, PREVIEWS = 20, 3  # steps between pictures, of which the page takes what it can show
 WAYS = {
     "fast": ("Fast", "A few hundred steps, then the generator is refined for this one face."),
@@ -67,6 +69,8 @@ class Controls:
         if empty:
             raise BadSetting(f"{empty} is empty. Enter a number, or choose the preset again.")
         chosen = {name: type(getattr(settings, name))(values[control]) for name, control in controls.items()}
+        if chosen.get("perceptual") == "vgg16" and not has_vgg16():
+            raise BadSetting(NO_VGG16)
         return replace(settings, **chosen, preview_every=PREVIEWS if studio.has_layers else RECOVERY_PREVIEWS)
 
 
@@ -167,8 +171,9 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             [("Discriminator", "discriminator"), ("VGG-16", "vgg16")],
             value=settings.perceptual,
             label="Perceptual network",
-            info="Whose eyes judge that likeness: this model's own discriminator, or VGG-16 as in the paper, which "
-            "needs its weight file.",
+            info="Whose eyes judge that likeness: this model's own discriminator, or VGG-16 as in the paper."
+            + ("" if has_vgg16() else f" {NO_VGG16}"),
+            interactive=has_vgg16(),
         ),
         "patience": gr.Slider(
             0,

@@ -127,6 +127,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             operations=[*face.history.operations, f"express {amount:g}"],
             from_photo=face.history.from_photo,
             model=face.face.latent.model,
+            of={"expression-target": face, "expression-neutral": calm, "expression-expressive": moved},
         )
         for update in updates:
             yield {film.view: update}
@@ -161,6 +162,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             operations=[*face.history.operations, f"express {values[strength]:g} from a clip"],
             from_photo=True,
             model=face.face.latent.model,
+            of={"expression-target": face},
         )
         for update in updates:
             yield {film.view: update}

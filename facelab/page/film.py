@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import gif_file_uri, jpeg_uri
 from facelab.page.viewer import QUIET
-from facelab.sessions import Session
+from facelab.sessions import LibraryFace, Session
 
 KINDS = [("gif", "GIF"), ("mp4", "MP4"), ("webp", "WebP"), ("png", "PNG strip")]
 STRIP_SIDE, STRIP_QUALITY = 192, 86  # of the pictures that are seen side by side
@@ -67,12 +67,15 @@ class Film:
         model: str,
         film: bool = True,
         strip: slice | None = None,
+        of: Mapping[str, LibraryFace] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Make the frames on the device, one slice each, and tell how far it is: updates of the view.
 
         total: how many frames there will be, None where nobody knows. model: whose faces they are. film: show it; or
-        else only the strip of all its frames. strip: of which frames ten are shown side by side beside the film.
+        else only the strip of all its frames. strip: of which frames ten are shown side by side beside the film. of:
+        the faces that it is made of, by the tags of the pickers that chose them: it goes when one of them is deleted.
         """
+        faces = {picker: kept.id for picker, kept in (of or {}).items()}
         stopping, made, told = session.begin_job(self.tab), [], time.monotonic()
         yield self._running("Waiting for the device …", 0)
         try:
@@ -98,11 +101,12 @@ class Film:
             yield self._running("Putting the frames together …", 0.95)
             said = Provenance(model, operations, from_photo)
             clip = Clip(made, fps, name, said, some_frames(made[strip or slice(None)]) if film else made)
-            session.clips[self.tab] = clip
+            session.clips[self.tab], session.made_of[self.tab] = clip, set(faces.values())
             seen = [] if film and strip is None else clip.strip
             yield {
                 "state": "done",
-                "text": f"{total} frames" + (f", {total / fps:.1f} s" if film else ""),
+                "of": faces,
+                "text": f"{name[:1].upper()}{name[1:]} · {total} frames" + (f", {total / fps:.1f} s" if film else ""),
                 "picture": gif_file_uri(encode(clip, "gif")) if film else "",
                 "frames": [jpeg_uri(frame, side=STRIP_SIDE, quality=STRIP_QUALITY) for frame in seen],
                 "kinds": KINDS,

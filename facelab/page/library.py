@@ -68,8 +68,12 @@ def build_library(backstage: Backstage) -> Library:
     @friendly
     def on_examples(request: gr.Request) -> dict[str, Any]:
         session = backstage.visitor(request)
-        for example in load_examples().values():
+        there = [kept.history.base for kept in session.faces.values()]
+        missing = [each for each in load_examples().values() if each.face not in there]
+        for example in missing:
             session.add_face(example.face, example.picture, name=example.name, saved=True)
+        if not missing:
+            gr.Info("All examples are in the library already.", title="Nothing to add")
         return library.show(session)
 
     @friendly
@@ -144,12 +148,14 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
     return {
         "id": face.id,
         "name": face.name,
+        "model": face.face.latent.model,
         "picture": jpeg_uri(face.picture, side=THUMB_SIDE * 2, quality=88),
         "saved": face.saved,
         "open": opened,
         "edits": face.history.at,
         "photo": face.face.quad is not None,
         "of": "" if face.photo is None else face.photo.number,
+        "crop": session.first_version(face).id,
     }
 
 

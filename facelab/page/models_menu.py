@@ -20,8 +20,10 @@ CONDITIONAL = "VAE that is told the attributes: sliders of its own"
 
 
 def build_models_menu(studio: Studio) -> gr.HTML | None:
-    """Make the menu where it is called; its event `choose` says `event.model`. None where there is one model only."""
-    cards = studio.models()
+    """Make the menu where it is called, the largest model first; its event `choose` says `event.model`. None where
+    there is one model only.
+    """
+    cards = sorted(studio.models(), key=lambda card: -card.resolution)
     if len(cards) < 2:
         return None
     return part("models", {"model": studio.card.name}, models=[_view(card) for card in cards])

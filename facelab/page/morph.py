@@ -105,6 +105,7 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
             operations=[*one.history.operations, "morph"],
             model=(studio.of(own).decoder.card.name if space == CIRCLE else own),
             from_photo=one.history.from_photo or other.history.from_photo,
+            of={"morph-first": one, "morph-second": other},
         )
         for update in updates:
             yield {film.view: update}

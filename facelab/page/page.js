@@ -75,8 +75,8 @@
     },
   };
 
-  // faces: the library, as its rail shows it. subject: the id of the face that is open. marked: whether what is saved says "made with AI" for the eye.
-  window.facelab = { el, svg, icon, button, save, blobOf, presets, openTab, goTo, unsaved: 0, marked: false, faces: [], subject: null };
+  // faces: the library, as its rail shows it. subject: the id of the face that is open. carried: what "Use in …" sent last, as {id, tab}. marked: whether what is saved says "made with AI" for the eye.
+  window.facelab = { el, svg, icon, button, save, blobOf, presets, openTab, goTo, unsaved: 0, marked: false, faces: [], subject: null, carried: null };
 
   // Light or dark: what was chosen here before, else what the system prefers.
   const stored = (() => { try { return localStorage.getItem("facelab-theme"); } catch { return null; } })();

@@ -52,6 +52,11 @@ def build_paste_tab(backstage: Backstage) -> None:
         photos = [_photo_of(session, face) for face in chosen]
         if any(photo is not photos[0] for photo in photos):
             raise BadSetting("These faces come from different photos. Choose faces of one photo.")
+        places: dict[str, LibraryFace] = {}
+        for face in chosen:
+            other = places.setdefault(session.first_version(face).id, face)
+            if other is not face:
+                raise BadSetting(f"{other.name} and {face.name} are one face of the photo. Choose one of them.")
         pairs = [(face.history.base, face.face) for face in chosen]
         return photos[0], chosen, worker.run(studio.paste, photos[0].pixels, pairs)
 

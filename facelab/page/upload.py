@@ -21,9 +21,10 @@ from facelab.photo import read_photo
 from facelab.sessions import Photo, Session
 
 NO_FACE = (
-    "No face found in this photo. Click the middle of both eyes to align it by hand, "
-    "or try a photo where the face is larger."
+    "No face found in this photo. Click the middle of both eyes to align it by hand, turn the photo if it lies on its "
+    "side, or try one where the face is larger."
 )
+TURNED = {1: "a quarter to the right", 2: "upside down", 3: "a quarter to the left"}
 CORRECTIONS = ("dx", "dy", "zoom", "rotate")
 
 
@@ -60,17 +61,31 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     def open_photo(request: gr.Request, read: Callable[[], np.ndarray], name: str, landmarks: str) -> dict[Any, Any]:
         session = None
         try:
-            photo = Photo(read(), name)
             session = backstage.visitor(request)
-            find(photo, landmarks)
+            photo = find_upright(Photo(read(), name), landmarks)
         except Exception as error:  # shown where the photo was dropped; the photo before it stays
             there = session is not None and session.photo is not None
             return {drop: {"compact": there, "refusal": explain(error), "number": token_hex(4)}}
         session.photo, session.opened = photo, False
+        return show_anew(photo)
+
+    def show_anew(photo: Photo) -> dict[Any, Any]:
+        """Show a photo whose picture the browser does not have yet."""
         update = show(photo)
         thumbs = [thumb_uri(photo.pixels, face.box) for face in photo.faces]
         update[stage] |= {"photo": jpeg_uri(photo.pixels, side=PHOTO_SIDE), "thumbs": thumbs}
         return update
+
+    def find_upright(photo: Photo, landmarks: str) -> Photo:
+        """The photo with its faces; turned where they are only seen so, as not every file says how its camera was
+        held.
+        """
+        find(photo, landmarks)
+        if photo.faces or not (turns := worker.run(studio.turns_upright, photo.pixels)):
+            return photo
+        turned = photo.turned(turns)
+        find(turned, landmarks)
+        return turned if turned.faces else photo
 
     def find(photo: Photo, landmarks: str) -> None:
         try:
@@ -95,10 +110,20 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         return open_photo(request, example.as_photo, example.name, landmarks)
 
     @friendly
+    def on_turn(landmarks: str, request: gr.Request) -> dict[Any, Any]:
+        session = backstage.visitor(request)
+        with session.lock:
+            photo = session.photo = _photo(session).turned(1)
+        find(photo, landmarks)
+        return show_anew(photo) if session.photo is photo else {stage: gr.skip()}  # turned on meanwhile
+
+    @friendly
     def on_choose(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        photo = _photo(backstage.visitor(request))
-        choose(photo, int(event.index) % max(len(photo.faces), 1))
-        return show(photo)
+        session = backstage.visitor(request)
+        with session.lock:
+            photo = _photo(session)
+            choose(photo, int(event.index) % max(len(photo.faces), 1))
+            return show(photo)
 
     @friendly
     def on_eyes(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -142,7 +167,8 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     drop.photo(on_photo, landmarks, shown, **quiet)
     drop.example(on_example, landmarks, shown, **quiet)
-    stage.choose(on_choose, None, shown, **quiet)
+    stage.choose(on_choose, None, shown, trigger_mode="multiple", **quiet)
+    stage.turn(on_turn, landmarks, shown, trigger_mode="multiple", **quiet)
     stage.eyes(on_eyes, None, shown, **quiet)
     crop.adjust(on_adjust, None, shown, trigger_mode="multiple", **quiet)
     crop.reset(on_reset, None, shown, **quiet)
@@ -164,14 +190,15 @@ def _face_name(file_name: str) -> str:
 
 
 def _note(photo: Photo) -> str:
+    turned = f" The photo was turned {TURNED[photo.turns]}." if photo.turns else ""
     if photo.aligned is None:
-        return NO_FACE
+        return NO_FACE + turned
     if photo.chosen is None:
         return "Aligned by your two clicks. Correct the crop with the buttons beside it, or embed it."
     if len(photo.faces) == 1:
-        return "One face found."
+        return f"One face found.{turned}"
     if photo.chosen == 0:
-        return f"{len(photo.faces)} faces found, the largest is chosen. Click another one to take that."
+        return f"{len(photo.faces)} faces found, the largest is chosen. Click another one to take that.{turned}"
     return f"Face {photo.chosen + 1} of {len(photo.faces)} is chosen."
 
 

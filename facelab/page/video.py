@@ -161,7 +161,7 @@ def build_video_tab(backstage: Backstage) -> None:
                         return
                     yield {footage: _running(_told(step), step.done / (step.total or step.done + 100))}
         except Exception as error:  # shown where the clip was chosen; the clip before it stays
-            words = f"{session.clips[TAB].name} is still open." if TAB in session.clips else "Choose another video."
+            words = f"“{session.clips[TAB].name}” is still open." if TAB in session.clips else "Choose another video."
             told = {clip: {"number": token_hex(4), "refused": f"That one was not opened. {words}"}}
             yield {footage: {"state": "refused", "text": explain(error)}, **told, **as_before}
             return
@@ -169,7 +169,7 @@ def build_video_tab(backstage: Backstage) -> None:
         pictures = [thumb_uri(track.crop) for track in kept.tracks] if len(kept.tracks) > 1 else []
         yield {
             clip: {"number": token_hex(4), "name": name, "about": _about(opened)},
-            footage: gr.update(value={"state": "idle"}, faces=pictures, chosen=0),
+            footage: gr.update(value={"state": "idle"}, faces=pictures, chosen=0, film=None),
             make: gr.Button(interactive=True),
         }
         yield {view: preview(session, values)}
@@ -179,7 +179,10 @@ def build_video_tab(backstage: Backstage) -> None:
         session = backstage.visitor(request)
         kept = _kept(session)
         kept.chosen = min(max(int(event.index), 0), len(kept.tracks) - 1)
-        return {footage: gr.update(value={"state": "idle"}, chosen=kept.chosen), view: preview(session, values)}
+        return {
+            footage: gr.update(value={"state": "idle"}, chosen=kept.chosen, film=None),
+            view: preview(session, values),
+        }
 
     @friendly
     def on_edit(values: dict[Any, Any], request: gr.Request) -> Any:

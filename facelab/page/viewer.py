@@ -162,7 +162,8 @@ def build_viewer(
     @friendly
     def on_use(event: gr.EventData, request: gr.Request) -> Mapping[Any, Any]:
         session = backstage.visitor(request)
-        kept = keep_result(session)
+        face = result_of(session).face
+        kept = next((each for each in list(session.faces.values()) if each.face is face), None) or keep_result(session)
         goto = {"number": token_hex(4), "id": kept.id, "tab": str(event.tab)}
         return {library.rail: library.show(session), view: gr.update(goto=goto)}
 

@@ -45,6 +45,7 @@ def test_models_are_compared_mapped_and_reported(visit, tmp_path, monkeypatch):
     panel.get_by_role("button", name="Keep face").first.click()
     expect(page.locator(".fl-face")).to_have_count(1, timeout=60_000)
     panel.get_by_role("button", name="Morph A into B").click()
+    expect(panel.locator("#fl-film-map .fl-film-picture")).to_be_in_viewport(ratio=0.99, timeout=60_000)
     film = download(page, panel.get_by_role("button", name="MP4"), tmp_path)
     assert film.stat().st_size > 10_000
 

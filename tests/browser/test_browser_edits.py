@@ -289,3 +289,75 @@ def test_a_page_that_was_away_too_long_says_so(visit, site):
     expect(page.locator(".fl-face")).to_have_count(0)
     add_examples(page)
     expect(page.locator(".fl-library-said")).to_be_empty()
+
+
+def test_one_version_of_each_face_of_a_photo_is_chosen_to_go_back(visit):
+    page = visit()
+    page.evaluate("""() => {
+      const face = (id, crop, edits) => ({ id, name: id, picture: "", edits, photo: true, of: "photo", crop });
+      facelab.faces = [face("Ann", "ann", 0), face("Ann 2", "ann", 1), face("Ben", "ben", 1), face("Ben 2", "ben", 2)];
+    }""")
+    open_tab(page, "Back into the photo")
+    ticked = page.locator("#fl-picker-paste-faces .fl-pick[aria-checked=true]")
+    titles = "all => all.map((each) => each.title)"
+    expect(ticked).to_have_count(2)
+    assert ticked.evaluate_all(titles) == ["Ann 2", "Ben 2"]
+    choose(page, "paste-faces", "Ann")
+    assert ticked.evaluate_all(titles) == ["Ann", "Ben 2"]
+
+
+def test_a_second_face_is_another_one_of_the_same_model_or_asked_for(visit):
+    page = visit()
+    show = """(models) => {
+      facelab.faces = models.map((model, index) => ({ id: `${index}`, name: `${index}`, picture: "", model }));
+      facelab.subject = "0";
+      document.dispatchEvent(new Event("facelab:faces"));
+    }"""
+    open_tab(page, "Morph")
+    second = page.locator("#fl-picker-morph-second")
+    for models, name in ((["a"], None), (["a", "b"], None), (["a", "b", "a"], "2")):
+        page.evaluate(show, models)
+        expect(second.get_by_text("A second face is needed")).to_be_visible(visible=name is None)
+        expect(second.get_by_role("button", name="Add the examples")).to_be_visible(visible=name is None)
+        ticked = second.locator(".fl-pick[aria-checked=true]").evaluate_all("all => all.map((each) => each.title)")
+        assert ticked == ([] if name is None else [name])
+    choose(page, "morph-first", "2")
+    expect(second.locator(".fl-pick[title='0']")).to_have_attribute("aria-checked", "true")
+
+
+def test_the_examples_can_be_added_beside_one_s_own_face(visit, portrait: Path):
+    page = visit()
+    bring(page, portrait)
+    page.locator(".fl-library-head").get_by_role("button", name="Add the examples").click()
+    expect(page.locator(".fl-face")).to_have_count(7)
+    expect(page.locator(".fl-library [role=status]")).to_have_text("6 faces were added to the library.")
+
+
+def test_a_result_that_is_used_in_mix_is_chosen_there_beside_the_others(visit):
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Mix")
+    choose(page, "mix-several", "Leo")
+    open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Otto")
+    picture(page, "attributes")
+    page.locator("#fl-viewer-attributes").get_by_label("Use in another tab").select_option("mix")
+    expect(page.locator("#fl-picker-mix-several .fl-pick[title='Otto']")).to_have_attribute("aria-checked", "true")
+    expect(page.locator("#fl-picker-mix-several .fl-pick[title='Leo']")).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".fl-face")).to_have_count(6)
+
+
+def test_a_film_of_other_faces_than_are_chosen_says_so_and_goes_with_its_face(visit):
+    page = visit()
+    add_examples(page)
+    panel = open_tab(page, "Morph")
+    picture(page, "morph")
+    panel.get_by_role("button", name="Make the film").click()
+    film = panel.locator("#fl-film-morph .fl-film")
+    expect(film.locator(".fl-progress-text")).to_have_text(re.compile("^Mara to Leo · 60 frames, [0-9.]+ s$"))
+    choose(page, "morph-second", "Otto")
+    expect(film.locator(".fl-progress-text")).to_have_text(re.compile("other faces are chosen now$"))
+    expect(film).to_have_class(re.compile("other"))
+    page.get_by_role("button", name="Delete Leo").click()
+    page.get_by_role("button", name="Delete Leo for good").click()
+    expect(film).to_be_hidden()

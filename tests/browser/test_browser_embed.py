@@ -170,3 +170,19 @@ def test_a_face_opened_beside_the_photo_stays_in_view(visit):
     expect(page.get_by_alt_text("Target")).to_be_visible()
     page.locator("#fl-stop").click()
     wait_for_state(page, "stopped")
+
+
+def test_a_second_face_is_embedded_without_waiting_for_the_first(visit):
+    page = visit()
+    crop, before = page.locator(".fl-crop-picture"), ""
+    for number in range(2):
+        open_tab(page, "Upload & align")
+        use_example(page, number)
+        expect(crop).not_to_have_attribute("src", before)
+        before = crop.get_attribute("src")
+        page.get_by_role("button", name="Embed this face").click()
+        wait_for_step(page, 2)
+    expect(page.locator(".fl-face")).to_have_count(2)
+    assert page.locator(".fl-face.open .fl-name").input_value() == "Leo"
+    page.get_by_role("button", name="Stop").click()
+    wait_for_state(page, "stopped")

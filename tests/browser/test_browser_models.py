@@ -71,7 +71,7 @@ def visit(address: str, browser: object) -> Iterator[Callable]:
 
 
 def choose_model(page: object, name: str) -> None:
-    page.get_by_label("Model", exact=True).select_option(name)
+    page.get_by_label("Model for new faces", exact=True).select_option(name)
 
 
 def draw_and_keep(page: object, model: str, *numbers: int) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_photo_is_encoded_recovered_and_opened_again(visit):
     choose_model(page, "faces128")
     expect(page.get_by_role("radio", name="Fast")).to_be_checked()
     page.locator(".fl-face").first.locator("img").first.click()
-    expect(page.get_by_label("Model", exact=True)).to_have_value("tinyvae")
+    expect(page.get_by_label("Model for new faces", exact=True)).to_have_value("tinyvae")
 
 
 def test_faces_of_one_latent_are_morphed_combined_and_not_crossed(visit):
@@ -176,7 +176,7 @@ def test_the_sliders_are_those_of_the_faces_model(visit):
 
 def test_the_menu_fits_a_phone(visit):
     page = visit(viewport=PHONE)
-    menu = page.get_by_label("Model", exact=True)
+    menu = page.get_by_label("Model for new faces", exact=True)
     expect(menu).to_be_visible()
     box = menu.bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] and box["height"] >= 40

@@ -62,6 +62,9 @@ def test_a_clip_is_edited_seen_and_downloaded(visit, clip: Path, tmp_path: Path)
     expect(player).to_be_hidden()
     mark.uncheck()
     expect(player).to_be_visible()
+    page.set_input_files("#fl-clip-video input[type=file]", str(tmp_path / "notes.mp4"))
+    expect(panel.get_by_text("That one was not opened. “holiday” is still open.")).to_be_visible()
+    expect(player).to_be_visible()
 
 
 def test_a_preset_with_a_direction_of_ones_own_is_done_whole_or_says_what_is_left_out(visit, clip: Path):

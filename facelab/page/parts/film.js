@@ -1,5 +1,5 @@
 // A film that a tab makes, and the strip of its frames. value: {state: idle|running|done, text, fraction, picture, frames,
-// kinds: [[ending, words]]}; props wide, parcel.
+// kinds: [[ending, words]], of: {picker: id of the face that it chose}}; props wide, parcel.
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-film");
 
@@ -17,15 +17,20 @@ root.classList.toggle("wide", Boolean(props.wide));
 // As few rows as can be of at most so many pictures, all about as long.
 const columns = (count, most) => Math.ceil(count / Math.ceil(count / most));
 let parcel = null, shown = "";
+const picked = {};  // by picker, since the page was opened
 const draw = () => {
-  const value = props.value || {}, state = value.state || "idle";
+  const value = props.value || {}, of = value.state === "done" ? Object.entries(value.of || {}) : [];
+  const gone = of.some(([, id]) => !facelab.faces.some((face) => face.id === id));
+  const other = of.some(([picker, id]) => (picked[`fl-picker-${picker}`] || id) !== id);
+  const state = gone ? "idle" : value.state || "idle";
+  root.classList.toggle("other", other);
   root.dataset.state = state;
   root.hidden = state === "idle";
   progress.hidden = state === "idle" || (state === "done" && !value.text);
   track.hidden = stop.hidden = state !== "running";
   bar.style.transform = `scaleX(${value.fraction || 0})`;
   track.setAttribute("aria-valuenow", String(Math.round(100 * (value.fraction || 0))));
-  text.textContent = value.text || "";
+  text.textContent = `${value.text || ""}${other ? " · other faces are chosen now" : ""}`;
   picture.hidden = state !== "done" || !value.picture;
   if (value.picture && picture.src !== value.picture) picture.src = value.picture;
   const strip = (state === "done" && value.frames) || [];
@@ -35,10 +40,12 @@ const draw = () => {
   frames.replaceChildren(...strip.map((src, index) => el("img", { src, alt: `Frame ${index + 1} of ${strip.length}` })));
   saves.replaceChildren(...(state === "done" ? value.kinds || [] : []).map(([kind, words]) =>
     el("button", { type: "button", class: "fl-button small", onclick: () => trigger("save", { kind }) }, icon("save"), words)));
-  if (props.wide && state !== shown && state !== "idle") root.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  if (state !== shown && state !== "idle") root.scrollIntoView({ block: "nearest", behavior: "smooth" });
   shown = state;
 };
 
 draw();
 watch("value", draw);
+document.addEventListener("facelab:faces", draw);
+document.addEventListener("facelab:picked", ({ detail }) => { picked[detail.picker] = detail.id; draw(); });
 watch("parcel", () => { if (props.parcel && props.parcel.number !== parcel) { parcel = props.parcel.number; save(props.parcel); } });

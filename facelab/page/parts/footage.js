@@ -60,19 +60,20 @@ const offer = () => {
 };
 const draw = () => {
   const value = props.value || {}, state = value.state || "idle";
-  const other = state === "done" && Boolean(props.film) && props.film.marked !== facelab.marked;  // it would leave as it was made
+  const made = Boolean(props.film) && ["done", "refused"].includes(state);  // a file that is refused leaves the film before it
+  const other = made && props.film.marked !== facelab.marked;  // it would leave as it was made
   root.dataset.state = state;
   progress.hidden = !value.text;
   track.hidden = stop.hidden = state !== "running";
   bar.style.transform = `scaleX(${value.fraction || 0})`;
   track.setAttribute("aria-valuenow", String(Math.round(100 * (value.fraction || 0))));
-  text.textContent = !other ? value.text || "" : facelab.marked
+  text.textContent = !other || state === "refused" ? value.text || "" : facelab.marked
     ? "This video was made before “made with AI” was ticked. Make it again to have that written on it."
     : "This video has “made with AI” written on it. Make it again to have it without.";
   text.classList.toggle("bad", state === "refused");
   drawn.hidden = state !== "running" || !value.picture;
   if (value.picture) drawn.src = value.picture;
-  result.hidden = state !== "done" || other;
+  result.hidden = !made || other;
   if (result.hidden) player.pause();
   people.inert = state === "running";
 };

@@ -21,9 +21,10 @@ const marks = el("input", { type: "checkbox", onchange: () => {
   setTimeout(() => document.dispatchEvent(new Event("facelab:redraw")), 200);
 } });
 const marking = el("label", { class: "fl-marking" }, marks, el("span", {}, "Write “made with AI” on what I save"));
+const examples = button("Add the examples", { class: "fl-icon-button", onclick: () => facelab.addExamples() }, icon("plus"));
 root.append(
   el("div", { class: "fl-library-head" }, el("h2", {}, "Library"), count,
-    saveAll, button("Open a face (FACE.npz), a project (.facelab) or latents (.npy, .pt)", { class: "fl-icon-button", onclick: () => input.click() }, icon("upload"))),
+    examples, saveAll, button("Open a face (FACE.npz), a project (.facelab) or latents (.npy, .pt)", { class: "fl-icon-button", onclick: () => input.click() }, icon("upload"))),
   input, status, said, list, marking);
 
 const card = (face) => {
@@ -62,7 +63,7 @@ const show = (id) => {
 let parcel = null, known = new Set(), opened = null, session = "";
 const draw = () => {
   const faces = props.value?.faces || [];
-  saveAll.hidden = marking.hidden = !faces.length;
+  examples.hidden = saveAll.hidden = marking.hidden = !faces.length;
   count.textContent = faces.length ? String(faces.length) : "";
   const lost = known.size > 1 && props.value?.session !== session;
   if (lost || faces.length) said.textContent = lost ? props.gone : "";
@@ -71,14 +72,15 @@ const draw = () => {
   const held = document.activeElement;  // what has the focus has it again afterwards, with a name being typed in it
   const at = [...list.children].findIndex((item) => item.contains(held)), id = list.children[at]?.dataset.id;
   facelab.unsaved = faces.filter((face) => !face.saved).length;
-  const now = faces.find((face) => face.open)?.id, fresh = faces.find((face) => known.size && !known.has(face.id));
+  const now = faces.find((face) => face.open)?.id, added = faces.filter((face) => known.size && !known.has(face.id)), fresh = added[0];
   if (now && now !== opened) facelab.subject = now;
   else if (fresh && (!facelab.subject || !editing())) facelab.subject = fresh.id;
   opened = now;
   list.replaceChildren(...(faces.length ? faces.map(card) : [el("li", { class: "fl-empty" },
     el("p", {}, "Faces that you embed are kept here until you close the page."),
-    el("button", { type: "button", class: "fl-button", onclick: () => trigger("examples", {}) }, icon("plus"), "Add the examples"))]));
-  if (fresh) { status.textContent = `${fresh.name} is in the library.`; list.querySelector(`[data-id="${fresh.id}"]`)?.classList.add("fresh"); }
+    el("button", { type: "button", class: "fl-button", onclick: () => facelab.addExamples() }, icon("plus"), "Add the examples"))]));
+  if (fresh) status.textContent = added.length > 1 ? `${added.length} faces were added to the library.` : `${fresh.name} is in the library.`;
+  for (const face of added) list.querySelector(`[data-id="${face.id}"]`)?.classList.add("fresh");
   if (at >= 0) {
     const next = list.children[Math.min(at, list.children.length - 1)];  // of a face that was deleted
     const again = list.querySelector(`[data-id="${id}"] [data-control="${held.dataset.control}"]`) || next.querySelector("button");

@@ -2,9 +2,9 @@
 const { el } = facelab;
 const root = element.querySelector(".fl-models");
 const about = el("span", { class: "fl-models-about" });
-const menu = el("select", { class: "fl-view-use", "aria-label": "Model", onchange: () => { explain(); trigger("choose", { model: menu.value }); } },
+const menu = el("select", { class: "fl-view-use", "aria-label": "Model for new faces", onchange: () => { explain(); trigger("choose", { model: menu.value }); } },
   ...props.models.map(({ name, title }) => el("option", { value: name }, title)));
-root.append(el("label", {}, el("span", { class: "fl-label" }, "Model"), menu), about);
+root.append(el("label", {}, el("span", { class: "fl-label" }, "Model for new faces"), menu), about);
 
 const explain = () => { about.textContent = props.models.find(({ name }) => name === menu.value)?.about || ""; };
 const draw = () => { menu.value = props.value?.model || props.models[0].name; explain(); };

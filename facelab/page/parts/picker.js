@@ -6,13 +6,17 @@ const { title, info, place, several, letters, only } = props;
 const list = el("div", { class: "fl-picker-faces", role: several ? "group" : "radiogroup", "aria-label": title });
 const tally = el("span", { class: "fl-count" });
 const clear = el("button", { type: "button", class: "fl-link", hidden: true, onclick: () => { touched = true; choose([]); } }, "Clear");
-const empty = el("div", { class: "fl-picker-empty" }, el("span", {}, only === "edits" ? "Faces that you have edited appear here." : only ? "Faces that you embed from a photo appear here." : "Faces from your library appear here."),
-  !only && (place === 0 || several) ? el("button", { type: "button", class: "fl-mini", onclick: () => facelab.addExamples() }, "Add the examples") : "");
+const words = el("span");
+const examples = el("button", { type: "button", class: "fl-mini", onclick: () => facelab.addExamples() }, "Add the examples");
+const empty = el("div", { class: "fl-picker-empty" }, words, examples);
+const NONE = { "": "Faces from your library appear here.", edits: "Faces that you have edited appear here.", photo: "Faces that you embed from a photo appear here." };
 root.append(el("div", { class: "fl-picker-head" }, el("b", {}, title), several ? tally : "", several ? clear : ""),
   info ? el("p", { class: "fl-small fl-muted" }, info) : "", list, empty);
 
-let subject = null, touched = false;
+let subject = null, touched = false, carried = null;
 const offered = () => (facelab.faces || []).filter((face) => !only || face[only]);
+const cropOf = (id) => offered().find((face) => face.id === id)?.crop;
+const versions = (one, other) => only === "photo" && cropOf(one) === cropOf(other);  // of one face of a photo: only one goes back
 let mine = props.value?.chosen || [];  // only the browser chooses; the value is how the server reads it
 const chosen = () => mine;
 let telling;
@@ -37,10 +41,11 @@ watch("value", () => {
 const pick = (id) => {
   touched = true;
   if (!several && place === 0) { facelab.subject = subject = id; document.dispatchEvent(new Event("facelab:subject")); }
-  choose(several ? (chosen().includes(id) ? chosen().filter((each) => each !== id) : [...chosen(), id]) : [id]);
+  const others = chosen().filter((each) => each !== id && !versions(each, id));
+  choose(several ? (chosen().includes(id) ? others : [...others, id]) : [id]);
 };
 
-// What is chosen before anybody chooses: the open face, or the ones after it. Deleted faces are let go of.
+// What is chosen before anybody chooses: the open face, or the ones of its model after it. Deleted faces are let go of.
 const settle = () => {
   if (root.offsetParent === null) return;
   const faces = offered(), ids = faces.map((face) => face.id);
@@ -49,14 +54,21 @@ const settle = () => {
     subject = facelab.subject;
     if (still[0] !== subject) { choose([subject]); return; }
   }
-  if (!several && place >= 0 && !still.length && ids.length) {
-    const from = Math.max(ids.indexOf(facelab.subject), 0);
-    choose([ids[(from + place) % ids.length]]);
-    return;
+  const fresh = facelab.carried;  // what another tab sent here, for the main one of several-pickers
+  if (several && (letters || only) && fresh && fresh !== carried && fresh.tab === facelab.openTab() && ids.includes(fresh.id)) {
+    carried = fresh;
+    if (!still.includes(fresh.id)) { pick(fresh.id); return; }
   }
-  if (only && !touched) {  // the open face and all that were edited of its photo, until somebody chooses otherwise
-    const lead = faces.find((face) => face.id === facelab.subject) || faces.find((face) => face.edits) || faces[0];
-    const wanted = faces.filter((face) => face === lead || (several && face.edits && face.of === lead.of));
+  const open = faces.find((face) => face.id === facelab.subject) || faces[0], now = faces.find((face) => face.id === still[0]);
+  if (!several && place >= 0 && open && (!now || (place && !touched && (now === open || now.model !== open.model)))) {
+    const alike = faces.filter((face) => face.model === open.model), next = alike[(alike.indexOf(open) + place) % alike.length];
+    const wanted = place && next === open ? [] : [next.id];
+    if (wanted[0] !== chosen()[0]) { choose(wanted); return; }
+  }
+  if (only && !touched) {  // the open face and the newest edit of each other face of its photo, until somebody chooses otherwise
+    const lead = faces.find((face) => face.id === facelab.subject) || faces.findLast((face) => face.edits) || faces[0];
+    const newest = (face) => face === faces.findLast((each) => each.edits && each.crop === face.crop);
+    const wanted = faces.filter((face) => face === lead || (several && face.of === lead.of && face.crop !== lead.crop && newest(face)));
     choose(wanted.map((face) => face.id));
     return;
   }
@@ -67,7 +79,10 @@ const settle = () => {
 const draw = () => {
   const faces = offered(), now = chosen();
   const focused = [...list.children].indexOf(document.activeElement);
-  empty.hidden = faces.length > 0;
+  const lacking = place > 0 && faces.length > 0 && !now.length;
+  empty.hidden = faces.length > 0 && !lacking;
+  words.textContent = lacking ? "A second face is needed." : NONE[only];
+  examples.hidden = Boolean(only) || !(lacking || place === 0 || several);
   list.hidden = !faces.length;
   tally.textContent = now.length ? String(now.length) : "";
   clear.hidden = !now.length;
@@ -88,5 +103,5 @@ const draw = () => {
 };
 
 draw();
-document.addEventListener("facelab:faces", settle);
+for (const event of ["facelab:faces", "facelab:subject"]) document.addEventListener(event, settle);
 new ResizeObserver(settle).observe(root);

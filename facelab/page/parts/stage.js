@@ -12,7 +12,8 @@ const cross = el("span", { class: "fl-cross", "aria-hidden": "true" });
 const frame = el("div", { class: "fl-frame" }, image, lines, boxes, pad);
 const thumbs = el("div", { class: "fl-thumbs", role: "radiogroup", "aria-label": "Faces in this photo" });
 const byHand = el("button", { type: "button", class: "fl-button", "aria-pressed": "false" }, icon("eye"), "Align by two clicks on the eyes");
-root.append(note, frame, el("div", { class: "fl-stage-foot" }, thumbs, byHand));
+const turn = el("button", { type: "button", class: "fl-button", title: "Turn the photo a quarter to the right", onclick: () => trigger("turn", {}) }, icon("turn-right"), "Turn the photo");
+root.append(note, frame, el("div", { class: "fl-stage-foot" }, thumbs, el("div", { class: "fl-row" }, byHand, turn)));
 
 let eyes = null;  // null: choosing faces; a list: the eyes clicked so far
 let at = [0.5, 0.4];  // where the keyboard's cross stands, in fractions of the photo

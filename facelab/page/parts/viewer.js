@@ -158,6 +158,7 @@ watch("goto", () => {
   if (!props.goto || props.goto.number === goto) return;
   goto = props.goto.number;
   facelab.subject = props.goto.id;
+  facelab.carried = props.goto;
   facelab.goTo(props.goto.tab);
   document.dispatchEvent(new Event("facelab:faces"));
 });
