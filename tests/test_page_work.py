@@ -353,3 +353,10 @@ def test_a_film_says_whose_it_is_and_goes_with_its_face(visitor: Visitor) -> Non
 def test_the_menu_of_models_begins_with_the_largest(visitor: Visitor) -> None:
     menu = next(each for each in visitor.page.blocks.values() if getattr(each, "elem_id", "") == "fl-models")
     assert menu.props["models"][0]["name"] == "faces128" and len(menu.props["models"]) == len(visitor.studio.models())
+
+
+def test_a_film_of_an_expression_at_strength_0_is_not_made(visitor: Visitor) -> None:
+    pickers = ("fl-picker-expression-target", "fl-picker-expression-neutral", "fl-picker-expression-expressive")
+    values = {picker: chosen(visitor.add()) for picker in pickers}
+    with pytest.raises(gr.Error, match="strength 0"):
+        next(visitor.do("on_make", "fl-film-expression", {**values, "Strength": 0}))
