@@ -314,7 +314,12 @@ def test_of_the_versions_of_one_face_only_one_goes_back_into_the_photo(visitor: 
     assert [each["crop"] for each in shown["faces"]] == [one.id, one.id, beside.id, drawn.id]
     with pytest.raises(gr.Error, match="Ann and Ann 2 are one face"):
         visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside, again)})
-    visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside)})
+    picked = {"fl-picker-paste-faces": chosen(one, beside)}
+    visitor.do("on_fetch", "fl-picker-paste-faces", picked)
+    [offered] = [
+        each for part, each in visitor.do("on_pick", "fl-picker-paste-faces", picked).items() if part.elem_id is None
+    ]
+    assert not offered.interactive, "nothing is edited yet"
 
 
 def test_examples_that_are_there_are_not_added_again(visitor: Visitor) -> None:
