@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
 
 from facelab.page.examples import load_examples
+from facelab.page.uploads import face_name
 from tests.page_visitor import Visitor, told_of
 
 
@@ -39,3 +43,17 @@ def test_no_click_on_a_face_of_the_photo_is_lost(visitor: Visitor) -> None:
         each for each in visitor.page.fns.values() if each.name == "on_choose" and "fl-stage" in visitor.parts(each)
     ]
     assert chosen.trigger_mode == "multiple", "of others that wait what was clicked is lost"
+
+
+def test_a_face_is_called_after_its_photo_in_every_tab(visitor: Visitor) -> None:
+    assert face_name("shea_whigham.jpg") == "Shea Whigham" and face_name("McKay-o'neil.png") == "McKay O'neil"
+    assert face_name(".jpg") == ".jpg" and face_name("__.jpg") == "Face"
+    visitor.do("on_photo", "fl-circle", path=visitor.upload_photo(), name="shea_whigham.png")
+    assert [kept.name for kept in visitor.session.faces.values()] == ["Shea Whigham"]
+
+
+def test_circle_says_of_a_photo_without_a_face_what_can_be_done_there(visitor: Visitor) -> None:
+    path = Path(visitor.upload_photo())
+    Image.new("RGB", (200, 200), "grey").save(path)
+    told = told_of(visitor.do("on_photo", "fl-circle", path=str(path), name="wall.png"))
+    assert told["fl-circle"]["refusal"].endswith("in Upload & align and embed it.")

@@ -355,7 +355,12 @@ def test_of_the_versions_of_one_face_only_one_goes_back_into_the_photo(visitor: 
     assert [each["crop"] for each in shown["faces"]] == [one.id, one.id, beside.id, drawn.id]
     with pytest.raises(gr.Error, match="Ann and Ann 2 are one face"):
         visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside, again)})
-    visitor.do("on_fetch", "fl-picker-paste-faces", {"fl-picker-paste-faces": chosen(one, beside)})
+    picked = {"fl-picker-paste-faces": chosen(one, beside)}
+    visitor.do("on_fetch", "fl-picker-paste-faces", picked)
+    [offered] = [
+        each for part, each in visitor.do("on_pick", "fl-picker-paste-faces", picked).items() if part.elem_id is None
+    ]
+    assert not offered.interactive, "nothing is edited yet"
 
 
 def test_examples_that_are_there_are_not_added_again(visitor: Visitor) -> None:
@@ -394,3 +399,10 @@ def test_a_film_says_whose_it_is_and_goes_with_its_face(visitor: Visitor) -> Non
 def test_the_menu_of_models_begins_with_the_largest(visitor: Visitor) -> None:
     menu = next(each for each in visitor.page.blocks.values() if getattr(each, "elem_id", "") == "fl-models")
     assert menu.props["models"][0]["name"] == "faces128" and len(menu.props["models"]) == len(visitor.studio.models())
+
+
+def test_a_film_of_an_expression_at_strength_0_is_not_made(visitor: Visitor) -> None:
+    pickers = ("fl-picker-expression-target", "fl-picker-expression-neutral", "fl-picker-expression-expressive")
+    values = {picker: chosen(visitor.add()) for picker in pickers}
+    with pytest.raises(gr.Error, match="strength 0"):
+        next(visitor.do("on_make", "fl-film-expression", {**values, "Strength": 0}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
 from secrets import token_hex
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from facelab.circle import FEATURES, feature_of
 from facelab.circling import EDIT_STEPS, SURE
 from facelab.edits.interpolation import positions
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, NoFaceFound
 from facelab.history import History, Result
 from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.film import build_film
@@ -23,7 +22,7 @@ from facelab.page.mix import lettered, readable_sum
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
-from facelab.page.uploads import take_upload
+from facelab.page.uploads import face_name, take_upload
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.photo import read_photo
 from facelab.recognition import SAME_PERSON
@@ -46,6 +45,7 @@ HINTS = {
     "near": "Choose a face, then draw its neighbours",
     "verify": "Choose two faces",
 }
+NO_FACE = "No face was found in this photo. Choose another one, or align it by hand in Upload & align and embed it."
 REACH = 2.0  # where the slider ends
 FRAMES, FRAME_SIDE, FPS = 10, 256, 8
 NEIGHBOURS, COLUMNS = 63, 9  # as many as ISTRC shows
@@ -236,7 +236,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
 
     @friendly
     def on_photo(sent: gr.EventData, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
-        circle, name = of(values), PurePath(str(sent.name)).stem[:40] or "Photo"
+        circle, name = of(values), face_name(str(sent.name))
         try:
             pixels = read_photo(take_upload(sent.path))
             session, photo = backstage.visitor(request), Photo(pixels, name)
@@ -244,8 +244,9 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             face = worker.run(circle.from_circle, photo.aligned)
             picture = worker.run(circle.render, face)
             kept = session.add_history(History.begin(face, picture), name=name, photo=photo)
-        except Exception as error:  # shown where the photo was chosen
-            return {numbers: {"vectors": [], "rows": [], "refusal": explain(error), "number": token_hex(4)}}
+        except Exception as error:  # shown where the photo was chosen, where no eyes can be clicked
+            refusal = NO_FACE if isinstance(error, NoFaceFound) else explain(error)
+            return {numbers: {"vectors": [], "rows": [], "refusal": refusal, "number": token_hex(4)}}
         goto = {"number": token_hex(4), "id": kept.id, "tab": "circle"}
         return {library.rail: library.show(session), viewer.view: gr.update(goto=goto)}
 

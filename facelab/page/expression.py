@@ -12,6 +12,7 @@ import numpy as np
 
 from facelab.clips import read_clip
 from facelab.edits.expression import THRESHOLD
+from facelab.errors import BadSetting
 from facelab.history import Result
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.film import Progress, build_film
@@ -106,7 +107,9 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
     def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
         face, calm, moved = faces_of(session, values)
-        amount, options = float(values[strength]) or 1.0, options_of(values)
+        amount, options = float(values[strength]), options_of(values)
+        if not amount:
+            raise BadSetting("At strength 0 nothing would move. Move Strength to one side for the film.")
 
         def frames() -> Iterator[np.ndarray]:
             swing = amount * np.sin(np.linspace(0, 2 * np.pi, FILM_FRAMES, endpoint=False) - np.pi / 2) / 2 + amount / 2

@@ -105,12 +105,20 @@
   addEventListener("click", ({ target }) => {
     target.closest?.("#fl-tabs > .tab-wrapper [role=tab]")?.scrollIntoView({ block: "nearest", inline: "center", behavior: "smooth" });
   });
+  addEventListener("keydown", (event) => {
+    const seen = tabs().filter((tab) => !tab.closest(".visually-hidden")), at = seen.indexOf(event.target);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    seen.at(to % seen.length).focus();  // Enter opens it
+  });
 
-  // Gradio's panels have no names for screen readers: the open one gets its tab's.
+  // Gradio's panels have no names for screen readers: the open one gets its tab's, which alone the Tab key reaches.
   const namePanel = () => {
     const panel = [...document.querySelectorAll("#fl-tabs > [role=tabpanel]")].find((each) => each.offsetParent);
     const tab = tabs().find((each) => each.getAttribute("aria-selected") === "true");
     if (panel && tab) panel.setAttribute("aria-label", tab.textContent.trim());
+    tabs().forEach((each) => { each.tabIndex = each === tab ? 0 : -1; });
     return Boolean(panel && tab);
   };
   new MutationObserver(() => [0, 200, 1000].forEach((wait) => setTimeout(namePanel, wait)))

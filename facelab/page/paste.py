@@ -30,7 +30,7 @@ def build_paste_tab(backstage: Backstage) -> None:
             view = part("viewer", {"hint": HINT}, tag="paste", before="", uses=[], keep="", large=True, parcel=None)
         with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
             faces = picker(
-                "Edited faces",
+                "Faces of the photo",
                 "paste-faces",
                 info="Faces that were cut out of one photo. Several can go back together.",
                 several=True,
@@ -82,7 +82,7 @@ def build_paste_tab(backstage: Backstage) -> None:
             "ratio": width / height,
         }
         before = jpeg_uri(photo.pixels, side=PHOTO_SIDE, quality=93)
-        return {view: gr.update(value=value, before=before), fetch: gr.Button(interactive=True)}
+        return {view: gr.update(value=value, before=before), fetch: gr.Button(interactive=edited > 0)}
 
     @friendly
     def on_fetch(value: Any, request: gr.Request) -> Any:

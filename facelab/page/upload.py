@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import PurePath
 from secrets import token_hex
 from typing import Any
 
@@ -16,7 +15,7 @@ from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.examples import load_examples
 from facelab.page.parts import part
 from facelab.page.pictures import PHOTO_SIDE, jpeg_uri, thumb_uri
-from facelab.page.uploads import take_upload
+from facelab.page.uploads import face_name, take_upload
 from facelab.photo import read_photo
 from facelab.sessions import Photo, Session
 
@@ -101,7 +100,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
     @friendly
     def on_photo(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
-        name = _face_name(event.name)
+        name = face_name(event.name)
         return open_photo(request, lambda: read_photo(take_upload(event.path)), name, landmarks)
 
     @friendly
@@ -182,11 +181,6 @@ def _photo(session: Session) -> Photo:
         raise BadSetting("There is no photo any more. Choose it again.")
     session.opened = False
     return session.photo
-
-
-def _face_name(file_name: str) -> str:
-    name = PurePath(str(file_name)).stem.replace("_", " ").replace("-", " ").strip()
-    return name[:1].upper() + name[1:] or "Face"
 
 
 def _note(photo: Photo) -> str:

@@ -6,7 +6,7 @@ import secrets
 import weakref
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from gradio import route_utils
@@ -14,6 +14,7 @@ from gradio.utils import get_upload_folder
 
 from facelab import clips, photo
 from facelab.errors import UnreadablePhoto
+from facelab.sessions import NAME_LENGTH
 
 MAX_UPLOAD_BYTES = max(photo.MAX_BYTES, clips.MAX_BYTES)  # of a file of any kind
 
@@ -33,6 +34,12 @@ class UploadFile(route_utils.GradioUploadFile):
 def part_uploads() -> None:
     """Give every upload of this process a place of its own, whatever is in it."""
     route_utils.GradioUploadFile = UploadFile
+
+
+def face_name(file_name: str) -> str:
+    """What a face is called after its photo's file: shea_whigham.jpg is Shea Whigham."""
+    words = PurePath(file_name).stem.replace("_", " ").replace("-", " ").split()
+    return " ".join(word[:1].upper() + word[1:] for word in words)[:NAME_LENGTH] or "Face"
 
 
 def take_upload(path: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 from test_browser_access import CUT_OFF, findings
-from visitor import PHONE, add_examples, choose, open_tab, picture
+from visitor import PHONE, add_examples, another_picture, choose, open_tab, picture
 
 TABS = {"Attributes": "attributes", "Morph": "morph", "Style crossover": "crossover"}
 
@@ -95,3 +95,24 @@ def test_the_focus_stays_where_it_is_when_its_part_is_drawn_anew(visit):
     page.get_by_role("button", name="Delete Ivy for good").press("Enter")
     expect(page.locator(".fl-face")).to_have_count(5)
     expect(page.locator(".fl-face-picture:focus")).to_have_count(1)
+
+
+def test_arrows_go_from_tab_to_tab_and_undo_is_heard_at_a_slider(visit):
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Attributes")
+    before = picture(page, "attributes")
+    slider = page.get_by_label("Smile: serious to smiling")
+    slider.fill("2")
+    another_picture(page, "attributes", before)
+    slider.press("Control+z")
+    expect(slider).to_have_value("0")
+    page.get_by_role("tab", name="Attributes").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Morph")).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name="Compare")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("tabpanel", name="Upload & align")).to_be_visible()
+    expect(page.locator("#fl-tabs > .tab-wrapper [role=tab][tabindex='0']")).to_have_count(1)

@@ -135,8 +135,9 @@ const drawHistory = () => {
   else if (held.disabled && (held === undo || held === redo)) (held === undo ? redo : undo).focus();  // the last one of its way
   if (current) steps.scrollLeft = current.offsetLeft - steps.clientWidth / 2;
 };
-root.addEventListener("keydown", (event) => {
-  if (!props.history || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+const WRITTEN = "textarea, input:not([type=range], [type=radio], [type=checkbox])";  // has an undo of its own
+(root.closest("[role=tabpanel]") || root).addEventListener("keydown", (event) => {
+  if (!props.history || event.target.matches(WRITTEN) || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
   event.preventDefault();
   (event.shiftKey ? redo : undo).click();
 });
