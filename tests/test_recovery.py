@@ -218,7 +218,7 @@ def test_what_is_asked_of_a_face_is_done_by_its_model(studio):
     assert np.array_equal(studio.render(one), picture)
     assert studio.morph(one, two, 0.5).latent.model == "tinydcgan"
     assert studio.mix("A - B", {"A": one, "B": two}).latent.model == "tinydcgan"
-    with pytest.raises(LatentMismatch, match=r"tinyvae.*tinydcgan"):
+    with pytest.raises(LatentMismatch, match=r"Tiny vae.*Tiny dcgan"):
         studio.average([one, drawn(studio)[0]])
     with pytest.raises(LatentMismatch, match=r"'elsewhere'.*Known models: .*tinyvae"):
         studio.render(Face(Latent(torch.zeros(1, 6), "z", "elsewhere")))

@@ -46,7 +46,7 @@ def test_a_face_goes_round_the_circle(visit, photo: Path, tmp_path: Path):
     assert Image.open(saved).n_frames == 11
     page.set_input_files("#fl-circle input[type=file]", str(photo))
     expect(page.locator(".fl-face")).to_have_count(7)
-    expect(page.locator("#fl-picker-circle-one [aria-checked=true]")).to_have_attribute("title", "stranger")
+    expect(page.locator("#fl-picker-circle-one [aria-checked=true]")).to_have_attribute("title", "Stranger")
     before = another_picture(page, "circle", before)
     page.get_by_label("Verify").check()
     expect(page.locator(".fl-vector-rows dt")).to_have_text(["Distance", "Great circle"])
