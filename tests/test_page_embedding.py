@@ -8,7 +8,8 @@ import gradio as gr
 import pytest
 
 from facelab.embedding import EmbedStep
-from facelab.perceptual import has_vgg16
+from facelab.embedding_settings import PRESETS
+from facelab.page.embed_controls import build_controls
 from facelab.template import TEMPLATE_EYES
 from tests.page_visitor import SHORT, Visitor, chosen, told_of, told_until_it_fails
 
@@ -157,10 +158,14 @@ def test_another_face_is_embedded_while_one_is_and_that_one_is_kept(visitor: Vis
     assert len(visitor.session.faces) == 2 and first.embedding.step.step < visitor.session.embedding.step.step
 
 
-def test_vgg_is_not_offered_without_its_weights_and_costs_nothing_when_asked_for(visitor: Visitor) -> None:
-    [eyes] = [each for each in visitor.page.blocks.values() if getattr(each, "label", "") == "Perceptual network"]
-    if has_vgg16():
-        pytest.skip("VGG-16's weights are here")
+@pytest.fixture
+def without_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facelab.page.embed_controls.has_vgg16", lambda: False)
+
+
+def test_vgg_is_not_offered_without_its_weights_and_costs_nothing_when_asked_for(without_vgg, visitor: Visitor) -> None:
+    with gr.Blocks():
+        eyes = build_controls(PRESETS["fast"])["perceptual"]
     assert eyes.interactive is False and "weights are not in the checkpoints folder" in eyes.info
     visitor.open_photo()
     with pytest.raises(gr.Error, match="weights are not in"):
