@@ -58,7 +58,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
                 )
                 seed = seed_field()
             lineup = part("lineup", {"sheets": []})
-        with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0):
+        with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0) as measuring:
             figures = part("figures", {"lines": []}, parcel=None, progress={"state": "idle"})
             with gr.Row(elem_classes="fl-pairs"):
                 samples = gr.Slider(
@@ -67,7 +67,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
                 with gr.Row(elem_classes="fl-compare-do"):
                     measure = gr.Button("Measure here")
                     report = gr.Button("Download the report")
-        with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0):
+        with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0) as training:
             losses = part("losses", {"models": []})
         build_map(backstage, library)
 
@@ -92,7 +92,8 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
 
     def everything(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         chosen = _chosen(values[models], names)
-        yield table(chosen) | curves(chosen)
+        told = {card: gr.Column(visible=bool(chosen)) for card in (measuring, training)}
+        yield told | table(chosen) | curves(chosen)
         yield from sheets(values)
 
     @friendly
@@ -163,7 +164,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
     def on_stop(request: gr.Request) -> None:
         backstage.visitor(request).stop_job(TAB)
 
-    drawn_by, shown = {models, truncation, seed}, [lineup, figures, losses]
+    drawn_by, shown = {models, truncation, seed}, [lineup, measuring, figures, training, losses]
     tab.select(on_open, drawn_by, shown, **QUIET)
     models.input(on_models, drawn_by, shown, **IN_TURN)
     gr.on([truncation.input, seed.input], on_draw, drawn_by, [lineup], **IN_TURN)

@@ -34,6 +34,7 @@ from facelab.training.sight import is_binary, scores_of
 
 NOISE = 0.27  # arcs that a training vector is moved by: photos of one person lie farther apart
 FURTHER = 0.25  # share of edits that go on in the way in which a face lies already: they must change little else
+OFTEN = {"mouth_open": 3.0, "mouth_size": 3.0, "makeup": 3.0}  # edits tried more often than others: least comes of them
 EDIT_STEPS = 6  # of a training walk; the gradient hardly turns on so short a way
 SMOOTHING = 0.05  # of the classes: annotators disagree
 
@@ -83,7 +84,8 @@ class CircleTrainer(Fitting):
         early = self.images < self.settings.look_from * self.settings.images
         looking = not early and self.steps % self.settings.look_every == 0
         tried = min(self.settings.looks, count) if looking else 0
-        feature = int(torch.randint(0, len(FEATURES), (1,), generator=draw))
+        shares = torch.tensor([OFTEN.get(feature.id, 1.0) for feature in FEATURES])
+        feature = int(torch.multinomial(shares, 1, generator=draw))
         edited, sign = self._edited(batch, feature, tried, draw)
         standard = self.network.norm(torch.cat([points, edited]))
         deviations = self.network.mapping(standard)
