@@ -2,8 +2,9 @@
 
 The paper tunes all weights of the synthesis network and so leaves a network a face. Here what is learned is a low-rank
 addition (Hu et al. 2021, LoRA) that lives beside the shared weights, which are never written to. The paper's locality
-term holds what the tuned network draws of latents near by; here what is held is what edits change in the picture, or
-the addition learns a closed mouth so well that it cannot be opened any more.
+term holds what the tuned network draws of latents near by; here what is held is what edits of the whole person change
+in the picture, or the addition learns somebody so well that they cannot turn or grow old any more. For edits of single
+features it gives way of itself (regions.delta_left).
 """
 
 from __future__ import annotations

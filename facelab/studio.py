@@ -38,6 +38,7 @@ from facelab.ranges import between
 from facelab.recovering import Recovering
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
 from facelab.refinement import Edit
+from facelab.regions import FACIAL
 from facelab.routing import by_its_model
 from facelab.styling import Styling
 
@@ -365,11 +366,13 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
 
     @property
     def _edits(self) -> list[Edit]:
-        """What the sliders can do to a face, each at the strength at which it shows."""
+        """What the sliders can do to a face, each at the strength at which it shows; but for its features, where a
+        delta gives way of itself (regions.delta_left).
+        """
 
         def load() -> list[Edit]:
             nothing = torch.zeros(self.generator.latent_shape("w+"))
-            known = self.directions().values()
+            known = [each for each in self.directions().values() if each.region not in FACIAL]
             return [Edit(move(nothing, each, each.strength), each.region) for each in known]
 
         return self._keep("edits", load)

@@ -91,6 +91,19 @@ def test_only_the_direction_s_rows_move_or_those_that_are_asked_for():
     assert moved[0].abs().sum() > 0 and moved[1:].abs().sum() == 0
 
 
+@pytest.mark.parametrize("method", ["linear", "mean", "gradient"])
+def test_on_its_own_rows_alone_a_direction_goes_as_far_as_the_class_means_lie_apart_on_all(method):
+    direction = a_direction("hair", X, classifier=linear_classifier(X), rows=(2, 4))
+    moved = move(LATENT, direction, 1.0, method=method) - LATENT
+    assert moved.norm() == pytest.approx(ROWS**0.5 * direction.difference.norm().item(), rel=1e-3)
+
+
+def test_some_of_a_direction_s_rows_are_a_part_of_the_edit():
+    direction = a_direction("hair", X, rows=(2, 4))
+    moved, part = (move(LATENT, direction, 1.0, rows=rows) - LATENT for rows in (None, slice(2, 3)))
+    assert torch.allclose(part[2], moved[2], atol=1e-6) and part[3].abs().sum() == 0
+
+
 def test_a_walk_begins_at_the_face_and_takes_equal_steps():
     direction = a_direction("smile", XY, classifier=linear_classifier(XY))
     path = walk(LATENT, direction, 2.0, steps=50, frames=5)

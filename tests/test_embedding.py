@@ -275,9 +275,9 @@ def test_identity_counts_while_the_latent_is_searched_and_not_after(generator, t
 
 @pytest.fixture(scope="module")
 def edits(generator):
-    """Somebody's edits: one of the whole picture, one of the mouth."""
+    """Somebody's edits: one of the whole picture, one of the hair."""
     random = torch.Generator().manual_seed(2)
-    return [Edit(2 * torch.randn(generator.num_layers, 8, generator=random), region) for region in ("", "mouth")]
+    return [Edit(2 * torch.randn(generator.num_layers, 8, generator=random), region) for region in ("", "hair")]
 
 
 def test_refining_leaves_edits_what_they_were(generator, perceptual, edits):

@@ -16,7 +16,8 @@ from facelab.generators.deltas import style_row
 from facelab.generators.parts import BEHIND, HAIR, PERSON
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.recipes import attribute_steps
-from facelab.regions import REGIONS, everywhere, local_offsets, moved_locally, region_mask
+from facelab.refinement import as_delta, delta_shapes, start_values
+from facelab.regions import REGIONS, delta_left, everywhere, local_offsets, moved_locally, region_mask
 from facelab.studio import Studio
 from facelab.template import TEMPLATE_LANDMARKS
 
@@ -121,6 +122,32 @@ def test_faces_with_different_regions_are_drawn_together_as_each_alone(tiny):
         alone = [tiny.synthesize(latents[place][None], [deltas[place]], dtype=torch.float32) for place in range(3)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
     assert not torch.allclose(together[0], tiny.synthesize(latents)[0], atol=1e-2)
+
+
+def test_a_delta_gives_way_as_a_feature_moves_and_nowhere_else():
+    latents = torch.ones(4, 6, 8)
+    offsets = torch.tensor([0.0, 0.05, -0.1, 3.0])[:, None, None].expand(4, 6, 8)
+    left = delta_left("mouth", latents, offsets)
+    assert left[0] == 1 and left[0] > left[1] > left[2] > left[3] > 0
+    assert torch.allclose(delta_left("mouth", latents, -offsets), left)
+    assert all(torch.equal(delta_left(region, latents, offsets), torch.ones(4)) for region in ("hair", "person"))
+
+
+def test_a_moved_mouth_is_drawn_with_less_of_the_delta_and_the_rest_with_all_of_it(studio):
+    generator, face = studio.generator, studio.random_faces(1, seed=3)[0]
+    shapes = delta_shapes(generator, rank=1)
+    values = start_values(shapes, seed=0)
+    values = values + 0.05 * torch.randn(values.shape, generator=torch.Generator().manual_seed(1))
+    delta, rows = as_delta(values, shapes), face.latent.values[None]
+    offset = studio.directions()["mouth_open"].difference
+    with torch.inference_mode():
+        plain, known, moved, both = (
+            generator.synthesize(rows, [each], dtype=torch.float32)[0]
+            for each in (None, delta, moved_locally(None, "jaw", offset), moved_locally(delta, "jaw", offset))
+        )
+    within, above = region_mask("mouth", 128)[0, 0] > 0.9, slice(0, 40)
+    assert (both - moved)[:, within].square().mean() < 0.7 * (known - plain)[:, within].square().mean()
+    assert torch.allclose((both - moved)[:, above], (known - plain)[:, above], atol=0.05)
 
 
 def test_gradients_reach_an_offset(tiny):

@@ -72,16 +72,17 @@ class Direction:
 
 
 def way_of(direction: Direction, *, method: str, held: Sequence[Direction], rows: slice, num_rows: int) -> Tensor:
-    """What strength 1 adds to the chosen rows, [R, D]: as far along the direction as the class means lie apart, less
-    what of it belongs to those that are held.
+    """What strength 1 adds to the chosen rows, [R, D]: on all rows that the direction moves, as far along it as the
+    class means lie apart on all that there are, less what of it belongs to those that are held.
     """
-    difference = _on_rows(direction.difference, rows, num_rows)
     vectors = [
-        _on_rows(each.difference if method == "mean" else each.normal, rows, num_rows)
+        each.difference if method == "mean" else each.normal
         for each in (direction, *(other for other in held if other.id != direction.id))
     ]
-    straight = nn.functional.normalize(vectors[0], dim=0) * difference.norm()
-    return orthogonal_to(straight, vectors[1:]).reshape(-1, direction.difference.shape[-1])
+    length = _on_rows(direction.difference, slice(None), num_rows).norm()
+    whole = _on_rows(vectors[0], slice(*direction.rows), num_rows).norm().clamp_min(1e-12)
+    straight, *kept = [_on_rows(vector, rows, num_rows) for vector in vectors]
+    return orthogonal_to(length / whole * straight, kept).reshape(-1, direction.difference.shape[-1])
 
 
 def orthogonal_to(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
@@ -113,9 +114,9 @@ def move(
 ) -> Tensor:
     """A w+ latent [L, D] with an attribute changed.
 
-    strength: 1 goes as far as the class means lie apart; negative goes towards `low`. method: "linear" (made to change
-    this one alone), "mean" (difference of the means) or "gradient" (steps along the classifier's gradient). held:
-    attributes that are to stay. rows: which rows move, by default the direction's.
+    strength: 1 goes as far as the class means lie apart (see `way_of`), negative towards `low`. method: "linear" (made
+    to change this one alone), "mean" (difference of the means) or "gradient" (steps along the classifier's gradient).
+    held: attributes that are to stay. rows: which rows move, by default the direction's.
     Raises BadSetting for an unknown method.
     """
     if method not in METHODS:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from facelab.face import Delta
+from facelab.face import LOCAL, Delta
 from facelab.generators.tuning import Group, TunedWeight, group_factors
 
 # What the faces of a batch add to one layer's parameters: name -> [...] for one face's delta shared by the whole
@@ -48,6 +48,19 @@ def _factors(delta: Delta | None, name: str) -> tuple[Tensor, Tensor] | None:
     if delta is None or f"{name}:out" not in delta.values:
         return None
     return delta.values[f"{name}:out"], delta.values[f"{name}:in"]
+
+
+def weakened(delta: Delta | None, share: float) -> Delta | None:
+    """The delta with so much of what it adds to weights; itself where that is all. Local offsets are left out."""
+    if delta is None or share == 1:
+        return delta
+    return Delta(
+        {
+            name: value if name.endswith(":in") else share * value
+            for name, value in delta.values.items()
+            if not name.startswith(LOCAL)
+        }
+    )
 
 
 def on_device(deltas: Sequence[Delta | None], device: torch.device) -> list[Delta | None]:

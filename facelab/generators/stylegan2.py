@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from facelab.errors import LatentMismatch
 from facelab.face import Delta
 from facelab.generators.base import Generator
-from facelab.generators.deltas import LayerDelta, added, block_additions
+from facelab.generators.deltas import LayerDelta, added, block_additions, weakened
 from facelab.generators.discriminator import channels_at
 from facelab.generators.layers import (
     ACTIVATION_GAIN,
@@ -27,7 +28,7 @@ from facelab.generators.layers import (
 )
 from facelab.generators.modulation import add_and_rectify, modulated_conv2d
 from facelab.generators.parts import SIDE, Parts
-from facelab.regions import BY_PARTS, local_offsets, region_mask
+from facelab.regions import BY_PARTS, delta_left, local_offsets, region_mask
 
 
 class Mapping(nn.Module):
@@ -198,7 +199,8 @@ class Synthesis(nn.Module):
     last row (Karras et al. 2020, figure 7b with the row layout of the published code).
 
     Where deltas move a block's rows within K regions (regions.py), its layers are computed 1 + K times from the same
-    maps, and each pixel takes from each as much as belongs to its region. parts: tells, in the picture without these
+    maps, and each pixel takes from each as much as belongs to its region, where less of a delta counts the farther a
+    feature has moved. parts: tells, in the picture without these
     moves, what of it is hair and what is behind the person.
     """
 
@@ -272,13 +274,14 @@ class Synthesis(nn.Module):
         """The maps and the picture of the block at the resolution `last`."""
         x = picture = None
         first = 0
+        left = {region: _weakened(deltas, delta_left(region, ws, offset)) for region, offset in offsets.items()}
         for size in self.block_resolutions[: self.block_resolutions.index(last) + 1]:
             block = getattr(self, f"b{size}")
             chosen = slice(first, first + len(block.layers))
             first += len(block.layers) - 1
             moves = {region: offset[:, chosen] for region, offset in offsets.items() if offset[:, chosen].any()}
             rows = torch.cat([ws[:, chosen], *(ws[:, chosen] + move for move in moves.values())])
-            everyone = None if deltas is None else [*deltas] * (1 + len(moves))
+            everyone = None if deltas is None else [*deltas, *chain.from_iterable(left[region] for region in moves)]
             additions = {} if everyone is None else block_additions(everyone, f"b{size}", block.layers)
             share = alpha if size == last else 1.0
             masks = [region_mask(region, size, parts=parts).to(ws.device) for region in moves]
@@ -358,6 +361,10 @@ def _offsets(ws: Tensor, deltas: Sequence[Delta | None]) -> dict[str, Tensor]:
         region: torch.stack([each.get(region, torch.zeros_like(w)) for each, w in zip(found, ws, strict=True)])
         for region in sorted({region for each in found for region in each})
     }
+
+
+def _weakened(deltas: Sequence[Delta | None], shares: Tensor) -> list[Delta | None]:
+    return [weakened(delta, share) for delta, share in zip(deltas, shares.tolist(), strict=True)]
 
 
 def _for_each(x: Tensor, ways: int) -> Tensor:

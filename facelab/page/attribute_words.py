@@ -32,8 +32,8 @@ HELP = {
 }
 
 PRESETS = {
-    "Cheerful": {"smile": 1.5, "mouth_open": 0.5, "eyes": 0.3},
-    "Calm": {"smile": -1.2, "mouth_open": -0.8},
-    "Years later": {"age": 1.6, "hair_grey": 0.8},
-    "Years younger": {"age": -1.5},
+    "Cheerful": {"smile": 1.3, "mouth_open": 0.4, "eyes": 0.25},
+    "Calm": {"smile": -1.0, "mouth_open": -0.7},
+    "Years later": {"age": 1.35, "hair_grey": 0.65},
+    "Years younger": {"age": -1.25},
 }

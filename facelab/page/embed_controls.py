@@ -206,7 +206,7 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             settings.edit_weight,
             step=0.1,
             label="Edit weight",
-            info="How much it counts, while tuning, that the sliders still do what they do to other faces.",
+            info="How much it counts, while tuning, that turn, age, gender, hair and skin can still be changed.",
         ),
         "seed": seed_field(
             settings.seed,
