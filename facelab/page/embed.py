@@ -93,8 +93,12 @@ def build_embed_tab(
     ) -> Iterator[dict[Any, Any]]:
         stopping, embedding.running = embedding.stopping, True
         try:
-            waiting = gr.update(value=_show(embedding, "waiting"), target=goal(embedding.aligned, studio))
-            yield {view: waiting, library.rail: library.show(session), **buttons(session, running=True)}
+
+            def begun(state: str) -> dict[Any, Any]:
+                shown = gr.update(value=_show(embedding, state), target=goal(embedding.aligned, studio))
+                return {view: shown, **buttons(session, running=True)}
+
+            yield begun("waiting") | {library.rail: library.show(session)}
             if (
                 resume is None and embedding.settings.start == "encoder" and studio.has_encoder
             ):  # a likeness to edit while the search goes on
@@ -104,6 +108,7 @@ def build_embed_tab(
             steps = worker.iterate(studio.embed, embedding.aligned, embedding.settings, resume=resume)
             with closing(steps):
                 shown = began = time.monotonic()
+                first = True
                 for step in steps:
                     now = time.monotonic()
                     embedding.seconds += now - began
@@ -113,7 +118,9 @@ def build_embed_tab(
                         break
                     if now - shown >= FRAME_SECONDS and not step.done:
                         shown = now
-                        yield {view: _show(embedding, "running")}
+                        # a tab that opens just now can lose what it was told first
+                        yield begun("running") if first else {view: _show(embedding, "running")}
+                        first = False
         finally:  # also when the page is closed or the device fails: what was found so far is kept
             embedding.running = False
             if embedding.step is not None:
