@@ -200,8 +200,8 @@ class Synthesis(nn.Module):
 
     Where deltas move a block's rows within K regions (regions.py), its layers are computed 1 + K times from the same
     maps, and each pixel takes from each as much as belongs to its region, where less of a delta counts the farther a
-    feature has moved. parts: tells, in the picture without these
-    moves, what of it is hair and what is behind the person.
+    feature has moved. parts: tells, in the picture without these moves, what of it is hair and what is behind the
+    person.
     """
 
     parts: Parts | None
