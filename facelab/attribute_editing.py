@@ -17,7 +17,7 @@ from facelab.errors import BadSetting
 from facelab.face import Delta, Face, Latent
 from facelab.own_directions import check_model, make_direction
 from facelab.ranges import between
-from facelab.regions import moved_locally
+from facelab.regions import placed
 from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class AttributeEditing:
             if strength:
                 held = _held(direction, keep, known, strengths, method)
                 moved = move(latent, direction, strength, method=method, held=held, rows=self._range(rows))
-                latent, delta = _placed(latent, moved, delta, "" if everywhere else direction.region)
+                latent, delta = placed(latent, moved, delta, "" if everywhere else direction.region)
                 steps.append({"op": "attribute", "id": name, "strength": strength})
         return self._edited(face, latent, delta, *steps)
 
@@ -117,8 +117,8 @@ class AttributeEditing:
         strengths = [strength * number / frames for number in range(frames + 1)]
         steps = [{"op": "walk", "id": attribute, "strength": each} for each in strengths]
         region = "" if everywhere else direction.region
-        placed = [_placed(start, latent, face.delta, region) for latent in path]
-        return [self._edited(face, *parts, step) for parts, step in zip(placed, steps, strict=True)]
+        reached = [placed(start, latent, face.delta, region) for latent in path]
+        return [self._edited(face, *parts, step) for parts, step in zip(reached, steps, strict=True)]
 
     @by_its_model
     def new_direction(self, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
@@ -138,13 +138,6 @@ class AttributeEditing:
 
     def _range(self, rows: slice | None) -> slice | None:
         return None if rows is None else self._checked_rows(rows)
-
-
-def _placed(latent: Tensor, moved: Tensor, delta: Delta | None, region: str) -> tuple[Tensor, Delta | None]:
-    """The latent and the delta after a move that counts in a region, or with "" everywhere."""
-    if not region or torch.equal(moved, latent):
-        return moved, delta
-    return latent, moved_locally(delta, region, moved - latent)
 
 
 def _find(known: Mapping[str, Direction], name: str) -> Direction:

@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facelab import regions
 from facelab.circle import CIRCLE
 from facelab.edits import arithmetic, interpolation
 from facelab.edits.crossover import checked_rows, crossover, crossover_delta, parse_rows
-from facelab.edits.expression import THRESHOLD, transfer
+from facelab.edits.expression import REGION, THRESHOLD, transfer
 from facelab.edits.mixing import DeltaMixer, mix_deltas
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Delta, Face, Latent, Recipe
@@ -24,7 +25,6 @@ from facelab.generators.stylegan2 import fast_dtype
 from facelab.ranges import between
 from facelab.recipes import replay
 from facelab.refinement import check_delta
-from facelab.regions import everywhere
 from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Editing:
     generator: Generator
     device: torch.device
     decoder: Any
+    has_layers: bool
 
     @by_its_model
     @torch.inference_mode()
@@ -143,15 +144,19 @@ class Editing:
         strength: float = 1.0,
         threshold: float = THRESHOLD,
         normalise: bool = True,
+        everywhere: bool = False,
     ) -> Face:
         """The target with what makes the expressive face differ from the neutral one (Image2StyleGAN, section 4.3).
 
         strength: minus turns the expression around. threshold: rows of the difference shorter than this fraction of a
         row's usual distance from the mean face are left out as noise. normalise: one intensity whatever the source.
+        everywhere: change the whole picture, as the paper does, and not the face alone; models with one latent always
+        do.
         """
         strength = between("strength", strength, -10, 10)
-        values = transfer(
-            self._rows(target),
+        rows = self._rows(target)
+        moved = transfer(
+            rows,
             self._rows_everywhere(neutral),
             self._rows_everywhere(expressive),
             row_norm=self._row_norm,
@@ -159,8 +164,10 @@ class Editing:
             threshold=between("threshold", threshold, 0, 100),
             normalise=normalise,
         )
+        region = "" if everywhere or not self.has_layers else REGION
+        values, delta = regions.placed(rows, moved, target.delta, region)
         step = {"op": "express", "strength": strength}
-        return self._made(values, target.delta, step, of=[target, neutral, expressive], keep_photo=True)
+        return self._made(values, delta, step, of=[target, neutral, expressive], keep_photo=True)
 
     @by_its_model
     def average(
@@ -259,7 +266,7 @@ class Editing:
 
     def _rows_everywhere(self, face: Face) -> Tensor:
         """The same with what edits have done to a region as if it had been done everywhere, for comparing faces."""
-        return everywhere(self._rows(face), face.delta)
+        return regions.everywhere(self._rows(face), face.delta)
 
     @torch.no_grad()
     def _from_z(self, z: Tensor) -> Tensor:

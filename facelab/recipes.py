@@ -191,7 +191,9 @@ def _stylise(studio: Studio, face: Face, step: Mapping[str, Any], others: Others
 
 def _express(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     neutral, expressive = _other(step["neutral"], others), _other(step["expressive"], others)
-    return studio.express(face, neutral, expressive, **_chosen(step, "strength", "threshold", "normalise"))
+    return studio.express(
+        face, neutral, expressive, **_chosen(step, "strength", "threshold", "normalise", "everywhere")
+    )
 
 
 def _average(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:

@@ -98,6 +98,13 @@ def moved_locally(delta: Delta | None, region: str, offset: Tensor) -> Delta:
     return Delta(values)
 
 
+def placed(latent: Tensor, moved: Tensor, delta: Delta | None, region: str) -> tuple[Tensor, Delta | None]:
+    """The latent [L, D] and the delta after a move that counts in a region, or with "" everywhere."""
+    if not region or torch.equal(moved, latent):
+        return moved, delta
+    return latent, moved_locally(delta, region, moved - latent)
+
+
 def local_offsets(delta: Delta | None) -> Mapping[str, Tensor]:
     """A delta's offsets by region."""
     known = {} if delta is None else delta.values

@@ -20,7 +20,7 @@ from torch import Tensor
 from facelab.alignment import align
 from facelab.clips import Clip
 from facelab.detail import Look, find_change, weakened
-from facelab.edits.expression import THRESHOLD
+from facelab.edits.expression import REGION, THRESHOLD
 from facelab.embedding import Descent, EmbedState
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound
@@ -32,6 +32,7 @@ from facelab.media.video import Mp4Writer
 from facelab.pasting import paste
 from facelab.recipes import Others, walked
 from facelab.recognition import SAME_PERSON, identity_distance
+from facelab.regions import placed
 from facelab.tracking import Track, follow_faces, over_time
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ def follow_clip(
     neutral: int = 0,
     strength: float = 1.0,
     threshold: float = THRESHOLD,
+    everywhere: bool = False,
     size: int = 256,
     face: int = 1,
     embed_frame: QuickEmbed | None = None,
@@ -215,8 +217,8 @@ def follow_clip(
 ) -> Iterator[ClipStep]:
     """Give a face the expressions of the one in a clip: a "draw" step for each frame, with the target's picture.
 
-    neutral: the frame without any expression. strength: 1 is the clip's own. threshold: see `expressions`. size: of the
-    pictures, in pixels. The rest is as in `edit_clip`.
+    neutral: the frame without any expression. strength: 1 is the clip's own. threshold: see `expressions`. everywhere:
+    move the whole picture, and not the face alone. size: of the pictures, in pixels. The rest is as in `edit_clip`.
     """
     _check_model(studio)
     frames = smoothing * clip.fps
@@ -230,7 +232,8 @@ def follow_clip(
     row_norm = float((latents - studio.generator.mean_latent().cpu()).norm(dim=-1).median())
     moved = expressions(rows, latents, neutral=neutral, strength=strength, threshold=threshold * row_norm)
     for index, values in enumerate(moved):
-        state = replace(target, latent=Latent(values, studio.generator.edit_space, target.latent.model))
+        values, delta = placed(rows, values, target.delta, "" if everywhere else REGION)
+        state = replace(target, latent=replace(target.latent, values=values), delta=delta)
         picture = studio.picture(target, state, size=size)
         yield ClipStep("draw", index + 1, len(moved), frame=picture, face=state)
 

@@ -1,5 +1,7 @@
 """How far a direction goes and on which rows, on a generator and a reader of which everything is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -85,8 +87,18 @@ def test_with_likeness_a_strength_must_leave_the_person():
     (found,) = reach([smile(0.35)], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
     first, last = found.rows  # on fewer rows a direction goes as far in all, and so farther on each
     assert found.strength == min(strength for strength in STRENGTHS if strength > 1.2 * ((last - first) / ROWS) ** 0.5)
-    (far,) = reach([smile(0.6)], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
-    assert far.strength == 1.0, "nothing both changes and keeps: as far as it went"
+
+
+def test_where_hardly_a_face_changes_the_person_says_how_far_to_go():
+    def likeness(pictures, whose):
+        return pictures[:, 1, 0, 0].abs().numpy() * 10 + (0.0 if patient else 0.6)
+
+    way, patient = smile(0.6), True
+    (found,) = reach([way], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
+    assert found.strength == max(strength for strength in STRENGTHS if 0.6 * strength < 0.6)
+    patient = False
+    (found,) = reach([replace(way, strength=1.7)], Painter(), Eyes(), LATENTS, likeness=likeness, any_rows=False)
+    assert found.strength == 1.7, "nobody stays the person: as far as it went"
 
 
 def test_of_strengths_nearly_alike_the_shortest_is_taken(monkeypatch):

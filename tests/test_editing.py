@@ -8,6 +8,7 @@ from facelab.errors import BadFaceFile, BadSetting, LatentMismatch
 from facelab.face import Delta, Face, Latent, Recipe
 from facelab.generators.deltas import dense_addition, style_row
 from facelab.refinement import delta_shapes
+from facelab.regions import everywhere
 from facelab.studio import Studio
 
 
@@ -183,10 +184,18 @@ def test_a_grid_has_every_content_with_every_style(studio, faces):
 
 def test_an_expression_moves_the_target_and_keeps_its_delta_and_photo(studio, faces):
     target, neutral, expressive = faces[0], faces[1], faces[2]
-    moved = studio.express(target, neutral, expressive, strength=0.5, threshold=0, normalise=False)
+    how = {"strength": 0.5, "threshold": 0, "normalise": False}
+    moved = studio.express(target, neutral, expressive, **how, everywhere=True)
     wanted = target.latent.values + 0.5 * (expressive.latent.values - neutral.latent.values)
     assert torch.allclose(moved.latent.values, wanted, atol=1e-5)
     assert moved.delta is target.delta and moved.crop is target.crop
+    within = studio.express(target, neutral, expressive, **how)
+    assert torch.equal(within.latent.values, target.latent.values) and within.crop is target.crop
+    assert torch.allclose(everywhere(within.latent.values, within.delta), wanted, atol=1e-5)
+    pictures = [studio.render(face).astype(int) for face in (target, within, moved)]
+    changed, everything = (abs(picture - pictures[0]).mean(axis=2) for picture in pictures[1:])
+    assert changed[:16, :16].mean() < 2 < everything[:16, :16].mean(), "what is behind the head stays"
+    assert changed[80:110, 40:88].mean() > 5, "the mouth does not"
     assert torch.equal(studio.express(*faces, strength=0).latent.values, target.latent.values)
     with pytest.raises(BadSetting, match="strength must lie"):
         studio.express(*faces, strength=float("inf"))
@@ -277,7 +286,7 @@ def test_no_edit_changes_the_faces_that_come_in(studio, faces):
 def test_a_recipe_is_replayed_step_by_step(studio, faces):
     steps = (
         {"op": "crossover", "with": "B", "rows": [8, 12], "strength": 0.5},
-        {"op": "express", "neutral": "B", "expressive": "C", "strength": 0.3},
+        {"op": "express", "neutral": "B", "expressive": "C", "strength": 0.3, "everywhere": True},
         {"op": "morph", "with": "C", "t": 0.25},
         {"op": "mix", "face": "A", "expression": "2*A - B"},
         {"op": "average", "with": ["B", "C"], "weights": [2, 1, 1]},
@@ -286,7 +295,7 @@ def test_a_recipe_is_replayed_step_by_step(studio, faces):
     others = {"B": faces[1], "C": faces[2]}
     done = studio.apply(faces[0], Recipe("faces128", steps), others)
     face = studio.crossover(faces[0], faces[1], rows=slice(8, 12), strength=0.5)
-    face = studio.express(face, faces[1], faces[2], strength=0.3)
+    face = studio.express(face, faces[1], faces[2], strength=0.3, everywhere=True)
     face = studio.morph(face, faces[2], 0.25)
     face = studio.mix("2*A - B", {"A": face, "B": faces[1]})
     face = studio.average([face, faces[1], faces[2]], [2, 1, 1])

@@ -15,6 +15,7 @@ from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound, UnreadableClip
 from facelab.face import Face, Latent, Recipe
 from facelab.media import save_animation
+from facelab.regions import local_offsets
 from facelab.studio import Studio
 from facelab.tracking import Track, _as_track, _Trail, over_time
 from facelab.video import PHASES, expressions
@@ -254,9 +255,12 @@ def test_a_face_takes_on_a_clips_expressions(studio, face, clip):
 
     steps = [step for step in studio.follow_clip(target[0], clip, embed_frame=opening) if step.phase == "draw"]
     assert len(steps) == FRAMES and steps[0].frame.shape == (256, 256, 3)
-    assert torch.equal(steps[0].face.latent.values, target[0].latent.values)
-    moved = [(step.face.latent.values - target[0].latent.values).norm() for step in steps]
-    assert moved == sorted(moved) and moved[-1] > 0
+    assert all(torch.equal(step.face.latent.values, target[0].latent.values) for step in steps)
+    assert steps[0].face.delta is None
+    moved = [local_offsets(step.face.delta)["face"].norm() for step in steps[1:]]
+    assert moved == sorted(moved) and moved[0] > 0
+    everywhere = [step.face for step in studio.follow_clip(target[0], clip, embed_frame=opening, everywhere=True)][-1]
+    assert everywhere.delta is None and (everywhere.latent.values - target[0].latent.values).norm() > 0
     with pytest.raises(BadSetting, match="10 frames"):
         list(studio.follow_clip(target[0], clip, embed_frame=opening, neutral=10))
 

@@ -275,6 +275,9 @@ def express(
     normalise: Annotated[
         bool, typer.Option("--normalise/--no-normalise", help="One intensity, whatever the two source faces.")
     ] = True,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Change the whole picture, as in the paper, not only the face in it.")
+    ] = False,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,
@@ -287,8 +290,9 @@ def express(
 
     job = Job(Output(out, size, frames, fps, raw, mark), [target, neutral, expressive], as_json)
     threshold = THRESHOLD if threshold is None else threshold
-    result = job.studio.express(*job.faces, strength=strength, threshold=threshold, normalise=normalise)
-    job.finish(result, [{"op": "express", "strength": strength}], threshold=threshold, normalise=normalise)
+    how = {"threshold": threshold, "normalise": normalise, "everywhere": everywhere}
+    result = job.studio.express(*job.faces, strength=strength, **how)
+    job.finish(result, [{"op": "express", "strength": strength}], **how)
 
 
 def average(

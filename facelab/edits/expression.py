@@ -14,6 +14,7 @@ THRESHOLD = 1 / PAPER_ROW_NORM
 # After normalisation, strength 1 moves each row by this fraction of a row's usual length: about as far as smiling faces
 # lie from serious ones in faces128 (the paper names no figure).
 INTENSITY = 0.45
+REGION = "face"  # where in an aligned face expressions are (regions.py): hair and what is behind it stay as they are
 
 
 def transfer(

@@ -172,10 +172,10 @@ def build_edits_api(backstage: Backstage) -> None:
         """Give a face the expression by which two faces of somebody differ.
 
         target, neutral, expressive: FACE.npz. options: {"strength": 1, "threshold": 0.138, "normalise": true,
-        "size": 512, "raw": false, "mark": false}.
+        "everywhere": false, "size": 512, "raw": false, "mark": false}.
         Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
         """
-        how = {"strength": 1.0, "threshold": THRESHOLD, "normalise": True}
+        how = {"strength": 1.0, "threshold": THRESHOLD, "normalise": True, "everywhere": False}
         chosen = read_options(options, **how, **PICTURE)
         faces = read_faces([target, neutral, expressive])
         how = {name: chosen[name] for name in how}

@@ -76,6 +76,12 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
                         label="Normalise",
                         info="The same strength is the same intensity, whatever the two pictures.",
                     )
+                    where = gr.Radio(
+                        [("The face", "face"), ("The whole picture", "everywhere")],
+                        value="face",
+                        label="Where",
+                        info="Hair and what is behind the head stay, or change with the face as in the paper.",
+                    )
         film = build_film(backstage, "expression", wide=True)
 
     def faces_of(session: Session, values: dict[Any, Any]) -> tuple[LibraryFace, LibraryFace, LibraryFace]:
@@ -86,7 +92,11 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
         )
 
     def options_of(values: dict[Any, Any]) -> dict[str, Any]:
-        return {"threshold": float(values[threshold]), "normalise": bool(values[normalise])}
+        return {
+            "threshold": float(values[threshold]),
+            "normalise": bool(values[normalise]),
+            "everywhere": values[where] == "everywhere",
+        }
 
     def result(session: Session, values: dict[Any, Any]) -> Result | None:
         if not all_picked(values[target], values[neutral], values[expressive]):
@@ -145,7 +155,8 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             yield {clip: {"number": token_hex(4), "refused": "That one was not opened. Choose it again, or another."}}
             raise
         yield {clip: {"name": PurePath(str(event.name)).name[:40]}}
-        options = {"strength": float(values[strength]), "threshold": float(values[threshold]), "size": FILM_SIDE}
+        options = {"strength": float(values[strength]), "size": FILM_SIDE, **options_of(values)}
+        del options["normalise"]  # a clip's expressions are as strong as they are
 
         def frames() -> Iterator[np.ndarray | Progress]:
             for step in studio.follow_clip(face.face, filmed, **options):
@@ -170,8 +181,8 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
         for update in updates:
             yield {film.view: update}
 
-    inputs = {target, neutral, expressive, strength, threshold, normalise}
+    inputs = {target, neutral, expressive, strength, threshold, normalise, where}
     picks = [event_of(each, "pick") for each in (target, neutral, expressive)]
-    viewer.follow([*picks, normalise.input, strength.input, threshold.input], inputs, result, hint=MISSING)
-    clip.clip(on_clip, {target, strength, threshold}, [clip, film.view], **QUIET)
+    viewer.follow([*picks, normalise.input, where.input, strength.input, threshold.input], inputs, result, hint=MISSING)
+    clip.clip(on_clip, {target, strength, threshold, normalise, where}, [clip, film.view], **QUIET)
     make.click(on_make, inputs, [film.view], **QUIET)

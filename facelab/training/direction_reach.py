@@ -24,6 +24,7 @@ STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 TRIED = 24  # faces a direction and strength
 ENOUGH = 0.9  # share of the faces that must change, for a strength to count as far enough
 FEWEST = 1.5  # faces that must both change and stay the person, for a strength to be chosen by them
+KEPT = 0.9  # share of the faces that must stay the person, for a strength to be chosen where fewer change
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
 UPPER = 2 / 3  # of the portraits' scores: where nothing says yes or no, above it a face has the attribute
 SURE, SURE_OF_SIZE = 0.75, 0.25  # deviations beyond that border: the reader is pleased sooner than others are
@@ -45,7 +46,8 @@ def reach(
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
     """The directions with the rows and the strength that change most faces at the least cost of likeness; with
-    `likeness`, of strengths that are alike within the error of so few faces, the smallest.
+    `likeness`, of strengths that are alike within the error of so few faces, the smallest, and where the reader sees
+    hardly a face change, the farthest at which nearly all stay the person.
 
     latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. likeness:
     dlib's distances to the portraits; with it, what counts is the share of faces that change and stay the person.
@@ -115,6 +117,7 @@ class _Trial:
         """
         held = [] if self.method == "linear" else [self.by_id[name] for name in direction.held]
         tries: list[tuple[float, Direction]] = []
+        reached = direction  # as far as it went before, where nobody stays the person
         for rows in choices:
             for strength in STRENGTHS:
                 tried = replace(direction, rows=rows, strength=strength)
@@ -127,7 +130,10 @@ class _Trial:
                     apart = float((after.vectors - vectors).norm(dim=1).mean())
                     value = min(changed.mean(), ENOUGH) - LIKENESS_WEIGHT * max(apart - 0.2, 0)
                 else:
-                    value = float((changed & (self.likeness(pictures, lacking) < SAME_PERSON)).mean())
+                    kept = self.likeness(pictures, lacking) < SAME_PERSON
+                    value = float((changed & kept).mean())
+                    if rows == direction.rows and kept.mean() >= KEPT:
+                        reached = tried
                 tries.append((value, tried))
                 if changed.mean() >= (1.0 if self.likeness else ENOUGH):
                     break  # going farther only costs likeness
@@ -135,7 +141,7 @@ class _Trial:
         if self.likeness is None:
             return best
         if value * len(lacking) < FEWEST:
-            return direction  # nobody would be sure of anything: as far as it went before
+            return reached  # the reader is hard to please: nothing says that it is far enough
         enough = value - np.sqrt(value * (1 - value) / len(lacking))  # one standard error (Breiman et al. 1984)
         near = [tried for share, tried in tries if share >= enough and tried.rows == best.rows]
         return min(near, key=lambda each: each.strength)
