@@ -15,7 +15,7 @@ from facelab.conditions import condition_directions
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS, MOST, Direction, move, walk
 from facelab.errors import BadSetting
 from facelab.face import Delta, Face, Latent
-from facelab.own_directions import check_model, make_direction
+from facelab.own_directions import LONGEST, check_model, make_direction
 from facelab.ranges import between
 from facelab.regions import placed
 from facelab.routing import by_its_model
@@ -121,15 +121,20 @@ class AttributeEditing:
         return [self._edited(face, *parts, step) for parts, step in zip(reached, steps, strict=True)]
 
     @by_its_model
-    def new_direction(self, title: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
+    def new_direction(
+        self, title: str, with_it: Sequence[Face], without: Sequence[Face], *, longest: float = LONGEST
+    ) -> Direction:
         """A direction of one's own, from faces that have something and faces that do not: see own_directions.py.
 
-        Raises BadSetting where one side has no face or the title is empty.
+        longest: strength 1 goes as far as both groups lie apart, at most this share of a usual face's distance from the
+        mean face. Raises BadSetting where one side has no face or the title is empty.
         """
         if not with_it or not without:
             raise BadSetting("A direction needs at least one face with the attribute and one without it.")
         stacks = [torch.stack([self._rows_everywhere(face) for face in faces]) for faces in (with_it, without)]
-        return make_direction(title, *stacks, model=self.card.name, model_sha256=self.card.sha256)
+        usual = self._row_norm * len(stacks[0][0]) ** 0.5
+        how = {"model": self.card.name, "model_sha256": self.card.sha256}
+        return make_direction(title, *stacks, **how, longest=round(longest * usual, 1))  # the same on every machine
 
     def _edited(self, face: Face, latent: Tensor, delta: Delta | None, *steps: Mapping[str, Any]) -> Face:
         values = Latent(latent.detach().float().contiguous(), self.generator.edit_space, self.card.name)

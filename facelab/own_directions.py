@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 from collections.abc import Iterable
 from typing import BinaryIO
@@ -25,15 +26,22 @@ from facelab.files import write_file
 DIRECTION_FORMAT = "facelab-direction/1"
 MAX_DIRECTION_BYTES = 4 * 2**20
 TITLE_LENGTH = 24
+LONGEST = 1 / 3  # of a usual face's distance from the mean face: twice and thrice as far it is still a face
 _MAX_ROWS, _MAX_CHANNELS, _LARGEST = 64, 4096, 1e4
 
 
-def make_direction(title: str, with_it: Tensor, without: Tensor, *, model: str, model_sha256: str) -> Direction:
+def make_direction(
+    title: str, with_it: Tensor, without: Tensor, *, model: str, model_sha256: str, longest: float = math.inf
+) -> Direction:
     """The direction from faces without something, w+ [M, L, D], to faces with it, [N, L, D], of one model.
 
+    longest: of the way that strength 1 goes. A few faces differ in so much more than what is meant that all of it,
+    twice, leads out of what a generator can draw.
     Raises BadSetting where there is no face on one side, no difference, or no title.
     """
-    return _direction(title, difference_of(with_it, without), model, model_sha256)
+    difference = difference_of(with_it, without)
+    shorter = (longest / difference.norm().clamp_min(1e-12)).clamp(max=1)
+    return _direction(title, shorter * difference, model, model_sha256)
 
 
 def save_direction(direction: Direction, target: str | os.PathLike | BinaryIO) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +53,18 @@ def test_the_same_faces_make_the_same_direction_and_others_another(studio, faces
     tensors = [torch.stack([face.latent.values.expand(12, -1) for face in some]) for some in (faces[:2], faces[2:])]
     elsewhere = make_direction("Freckles", *tensors, model="faces9", model_sha256="")
     assert elsewhere.hash != freckles.hash, "a direction belongs to one model"
+
+
+def test_a_direction_of_two_faces_leads_to_faces_at_its_far_end(studio, faces):
+    mine = studio.new_direction("Cap", faces[:1], faces[1:2])
+    whole = studio.new_direction("Cap", faces[:1], faces[1:2], longest=math.inf)
+    offsets = studio.generator.sample(64, seed=1)[:, 0] - studio.generator.mean_latent()
+    usual = float(offsets.norm(dim=1).median()) * 12**0.5
+    assert float(mine.difference.norm()) == pytest.approx(usual / 3, rel=0.1) and whole.difference.norm() > usual / 2
+    assert torch.allclose(mine.normal, whole.normal, atol=1e-6), "it is shorter, and leads the same way"
+    alike = [replace(faces[1], latent=studio.morph(faces[0], faces[1], share).latent) for share in (0.0, 0.1)]
+    parts = [studio.new_direction("Cap", alike[:1], alike[1:], longest=each) for each in (1 / 3, math.inf)]
+    assert parts[0].hash == parts[1].hash, "what is short stays as it is"
 
 
 def test_faces_that_do_not_differ_and_no_name_are_refused(studio, faces):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -172,7 +173,7 @@ def draw_edits(studio: Studio) -> bytes:
                 continue
             sides = ([faces.face(index) for index in np.flatnonzero(has == side)] for side in (True, False))
             known[name] = (name, name)
-            own[name] = studio.new_direction(name, *sides)
+            own[name] = studio.new_direction(name, *sides, longest=math.inf)
     strengths = np.linspace(-1.5, 1.5, FRAMES)
     [(face, _)] = studio.sample(1, seed=3, truncation=TRUNCATION)
     rows = [
