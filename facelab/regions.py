@@ -63,7 +63,7 @@ _PARTS_OF = {"person": (PERSON, HAIR), "skin": (PERSON,), "hair": (HAIR,), "fore
 BY_PARTS = frozenset(_PARTS_OF)  # regions that a picture's own parts decide, where these are known
 FACIAL = frozenset(REGIONS) - BY_PARTS  # those of a face's own features
 
-_LEFT = dict.fromkeys(FACIAL, 0.4) | {"face": 0.7}  # of a delta, where a feature has moved as far as edits go
+_LEFT = dict.fromkeys(FACIAL, 0.4) | dict.fromkeys(("face", "hair"), 0.7)  # of a delta, where a feature has moved as far as edits go
 _FAR = 0.2  # how far that is, of the latent's own length
 
 
@@ -115,9 +115,10 @@ def delta_left(region: str, latents: Tensor, offsets: Tensor) -> Tensor:
     """How much of a face's delta counts where an edit has moved its latent [N, L, D] by offsets of that shape: [N].
 
     A delta knows a photo's closed mouth so well that it cannot be opened: where a feature changes, the generator draws
-    it more and more as it would without. The person as a whole, skin and hair keep all that is known of them.
+    it more and more as it would without, and hair of another colour a little. The person as a whole and skin keep all
+    that is known of them.
     """
-    if region not in FACIAL:
+    if region not in _LEFT:
         return latents.new_ones(len(latents))
     moved = offsets.flatten(1).norm(dim=1) / latents.flatten(1).norm(dim=1).clamp_min(1e-12)
     return 1 - (1 - _LEFT[region]) * (moved / _FAR).clamp(max=1)

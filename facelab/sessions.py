@@ -244,13 +244,15 @@ class Session:
                 self.faces[face_id].name = self._free_name(name)
 
     def delete_face(self, face_id: str) -> LibraryFace | None:
-        """Take a face out of the library, and the films that show it. If it is being embedded, that stops, and does not
-        bring it back.
+        """Take a face out of the library, and the films and sheets that show it. If it is being embedded, that stops,
+        and does not bring it back.
         """
         with self.lock:
             gone = self.faces.pop(face_id, None)
             for tab in [tab for tab, faces in self.made_of.items() if face_id in faces]:
                 del self.clips[tab], self.made_of[tab]
+            for tab in [tab for tab, sheet in self.sheets.items() if face_id in sheet.shows]:
+                del self.sheets[tab]
             if gone is not None and gone.embedding is not None:
                 gone.embedding.dropped = True
                 gone.embedding.stopping.set()

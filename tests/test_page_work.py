@@ -48,6 +48,21 @@ def test_a_grid_that_fails_leaves_the_sheet_before_it(visitor: Visitor) -> None:
     assert told[0]["fl-sheet-crossover"]["running"] and told[-1] == before
 
 
+def test_sheets_go_with_the_faces_that_they_are_made_of(visitor: Visitor) -> None:
+    one, other, third = (visitor.add() for _ in range(3))
+    picked = {"fl-picker-crossover-contents": chosen(one), "fl-picker-crossover-styles": chosen(other)}
+    *_, grid = map(told_of, visitor.do("on_draw", "fl-sheet-crossover", picked))
+    values = {"What to do": "neighbours", "fl-picker-mix-centre": chosen(one)}
+    *_, near = map(told_of, visitor.do("on_act", "fl-sheet-mix", values))
+    assert grid["fl-sheet-crossover"]["of"] == sorted([one.id, other.id]) and near["fl-sheet-mix"]["of"] == [one.id]
+    visitor.session.delete_face(third.id)
+    assert set(visitor.session.sheets) == {"crossover", "mix"}
+    visitor.session.delete_face(other.id)
+    assert set(visitor.session.sheets) == {"mix"}
+    visitor.session.delete_face(one.id)
+    assert not visitor.session.sheets
+
+
 def test_every_edit_is_done_in_its_turn_on_the_device(visitor: Visitor, monkeypatch) -> None:
     one, other = visitor.add(), visitor.add()
     done = {}

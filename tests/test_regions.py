@@ -124,13 +124,14 @@ def test_faces_with_different_regions_are_drawn_together_as_each_alone(tiny):
     assert not torch.allclose(together[0], tiny.synthesize(latents)[0], atol=1e-2)
 
 
-def test_a_delta_gives_way_as_a_feature_moves_and_nowhere_else():
+def test_a_delta_gives_way_as_a_feature_moves_and_not_elsewhere():
     latents = torch.ones(4, 6, 8)
     offsets = torch.tensor([0.0, 0.05, -0.1, 3.0])[:, None, None].expand(4, 6, 8)
     left = delta_left("mouth", latents, offsets)
     assert left[0] == 1 and left[0] > left[1] > left[2] > left[3] > 0
     assert torch.allclose(delta_left("mouth", latents, -offsets), left)
-    assert all(torch.equal(delta_left(region, latents, offsets), torch.ones(4)) for region in ("hair", "person"))
+    assert all(torch.equal(delta_left(region, latents, offsets), torch.ones(4)) for region in ("skin", "person"))
+    assert (delta_left("hair", latents, offsets)[1:] > left[1:]).all(), "hair keeps more of it"
 
 
 def test_a_moved_mouth_is_drawn_with_less_of_the_delta_and_the_rest_with_all_of_it(studio):

@@ -260,7 +260,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             yield {sheet: neighbours(session, circle, faces[0], float(values[angle])).view()}
             return
         if values[way] == "average":
-            session.sheets["circle"] = sheet_of_means(worker, circle, [each.face for each in faces])
+            session.sheets["circle"] = sheet_of_means(worker, circle, [each.face for each in faces], of=faces)
             yield {sheet: session.sheets["circle"].view()}
             return
 
@@ -303,7 +303,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             return Result(f"{centre.name} {index + 1}", f"Neighbour {index + 1} on the sphere", near[index])
 
         labels = [f"Take neighbour {number + 1}" for number in range(len(near))]
-        made = Sheet(f"{centre.name}, {wide:g} rad around", COLUMNS, drawn, labels, take)
+        made = Sheet(f"{centre.name}, {wide:g} rad around", COLUMNS, drawn, labels, take, of=[centre])
         session.sheets["circle"] = made
         return made
 

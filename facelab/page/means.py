@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from facelab.face import Face
 from facelab.history import Result
 from facelab.page.sheet import Sheet
+from facelab.sessions import LibraryFace
 from facelab.studio import Studio
 from facelab.worker import Worker
 
 COLUMNS = 9
 
 
-def sheet_of_means(worker: Worker, circle: Studio, faces: Sequence[Face], *, latents: Face | None = None) -> Sheet:
+def sheet_of_means(
+    worker: Worker,
+    circle: Studio,
+    faces: Sequence[Face],
+    *,
+    of: Sequence[LibraryFace],
+    latents: Face | None = None,
+) -> Sheet:
     """The mean on the sphere and the plain mean of the vectors, decoded as short as it is, of the same faces.
 
-    circle: whose decoder draws them. latents: the plain mean of the faces' latents, shown as a third one.
+    circle: whose decoder draws them. of: those of the faces that are in the library. latents: the plain mean of the
+    faces' latents, shown as a third one.
     """
     mean = worker.run(circle.circle_average, faces)
     made = [("Mean on the sphere", mean.face), (f"Plain mean, {mean.norm:.3f} long", mean.plain)]
@@ -29,4 +38,4 @@ def sheet_of_means(worker: Worker, circle: Studio, faces: Sequence[Face], *, lat
         return Result(f"Average of {len(faces)}", f"{title}, of {len(faces)} faces", face)
 
     drawn = [worker.run(circle.render, face) for _, face in made]
-    return Sheet("On the sphere, and the plain mean" + "s" * (len(made) > 2), COLUMNS, drawn, titles, take)
+    return Sheet("On the sphere, and the plain mean" + "s" * (len(made) > 2), COLUMNS, drawn, titles, take, of=of)

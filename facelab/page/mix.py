@@ -191,7 +191,8 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         if where:
             alike = len({face.latent.model for face in faces}) == 1
             latents = worker.run(studio.average, faces) if alike else None
-            session.sheets["mix"] = sheet_of_means(worker, studio.of(mean.latent.model), faces, latents=latents)
+            home = studio.of(mean.latent.model)
+            session.sheets["mix"] = sheet_of_means(worker, home, faces, of=chosen, latents=latents)
             yield {sheet: session.sheets["mix"].view()}
 
     def made(faces: list[LibraryFace], face: Face, step: dict[str, Any], *, title: str = "") -> Result:
@@ -233,7 +234,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             return Result(f"{centre_face.name} {index + 1}", f"Neighbour {index + 1}", faces[index], source, step)
 
         labels = [f"Take {title.lower().rstrip('s')} {number + 1}" for number in range(len(drawing))]
-        made_sheet = Sheet(title, COLUMNS, drawing, labels, take)
+        made_sheet = Sheet(title, COLUMNS, drawing, labels, take, of=[] if centre_face is None else [centre_face])
         session.sheets["mix"] = made_sheet
         yield made_sheet.view()
 
@@ -259,7 +260,8 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             return Result(title, f"Combination {index + 1}, of recoveries of its own", made[index])
 
         labels = [f"Take combination {number + 1}" for number in range(len(made))]
-        session.sheets["mix"] = Sheet(title, COLUMNS, worker.finish(studio.render_many, made), labels, take)
+        drawn = worker.finish(studio.render_many, made)
+        session.sheets["mix"] = Sheet(title, COLUMNS, drawn, labels, take, of=faces)
         yield session.sheets["mix"].view()
 
     @friendly

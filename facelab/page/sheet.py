@@ -27,7 +27,8 @@ class Sheet:
     """What a sheet shows: its pictures, and how each becomes a result when it is taken.
 
     pictures: uint8 [R, R, 3] each, row by row. labels: what each is. take: number -> Result. heads, sides: faces above
-    the columns and before the rows.
+    the columns and before the rows. of: the faces of the library that it is made of, beside these: it goes when one of
+    all these is deleted.
     """
 
     title: str
@@ -37,6 +38,12 @@ class Sheet:
     take: Callable[[int], Result]
     heads: Sequence[LibraryFace] = field(default_factory=list)
     sides: Sequence[LibraryFace] = field(default_factory=list)
+    of: Sequence[LibraryFace] = field(default_factory=list)
+
+    @property
+    def shows(self) -> set[str]:
+        """The ids of the faces that it is made of."""
+        return {face.id for face in (*self.of, *self.heads, *self.sides)}
 
     def view(self) -> dict[str, Any]:
         """What parts/sheet.js draws."""
@@ -44,6 +51,7 @@ class Sheet:
             "title": self.title,
             "text": "Click a face to take it.",
             "columns": self.columns,
+            "of": sorted(self.shows),
             "cells": [
                 {"picture": _small(picture), "label": label}
                 for picture, label in zip(self.pictures, self.labels, strict=True)

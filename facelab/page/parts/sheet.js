@@ -1,4 +1,5 @@
-// Pictures in rows and columns, each to be taken. value: {title, columns, cells: [{picture, label}], heads, sides, chosen, text, fraction, running}.
+// Pictures in rows and columns, each to be taken. value: {title, columns, cells: [{picture, label}], heads, sides, chosen, text, fraction, running,
+// of: the ids of the faces that it is made of}.
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-sheet");
 
@@ -10,9 +11,14 @@ const grid = el("div", { class: "fl-sheet-grid" });
 root.append(el("div", { class: "fl-sheet-head" }, title, text, stop, keepIt), el("div", { class: "fl-sheet-scroll" }, grid));
 
 let parcel = null, drawing = false;
+const hide = () => {
+  const { cells, running, of } = props.value || {};
+  const gone = (of || []).some((id) => !(facelab.faces || []).some((face) => face.id === id));
+  root.hidden = gone || (!cells?.length && !running);
+};
 const draw = () => {
   const value = props.value || {}, cells = value.cells || [];
-  root.hidden = !cells.length && !value.running;
+  hide();
   title.textContent = value.title || "";
   text.textContent = value.text || "";
   stop.hidden = !value.running;
@@ -39,4 +45,5 @@ const pick = (index) => {
 
 draw();
 watch("value", draw);
+document.addEventListener("facelab:faces", hide);
 watch("parcel", () => { if (props.parcel && props.parcel.number !== parcel) { parcel = props.parcel.number; save(props.parcel); } });
