@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from facelab.edits.attributes import Direction
@@ -101,13 +102,14 @@ def test_where_hardly_a_face_changes_the_person_says_how_far_to_go():
     assert found.strength == 1.7, "nobody stays the person: as far as it went"
 
 
-def test_of_strengths_nearly_alike_the_shortest_is_taken(monkeypatch):
+@pytest.mark.parametrize(("common", "strength"), [(22, 2.0), (21, 3.0)])
+def test_the_shortest_strength_that_changes_enough_is_taken(monkeypatch, common, strength):
     monkeypatch.setattr(direction_reach, "SURE", 0.0)
-    needed = torch.tensor([0.4] + [1.9] * 20 + [2.9, 9.0, 9.0])  # until each smiles
+    needed = torch.tensor([0.4] + [1.9] * (common - 1) + [2.9] * (24 - common))  # until each smiles
     latents = torch.zeros(24, ROWS, DIM).index_copy(2, torch.tensor([0]), -needed[:, None, None].expand(-1, ROWS, 1))
 
     def likeness(pictures, whose):
         return np.zeros(len(pictures))
 
     (found,) = reach([smile(0.0)], Painter(), Eyes(), latents, likeness=likeness, any_rows=False)
-    assert found.strength == 2.0, "21 of 24 smile there and 22 from 3 on"
+    assert found.strength == strength, "enough is nine tenths"

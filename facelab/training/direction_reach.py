@@ -22,7 +22,7 @@ from facelab.training.sight import is_binary, see
 
 STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 TRIED = 24  # faces a direction and strength
-ENOUGH = 0.9  # share of the faces that must change, for a strength to count as far enough
+ENOUGH = 0.9  # share of the faces that must change, for a strength to be far enough
 FEWEST = 1.5  # faces that must both change and stay the person, for a strength to be chosen by them
 KEPT = 0.9  # share of the faces that must stay the person, for a strength to be chosen where fewer change
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
@@ -45,9 +45,9 @@ def reach(
     method: str = DEFAULT_METHOD,
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
-    """The directions with the rows and the strength that change most faces at the least cost of likeness; with
-    `likeness`, of strengths that are alike within the error of so few faces, the smallest, and where the reader sees
-    hardly a face change, the farthest at which nearly all stay the person.
+    """The directions with the rows and the strength that change most faces, or enough of them, at the least cost of
+    likeness; with `likeness`, where the reader sees hardly a face change, the farthest at which nearly all stay the
+    person.
 
     latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. likeness:
     dlib's distances to the portraits; with it, what counts is the share of faces that change and stay the person.
@@ -131,20 +131,16 @@ class _Trial:
                     value = min(changed.mean(), ENOUGH) - LIKENESS_WEIGHT * max(apart - 0.2, 0)
                 else:
                     kept = self.likeness(pictures, lacking) < SAME_PERSON
-                    value = float((changed & kept).mean())
+                    value = min(float((changed & kept).mean()), ENOUGH)
                     if rows == direction.rows and kept.mean() >= KEPT:
                         reached = tried
                 tries.append((value, tried))
-                if changed.mean() >= (1.0 if self.likeness else ENOUGH):
+                if (changed.mean() if self.likeness is None else value) >= ENOUGH:
                     break  # going farther only costs likeness
-        value, best = max(tries, key=lambda each: each[0])
-        if self.likeness is None:
-            return best
-        if value * len(lacking) < FEWEST:
+        value, best = max(tries, key=lambda each: each[0])  # of those that are alike the first, which goes least far
+        if self.likeness is not None and value * len(lacking) < FEWEST:
             return reached  # the reader is hard to please: nothing says that it is far enough
-        enough = value - np.sqrt(value * (1 - value) / len(lacking))  # one standard error (Breiman et al. 1984)
-        near = [tried for share, tried in tries if share >= enough and tried.rows == best.rows]
-        return min(near, key=lambda each: each.strength)
+        return best
 
 
 def row_choices(start: int, stop: int) -> list[tuple[int, int]]:
