@@ -63,9 +63,8 @@ _PARTS_OF = {"person": (PERSON, HAIR), "skin": (PERSON,), "hair": (HAIR,), "fore
 BY_PARTS = frozenset(_PARTS_OF)  # regions that a picture's own parts decide, where these are known
 FACIAL = frozenset(REGIONS) - BY_PARTS  # those of a face's own features
 
-_LEFT = dict.fromkeys(FACIAL, 0.4) | dict.fromkeys(
-    ("face", "hair"), 0.7
-)  # of a delta, where a feature has moved as far as edits go
+_LEFT = dict.fromkeys(FACIAL, 0.4)  # of a delta, where a feature has moved as far as edits go
+_LEFT |= {"face": 0.7, "hair": 0.7}
 _FAR = 0.2  # how far that is, of the latent's own length
 
 
