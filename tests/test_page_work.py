@@ -157,7 +157,7 @@ def test_a_seed_out_of_range_is_a_message(visitor: Visitor) -> None:
     seeds = [each for each in visitor.page.blocks.values() if "seed" in str(getattr(each, "label", "")).lower()]
     assert len(seeds) == 4
     for seed in seeds:
-        with pytest.raises(gr.Error, match="greater than maximum"):
+        with pytest.raises(gr.Error, match="eed must lie between 0 and"):
             seed.preprocess(10**20)
 
 

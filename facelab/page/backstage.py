@@ -45,7 +45,7 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 yield from handler(*args)
             except Exception as error:
-                raise _message(error) from None
+                raise as_message(error) from None
     else:
 
         @wraps(handler)
@@ -53,7 +53,7 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return handler(*args)
             except Exception as error:
-                raise _message(error) from None
+                raise as_message(error) from None
 
     return guarded
 
@@ -66,7 +66,8 @@ def explain(error: Exception) -> str:
     return "Something went wrong on this server. Your faces are kept; try again, and report it if it happens twice."
 
 
-def _message(error: Exception) -> Exception:
+def as_message(error: Exception) -> Exception:
+    """An error as Gradio shows it."""
     if isinstance(error, gr.Error):
         return error
     return gr.Error(explain(error), title="That did not work", print_exception=False)

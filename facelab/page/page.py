@@ -19,6 +19,7 @@ from facelab.page.library import build_library
 from facelab.page.mix import build_mix_tab
 from facelab.page.models_menu import build_models_menu
 from facelab.page.morph import build_morph_tab
+from facelab.page.numbers import name_numbers
 from facelab.page.paste import build_paste_tab
 from facelab.page.theme import build_theme
 from facelab.page.upload import build_upload_tab
@@ -39,6 +40,7 @@ CACHE_SECONDS = 600  # how long the files of API answers lie in Gradio's cache
 def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessions | None = None) -> gr.Blocks:
     """Build the whole page around one studio. worker, sessions: its own by default."""
     part_uploads()
+    name_numbers()
     backstage = Backstage(studio, worker or Worker(), Sessions() if sessions is None else sessions)
     page = gr.Blocks(
         title="FaceLab", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)
