@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PERSON = ("gender", "age", "skin")
-COARSE, SHAPE, MIDDLE, COLOUR = (0, 1 / 2), (0, 2 / 3), (1 / 6, 2 / 3), (1 / 3, 1)
+COARSE, SHAPE, MIDDLE, COLOUR, PAINT = (0, 1 / 2), (0, 2 / 3), (1 / 6, 2 / 3), (1 / 3, 1), (5 / 12, 1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ WANTED = (
         region="person",
         rows=SHAPE,
     ),
-    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",), region="face", rows=COLOUR),
+    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",), region="face", rows=PAINT),
     Wanted(
         "glasses",
         "Glasses",

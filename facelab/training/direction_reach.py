@@ -23,11 +23,11 @@ from facelab.training.sight import is_binary, see
 STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 TRIED = 24  # faces a direction and strength
 ENOUGH = 0.9  # share of the faces that must change, for a strength to be far enough
-FEWEST = 1.5  # faces that must both change and stay the person, for a strength to be chosen by them
-KEPT = 0.9  # share of the faces that must stay the person, for a strength to be chosen where fewer change
+FEWEST = 1 / 3  # share of the faces that must both change and stay the person, for a strength to be chosen by them
+KEPT = 0.8  # share of the faces that must stay the person, for a strength to be chosen where fewer change
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
 UPPER = 2 / 3  # of the portraits' scores: where nothing says yes or no, above it a face has the attribute
-SURE, SURE_OF_SIZE = 0.75, 0.25  # deviations beyond that border: the reader is pleased sooner than others are
+SURE, SURE_OF_SIZE = 1.25, 0.25  # deviations beyond that border: the reader is pleased sooner than others are
 
 Likeness = Callable[[Tensor, Tensor], np.ndarray]  # pictures [N, 3, R, R] and whose they are -> identity distances [N]
 
@@ -138,7 +138,7 @@ class _Trial:
                 if (changed.mean() if self.likeness is None else value) >= ENOUGH:
                     break  # going farther only costs likeness
         value, best = max(tries, key=lambda each: each[0])  # of those that are alike the first, which goes least far
-        if self.likeness is not None and value * len(lacking) < FEWEST:
+        if self.likeness is not None and value < FEWEST:
             return reached  # the reader is hard to please: nothing says that it is far enough
         return best
 

@@ -29,15 +29,18 @@ from facelab.training.jitter import jitter
 from facelab.training.shades import Shades, hair_of
 from facelab.training.sight import SKIN, class_means, is_binary, scores_of
 
-STEPS = 160
+STEPS = 240
 BATCH = 8
 HAVING = 1 / 4  # share of a batch that has the attribute and is to lose it
 LEARNING_RATE = 0.01
 
-CHANGE_WEIGHT = 4.0  # of what is missing of the class mean, squared, in distances between the classes
-OTHERS_WEIGHT = 0.4  # of the others' changes, squared, in their deviations among people
+CHANGE_WEIGHT = 12.0  # of what is missing of the class mean, squared, in distances between the classes
+OTHERS_WEIGHT = 0.2  # of the others' changes, squared, in their deviations among people
 HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
+MORE_OF_THE_PERSON = {
+    "makeup": 4.0
+}  # times that weight: painted eyes are others' to dlib before they are to the reader
 COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
 SHADE_WEIGHT = 30.0  # of the squared distance to hair of the colour wanted
 REALISM_WEIGHT = 0.5  # of the discriminator's doubt
@@ -108,6 +111,7 @@ def _tune(
     if direction.id in COVERED_BY_HAIR:
         del patches["forehead"]
     steady = torch.stack(list(patches.values())).to(crowd.latents)
+    likeness = PERSON_WEIGHT * MORE_OF_THE_PERSON.get(direction.id, 1.0)
     farthest = FARTHEST / direction.strength * begin.norm()
     draw = torch.Generator().manual_seed(seed)
     sides = [
@@ -143,7 +147,7 @@ def _tune(
         loss = (
             CHANGE_WEIGHT * missing.square().mean()
             + torch.stack(others).mean()
-            + PERSON_WEIGHT * (now.vectors - was.vectors).square().sum(dim=1).mean()
+            + likeness * (now.vectors - was.vectors).square().sum(dim=1).mean()
             + COLOUR_WEIGHT * colour.square().sum(dim=(1, 2)).mean()
             + LENGTH_WEIGHT * (offset.norm() / begin.norm()).square()
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CROWD = 768  # on so many encoded portraits directions are tuned, and on as many whose latents were searched for
 ENCODED = 64  # on so many the rows are tried
 READ = 256  # pictures at a time
-REFINED = 32  # and on so many embedded and refined ones, which are harder to change, the strengths
+REFINED = 48  # and on so many embedded and refined ones, which are harder to change, the strengths
 
 
 def find(
