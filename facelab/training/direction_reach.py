@@ -46,8 +46,7 @@ def reach(
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
     """The directions with the rows and the strength that change most faces, or enough of them, at the least cost of
-    likeness; with `likeness`, where the reader sees hardly a face change, the farthest at which nearly all stay the
-    person.
+    likeness; with `likeness`, where the reader sees few faces change, the farthest at which most stay the person.
 
     latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. likeness:
     dlib's distances to the portraits; with it, what counts is the share of faces that change and stay the person.

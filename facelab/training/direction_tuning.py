@@ -38,9 +38,7 @@ CHANGE_WEIGHT = 12.0  # of what is missing of the class mean, squared, in distan
 OTHERS_WEIGHT = 0.2  # of the others' changes, squared, in their deviations among people
 HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
-MORE_OF_THE_PERSON = {
-    "makeup": 4.0
-}  # times that weight: painted eyes are others' to dlib before they are to the reader
+MORE_OF_THE_PERSON = {"makeup": 4.0}  # times that weight: to dlib, painted eyes are soon somebody else's
 COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
 SHADE_WEIGHT = 30.0  # of the squared distance to hair of the colour wanted
 REALISM_WEIGHT = 0.5  # of the discriminator's doubt
