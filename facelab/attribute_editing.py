@@ -134,7 +134,7 @@ class AttributeEditing:
         stacks = [torch.stack([self._rows_everywhere(face) for face in faces]) for faces in (with_it, without)]
         usual = self._row_norm * len(stacks[0][0]) ** 0.5
         how = {"model": self.card.name, "model_sha256": self.card.sha256}
-        return make_direction(title, *stacks, **how, longest=round(longest * usual, 1))  # the same on every machine
+        return make_direction(title, *stacks, **how, longest=float(f"{longest * usual:.2g}"))  # alike on every machine
 
     def _edited(self, face: Face, latent: Tensor, delta: Delta | None, *steps: Mapping[str, Any]) -> Face:
         values = Latent(latent.detach().float().contiguous(), self.generator.edit_space, self.card.name)

@@ -80,7 +80,8 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
                         [("The face", "face"), ("The whole picture", "everywhere")],
                         value="face",
                         label="Where",
-                        info="Hair and what is behind the head stay, or change with the face as in the paper.",
+                        info="Hair and what is behind the head stay, or change with the face as in the paper. With models "
+                        "of one latent they always change.",
                     )
         film = build_film(backstage, "expression", wide=True)
 
