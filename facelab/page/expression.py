@@ -80,8 +80,8 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
                         [("The face", "face"), ("The whole picture", "everywhere")],
                         value="face",
                         label="Where",
-                        info="Hair and what is behind the head stay, or change with the face as in the paper. With models "
-                        "of one latent they always change.",
+                        info="Hair and what is behind the head stay, or change with the face as in the paper. Models "
+                        "of one latent always change them.",
                     )
         film = build_film(backstage, "expression", wide=True)
 
