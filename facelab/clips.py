@@ -31,6 +31,11 @@ MIN_SIDE = 64
 PATIENCE = 30.0  # seconds for one frame, or for the sound
 _NO_SOUND = 1000  # bytes of an .m4a in which there is none
 
+_MATRICES = r"bt709|bt470bg|smpte170m|smpte240m|fcc|bt2020|gbr|ycgco|ictcp"  # as ffmpeg names them
+_BRIGHT = r"arib-std-b67|smpte2084"  # HLG and PQ, the curves of HDR
+_HD_WIDTH, _HD_HEIGHT = 1280, 577  # from either on, what says nothing is meant as BT.709; below, as BT.601
+_WHITE = 203  # nits of a sheet of paper in HDR (ITU-R BT.2408, section 2.2)
+
 _KINDS = (  # (offset, magic bytes, ffmpeg's demuxer)
     (4, b"ftyp", "mov"),
     (4, b"moov", "mov"),
@@ -47,7 +52,7 @@ class Clip:
 
     data: the file. kind: ffmpeg's demuxer. fps: of the frames, at most 30; a varying rate is made even. size: (width,
     height) of the frames, upright and at most 1920 on the longer side. seconds: how long it says it is, 0 where it does
-    not. audio: the codec of its sound, "" where there is none.
+    not. audio: the codec of its sound, "" where there is none. colours: ffmpeg's filters that make them sRGB's.
     """
 
     data: bytes
@@ -56,6 +61,7 @@ class Clip:
     size: tuple[int, int]
     seconds: float = 0.0
     audio: str = ""
+    colours: str = "scale"
 
     @property
     def expected(self) -> int | None:
@@ -67,7 +73,7 @@ class Clip:
 
         Raises UnreadableClip where the video is damaged and not even one frame could be read.
         """
-        return _frames(self.data, self.kind, self.fps)
+        return _frames(self.data, self.kind, self.fps, self.colours)
 
     def write_sound(self, path: str | os.PathLike) -> bool:
         """Write the clip's sound as an .m4a, AAC as it is, another codec as AAC, and nothing else
@@ -105,14 +111,15 @@ def read_clip(source: bytes | str | os.PathLike | BinaryIO) -> Clip:
     rate = re.search(r"(\d+(?:\.\d+)?) fps", stream[0])
     fps = min(max(float(rate[1]), 1.0), MAX_FPS) if rate else MAX_FPS
     audio = re.search(r"Stream #.*Audio: (\w+)", said)
-    frames = _frames(data, kind, fps)
+    colours = _colours(stream[0], size)
+    frames = _frames(data, kind, fps, colours)
     try:
         height, width = next(frames).shape[:2]
     finally:
         frames.close()
     if min(height, width) < MIN_SIDE:
         raise UnreadableClip(f"This video has {width} x {height} pixels; at least {MIN_SIDE} a side are needed.")
-    return Clip(data, kind, fps, (width, height), min(seconds, MAX_SECONDS), audio[1] if audio else "")
+    return Clip(data, kind, fps, (width, height), min(seconds, MAX_SECONDS), audio[1] if audio else "", colours)
 
 
 def _said(data: bytes, kind: str) -> str:
@@ -126,11 +133,26 @@ def _said(data: bytes, kind: str) -> str:
     return said.decode("utf-8", "replace")
 
 
-def _frames(data: bytes, kind: str, fps: float) -> Iterator[np.ndarray]:
+def _colours(stream: str, size: re.Match | None) -> str:
+    """The filters that make a stream's colours sRGB's: what HDR shows up to the white of paper as it is, brighter as
+    white; HD that does not say how its colours are coded as players take it.
+
+    stream: ffmpeg's line of it. size: the pixels in that line.
+    """
+    if re.search(_BRIGHT, stream):
+        to_light = f"zscale=transfer=linear:npl={_WHITE},format=gbrpf32le,zscale=primaries=709"
+        return f"{to_light},tonemap=clip,zscale=transfer=709:matrix=709:range=tv"
+    coded = re.search(r"\byuv\w*(\([^)]*\))?", stream)
+    if coded and size and (int(size[1]) >= _HD_WIDTH or int(size[2]) >= _HD_HEIGHT):
+        return "scale" if re.search(_MATRICES, coded[0]) else "scale=in_color_matrix=bt709"
+    return "scale"
+
+
+def _frames(data: bytes, kind: str, fps: float, colours: str) -> Iterator[np.ndarray]:
     scale = f"scale='min(iw,{MAX_SIDE})':'min(ih,{MAX_SIDE})':force_original_aspect_ratio=decrease:reset_sar=1"
     with _as_file(data) as path:  # from time 0 on, as the sound is, also where the first picture comes later
         command = [_ffmpeg(), "-nostdin", "-v", "error", *_input(kind), "-i", path, "-t", str(MAX_SECONDS)]
-        command += ["-map", "0:v:0", "-vf", f"fps={fps}:start_time=0,{scale}"]
+        command += ["-map", "0:v:0", "-vf", f"fps={fps}:start_time=0,{scale},{colours}", "-pix_fmt", "rgb24"]
         command += ["-frames:v", str(round(MAX_SECONDS * fps))]
         command += ["-f", "image2pipe", "-c:v", "ppm", "pipe:1"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -64,3 +64,34 @@ def test_every_kind_that_is_promised_opens(tmp_path, kind):
     ffmpeg("-i", source, *more, tmp_path / f"clip.{kind}")
     clip = read_clip(io.BytesIO((tmp_path / f"clip.{kind}").read_bytes()))
     assert 4 <= sum(1 for _ in clip.frames()) <= 6 and clip.audio
+
+
+def colour_of(path) -> np.ndarray:
+    return next(read_clip(path).frames())[20:60, 20:60].mean(axis=(0, 1))
+
+
+SKIN = (200, 120, 100)
+
+
+@pytest.mark.parametrize(
+    ("curve", "depth"), [("arib-std-b67", "libx265"), ("smpte2084", "libx265"), (None, "libx264"), (None, "libvpx-vp9")]
+)
+def test_clips_of_ten_bits_keep_their_colours(tmp_path, curve, depth):
+    flat = ["-f", "lavfi", "-i", "color=0x{:02x}{:02x}{:02x}:s=160x128:r=5:d=1".format(*SKIN)]
+    coded = "format=rgb24,scale=out_color_matrix=bt709,format=yuv420p10le"
+    tags = ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]
+    if curve:  # the same light, as an HDR camera records it
+        light = "format=gbrp,setparams=color_primaries=bt709:color_trc=bt709:colorspace=gbr,format=gbrpf32le"
+        coded = f"{light},zscale=t=linear:npl=203,zscale=t={curve}:p=2020:m=2020_ncl:r=tv:npl=203,format=yuv420p10le"
+        tags = ["-color_primaries", "bt2020", "-color_trc", curve, "-colorspace", "bt2020nc"]
+    ffmpeg(*flat, "-vf", coded, "-c:v", depth, *tags, tmp_path / "clip.mkv")
+    assert colour_of(tmp_path / "clip.mkv") == pytest.approx(SKIN, abs=4)
+
+
+@pytest.mark.parametrize(("size", "matrix"), [("1280x720", "bt709"), ("640x480", "bt601")])
+def test_a_clip_that_does_not_say_how_it_is_coded_is_taken_as_players_do(tmp_path, size, matrix):
+    flat = ["-f", "lavfi", "-i", f"color=0xb42828:s={size}:r=5:d=1"]
+    untagged = f"format=rgb24,scale=out_color_matrix={matrix},format=yuv420p,setparams=colorspace=unknown"
+    ffmpeg(*flat, "-vf", untagged, tmp_path / "clip.mp4")
+    assert "bt709" not in streams(tmp_path / "clip.mp4")
+    assert colour_of(tmp_path / "clip.mp4") == pytest.approx((180, 40, 40), abs=4)

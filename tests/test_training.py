@@ -1,9 +1,8 @@
-"""Training: what is resumed is what would have been, and the losses and the data are what they say."""
+"""Training: what is resumed is what would have been, and the losses are what they say."""
 
 import signal
 import subprocess
 import sys
-import zipfile
 from copy import deepcopy
 from dataclasses import replace
 
@@ -14,12 +13,9 @@ from PIL import Image
 from torch import nn
 
 from facelab.errors import BadSetting, BadWeights
-from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import FaceReader
 from facelab.training.augmentation import AdaptiveAugmentation, augment
-from facelab.training.data import Pictures, has_splits, open_pictures
 from facelab.training.eyes import Eyes
-from facelab.training.labels import read_labels
 from facelab.training.losses import path_lengths, r1_penalty
 from facelab.training.plot import plot_losses
 from facelab.training.run import Run, images_seen, train, write_weights
@@ -161,156 +157,6 @@ def test_sigterm_saves_the_step_under_way(tmp_path):
     Run(tmp_path).resume(trainer)
     assert trainer.steps >= 12 and (not rest or trainer.steps == int(rest[-1]))
     assert any((tmp_path / "weights").iterdir()) and any((tmp_path / "sheets").iterdir())
-
-
-def test_batches_visit_every_picture_once_an_epoch():
-    pictures = Pictures(np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8))
-    seen = [((pictures.batch(step, size=4, seed=1) + 1) * 127.5)[:, 0, 0, 0].round().int() for step in range(6)]
-    first, second = torch.cat(seen[:3]).tolist(), torch.cat(seen[3:]).tolist()
-    assert sorted(first) == sorted(second) == list(range(12)) and first != second
-
-
-def test_half_of_a_batch_is_mirrored():
-    ramp = np.tile(np.arange(8, dtype=np.uint8)[None, None, :, None], (64, 8, 1, 3))
-    batch = Pictures(ramp).batch(0, size=64, seed=0)
-    mirrored = (batch[:, 0, 0, 0] > batch[:, 0, 0, -1]).float().mean()
-    assert 0.3 < mirrored < 0.7
-
-
-def test_only_the_train_split_is_opened(tmp_path):
-    (tmp_path / "images").mkdir()
-    for name, value in (("1", 10), ("2", 20), ("3", 30)):
-        Image.new("RGB", (20, 12), (value,) * 3).save(tmp_path / "images" / f"{name}.png")
-    (tmp_path / "labels.csv").write_text("image,split\n1.png,train\n2.png,val\n3.png,train\n")
-    opened = open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
-    assert sorted(opened.images[:, 0, 0, 0]) == [10, 30]
-    assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split=None)) == 3
-
-
-@pytest.mark.parametrize("labels", [None, "image,Smiling\n1.png,1\n2.png,-1\n"])
-def test_without_splits_all_pictures_are_for_training_and_none_for_evaluating(tmp_path, labels):
-    for name in "12":
-        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
-    if labels is not None:
-        (tmp_path / "labels.csv").write_text(labels)
-    assert not has_splits(tmp_path)
-    for split in ("train", None):
-        assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split=split)) == 2
-    with pytest.raises(BadSetting, match=r"labels\.csv with the columns image and split"):
-        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache", split="val")
-
-
-@pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_pictures_are_decoded_again_where_they_have_changed_and_only_there(tmp_path, kind):
-    source = tmp_path / "data" if kind == "folder" else tmp_path / "data.zip"
-
-    def put(**pictures: int) -> None:
-        (tmp_path / "data").mkdir(exist_ok=True)
-        for name, value in pictures.items():
-            Image.new("RGB", (8, 8), (value,) * 3).save(tmp_path / "data" / f"{name}.bmp")  # all of one size
-        if kind == "zip":
-            with zipfile.ZipFile(source, "w") as archive:
-                for name in pictures:
-                    archive.write(tmp_path / "data" / f"{name}.bmp", f"{name}.bmp")
-
-    def opened() -> list[int]:
-        return open_pictures(source, resolution=8, cache=tmp_path / "cache").images[:, 0, 0, 0].tolist()
-
-    put(a=10, b=20)
-    assert opened() == opened() == [10, 20] and len(list((tmp_path / "cache").iterdir())) == 1
-    put(a=10, b=30)
-    assert opened() == [10, 30]
-    if kind == "zip":
-        source = source.rename(tmp_path / "moved.zip")
-        assert opened() == [10, 30] and len(list((tmp_path / "cache").iterdir())) == 2
-
-
-def test_a_run_within_the_pictures_folder_is_no_part_of_them(facelab, tmp_path):
-    Image.new("RGB", (8, 8), (10,) * 3).save(tmp_path / "a.png")
-    cache = tmp_path / "run"
-    assert len(open_pictures(tmp_path, resolution=8, cache=cache)) == 1
-    (cache / "sheets").mkdir()
-    Image.new("RGB", (8, 8)).save(cache / "sheets" / "00000100.png")
-    assert len(open_pictures(tmp_path, resolution=8, cache=cache)) == 1
-    assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "another")) == 1
-    status, _, said = facelab("train", "vae", "--data", tmp_path, "--out", tmp_path)
-    assert status == 1 and "another --out" in said
-
-
-def test_training_pictures_are_read_as_photos_are(tmp_path):
-    """Upright, alpha over white, 16 bit scaled to 8; and refused where they are too large to be photos."""
-    exif = Image.Exif()
-    exif[0x0112] = 3  # the stored picture is upside down
-    halves = Image.fromarray(np.repeat(np.uint8([[[0, 0, 0]] * 16, [[255] * 3] * 16]), 8, axis=0))
-    halves.save(tmp_path / "1.png", exif=exif)
-    Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(tmp_path / "2.png")
-    Image.fromarray(np.full((16, 16), 0x8000, np.uint16)).save(tmp_path / "3.png")
-    turned, clear, grey = open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache").images
-    assert turned[0].mean() > 200 and turned[-1].mean() < 50
-    assert (clear == 255).all() and (grey == 128).all()
-    Image.new("1", (16_384, 16_384)).save(tmp_path / "4.png")
-    with pytest.raises(BadSetting, match=r"4\.png .* 50 megapixels can be opened"):
-        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
-
-
-LABELLED = ",".join(["image", "split", "yaw", "pitch", "roll", *ATTRIBUTES])
-
-
-@pytest.mark.parametrize(
-    ("labels", "refusal"),
-    [
-        ("file,split\n1.png,train\n", "no column image"),
-        ("image;split\n1.png;train\n", "no column image"),
-        ("image,split\n1.png,train\nMüller.png,val\n".encode("latin-1"), "not in UTF-8"),
-        ("image,split\n3.png,train\n", "names none of the pictures .* as train"),
-        ("image,split\n1.png,val\n", "names none of the pictures .* as train"),
-    ],
-)
-def test_labels_that_cannot_be_read_are_a_clear_error(tmp_path, labels, refusal):
-    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
-    (tmp_path / "labels.csv").write_bytes(labels if isinstance(labels, bytes) else labels.encode())
-    with pytest.raises(BadSetting, match=refusal):
-        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
-
-
-@pytest.mark.parametrize(
-    ("pose", "split", "refusal"),
-    [("0,0,left", "train", r"1\.png in labels\.csv must be numbers"), ("0,0,0", None, r"no line for 2\.png")],
-)
-def test_labels_that_say_too_little_are_a_clear_error(tmp_path, pose, split, refusal):
-    for name in "12":
-        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
-    (tmp_path / "labels.csv").write_text(f"{LABELLED}\n1.png,train,{pose}{',1' * len(ATTRIBUTES)}\n")
-    with pytest.raises(BadSetting, match=refusal):
-        read_labels(tmp_path, split=split)
-
-
-def test_a_table_by_excel_and_a_zip_by_a_mac_are_read(tmp_path):
-    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
-    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
-        archive.write(tmp_path / "1.png", "1.png")
-        archive.writestr("__MACOSX/._1.png", b"\0\5\x16\7")
-        archive.writestr("labels.csv", "\ufeffimage,split\r\n1.png,val\r\n")
-    assert len(open_pictures(tmp_path / "data.zip", resolution=8, cache=tmp_path / "cache", split="val")) == 1
-
-
-def test_a_damaged_member_of_a_zip_is_named(tmp_path):
-    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
-    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
-        archive.write(tmp_path / "1.png", "1.png")
-    data = bytearray((tmp_path / "data.zip").read_bytes())
-    data[45] ^= 255
-    (tmp_path / "data.zip").write_bytes(data)
-    with pytest.raises(BadSetting, match=r"1\.png in .* is damaged"):
-        open_pictures(tmp_path / "data.zip", resolution=8, cache=tmp_path / "cache")
-
-
-def test_nothing_to_train_on_is_a_clear_error(tmp_path):
-    with pytest.raises(BadSetting, match="no pictures"):
-        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
-    (tmp_path / "a.png").write_bytes(b"not a picture")
-    with pytest.raises(BadSetting, match=r"a\.png"):
-        open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
 
 
 def test_r1_is_half_the_squared_gradient():
