@@ -21,6 +21,7 @@ from facelab.files import write_file
 FACE_FORMAT = "facelab-face/1"
 CROP_SIZE = 512
 LOCAL = "local/"  # begins the names of a delta's offsets of the latent, which count in one region (regions.py)
+UNEDITED = "unedited/"  # begins the names of what a file keeps of the face before its edits
 MAX_FACE_FILE_BYTES = 64 * 2**20
 MAX_OPERATIONS = 100  # that a face remembers; of more, how it began and the last ones
 _OPERATION = re.compile(r"[a-z][a-z0-9 _.+-]{0,59}")  # what describe_step writes: no room for anybody's name
@@ -87,7 +88,8 @@ class Face:
 
     crop, quad and photo_size are those of AlignedFace, or None for a face that was not cut out of a photo. made: how
     it was made, in the words of describe_step, where that is more than crop and delta tell. photo_behind: whether a
-    photo is behind it although it has no crop, as behind an average of people.
+    photo is behind it although it has no crop, as behind an average of people. unedited: the face that the crop shows,
+    where edits have made another of it.
     """
 
     latent: Latent
@@ -98,6 +100,12 @@ class Face:
     model_sha256: str = ""
     made: tuple[str, ...] = ()
     photo_behind: bool = False
+    unedited: Face | None = None
+
+    @property
+    def as_photographed(self) -> Face:
+        """The face that the crop shows: itself, before any edit."""
+        return self.unedited or self
 
     @property
     def from_photo(self) -> bool:
@@ -109,7 +117,13 @@ class Face:
         before, latest = of[0].operations, [describe_step(step) for step in steps]
         if len(before) + len(latest) > MAX_OPERATIONS:
             before = [*before[:2], *before[2:][len(latest) - MAX_OPERATIONS + 2 :]]
-        return replace(self, made=(*before, *latest), photo_behind=any(face.from_photo for face in of))
+        edited = self.crop is not None and self.crop is of[0].crop
+        return replace(
+            self,
+            made=(*before, *latest),
+            photo_behind=any(face.from_photo for face in of),
+            unedited=of[0].as_photographed if edited else None,
+        )
 
     @property
     def operations(self) -> list[str]:
@@ -127,11 +141,14 @@ class Face:
             "model": np.array(self.latent.model),
             "model_sha256": np.array(self.model_sha256),
             "space": np.array(self.latent.space),
-            "latent": self.latent.values.detach().cpu().numpy().astype(np.float32),
+            **_stored_values("", self),
         }
-        if self.delta is not None:
-            for name, value in self.delta.values.items():
-                arrays[f"delta/{name}"] = value.detach().cpu().numpy().astype(_stored(name))
+        if self.unedited is not None:
+            arrays |= _stored_values(UNEDITED, self.unedited)
+            for name in [name for name in arrays if name.startswith(UNEDITED)]:
+                now = arrays.get(name.removeprefix(UNEDITED))
+                if now is not None and np.array_equal(now, arrays[name]):
+                    arrays[name] = now[:0]  # most is as it was: once is enough
         if self.crop is not None:
             arrays["crop"] = self.crop.astype(np.uint8)
         if self.quad is not None:
@@ -150,10 +167,11 @@ class Face:
     def load(cls, source: str | os.PathLike | BinaryIO) -> Face:
         """Read FACE.npz: format, model, model_sha256, space, latent float32 [L, D], delta/* float16 (delta/local/*
         float32, as the latent), and, where it was cut out of a photo, crop uint8 [512, 512, 3], quad float32 [4, 2] and
-        photo_size (width, height). Optional are operations (texts, how it was made) and photo_behind (bool), which
-        FaceLab's first versions did not write.
+        photo_size (width, height). Optional are operations (texts, how it was made), photo_behind (bool), and of an
+        edited face unedited/latent and unedited/delta/*, what the crop shows; an empty one is as it is now.
 
-        Nothing in the file is executed. Raises BadFaceFile when the file is damaged or of another format.
+        Nothing in the file is executed. Raises BadFaceFile when the file is damaged or of another format, OSError
+        where there is none.
         """
         try:
             arrays = read_arrays(source, MAX_FACE_FILE_BYTES)
@@ -161,27 +179,18 @@ class Face:
                 raise BadFaceFile(
                     f"This face file has the format {str(arrays['format'])[:40]!r}; this version reads {FACE_FORMAT}."
                 )
-            delta = {
-                name.removeprefix("delta/"): torch.from_numpy(value.astype(np.float32))
-                for name, value in arrays.items()
-                if name.startswith("delta/")
-            }
-            latent = torch.from_numpy(arrays["latent"].astype(np.float32))
+            space, model = str(arrays["space"]), str(arrays["model"])
+            latent, delta = _read_values("", arrays, space, model)
             crop, quad, size = arrays.get("crop"), arrays.get("quad"), arrays.get("photo_size")
             if crop is not None and (crop.shape != (CROP_SIZE, CROP_SIZE, 3) or crop.dtype != np.uint8):
                 raise ValueError("crop")
             if quad is not None and quad.shape != (4, 2):
                 raise ValueError("quad")
-            finite = [
-                latent,
-                *delta.values(),
-                *([torch.from_numpy(quad.astype(np.float32))] if quad is not None else []),
-            ]
-            if not all(torch.isfinite(value).all() for value in finite):
-                raise ValueError("not finite")
-            return cls(
-                latent=Latent(latent, str(arrays["space"]), str(arrays["model"])),
-                delta=Delta(delta) if delta else None,
+            if quad is not None and not np.isfinite(quad.astype(np.float32)).all():
+                raise ValueError("quad")
+            face = cls(
+                latent=latent,
+                delta=delta,
                 crop=crop,
                 quad=quad,
                 photo_size=None if size is None else (int(size[0]), int(size[1])),
@@ -189,13 +198,39 @@ class Face:
                 made=_operations(arrays.get("operations")),
                 photo_behind=bool(arrays.get("photo_behind", False)),
             )
-        except BadFaceFile:
+            if crop is None or f"{UNEDITED}latent" not in arrays:
+                return face
+            latent, delta = _read_values(UNEDITED, arrays, space, model)
+            return replace(face, unedited=replace(face, latent=latent, delta=delta, made=(), photo_behind=False))
+        except (BadFaceFile, FileNotFoundError, IsADirectoryError, PermissionError):
             raise
         # A damaged file raises nearly anything: BadZipFile, zlib.error, tokenize.TokenError, AttributeError, ...
         except Exception as cause:
             raise BadFaceFile(
                 "This is not a FaceLab face file, or it is damaged. Choose a FACE.npz that FaceLab saved."
             ) from cause
+
+
+def _stored_values(prefix: str, face: Face) -> dict[str, np.ndarray]:
+    """A face's latent and delta, as its file keeps them."""
+    values = {} if face.delta is None else face.delta.values
+    kept = {
+        f"{prefix}delta/{name}": value.detach().cpu().numpy().astype(_stored(name)) for name, value in values.items()
+    }
+    return {f"{prefix}latent": face.latent.values.detach().cpu().numpy().astype(np.float32), **kept}
+
+
+def _read_values(prefix: str, arrays: Mapping[str, np.ndarray], space: str, model: str) -> tuple[Latent, Delta | None]:
+    """What `_stored_values` gives, from a file. Raises ValueError where a number is none."""
+    values = {}
+    for name, value in arrays.items():
+        if name.startswith((f"{prefix}latent", f"{prefix}delta/")):
+            there = arrays[name.removeprefix(prefix)] if prefix and not value.size else value
+            values[name.removeprefix(prefix)] = torch.from_numpy(there.astype(np.float32))
+    if not all(torch.isfinite(value).all() for value in values.values()):
+        raise ValueError("not finite")
+    latent = Latent(values.pop("latent"), space, model)
+    return latent, Delta({name.removeprefix("delta/"): value for name, value in values.items()}) if values else None
 
 
 def _stored(name: str) -> type:

@@ -25,6 +25,7 @@ _RAISING = 1.0  # of the finest detail, for the loss: so a shifted photo keeps t
 _GRAIN = 3.0  # in medians of the photo's finest detail: what is weaker is grain, and new things get it too
 _STRIP = 2**20  # pixels worked on at a time, which keeps the memory small
 _BANDS = 2**16  # pixels of each band that the texture is measured in
+_SLIVER = 4  # pixels: what interpolation half-way between two of them looks at
 
 
 def paste(photo: np.ndarray, changes: Iterable[tuple[np.ndarray, Change]]) -> np.ndarray:
@@ -120,9 +121,15 @@ def _fine(image: Tensor) -> Tensor:
 
 def _texture(image: Tensor) -> tuple[float, float]:
     """Of an image [3, H, W]: how strong its grain can be, and by how much its finest detail must be raised half-way
-    between two pixels, where interpolation loses most of it. Looks at bands of its middle third, which are enough.
+    between two pixels, where interpolation loses most of it. Looks at bands of its middle third, which are enough;
+    a sliver at the photo's edge is looked at whole, and one too narrow to tell is said to have neither.
     """
-    middle = image[:, image.shape[1] // 3 : -(image.shape[1] // 3), image.shape[2] // 3 : -(image.shape[2] // 3)]
+    height, width = image.shape[1:]
+    if width < _SLIVER:
+        return 0.0, 0.0
+    middle = image
+    if min(height, width) >= 3 * _SLIVER:
+        middle = image[:, height // 3 : -(height // 3), width // 3 : -(width // 3)]
     band = max(_BANDS // max(middle.shape[2], 1), 8)
     starts = torch.linspace(0, max(middle.shape[1] - band, 0), 4).int().unique().tolist()
     fine, left = zip(*(_band_texture(middle[:, start : start + band]) for start in starts), strict=True)

@@ -268,15 +268,16 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
     ) -> np.ndarray:
         """What a face is shown as: the photo's crop with the edit made to it, uint8 [size, size, 3].
 
-        face: the embedded one. edited: what edits have made of it; without one, or where the two look the same, the
-        picture is the crop, untouched. detail: False shows the generator's own picture instead, enlarged, as it is for
-        a face that no photo is behind. Raises what `render` raises.
+        face: the embedded one, or one that was saved with edits. edited: what further edits have made of it. Where the
+        face looks as it was photographed, the picture is the crop, untouched. detail: False shows the generator's own
+        picture instead, enlarged, as it is for a face that no photo is behind. Raises what `render` raises.
         """
         check_size(size)
         shown = edited or face
         if not detail or face.crop is None:
             return self.render(shown, size)
-        change = None if edited is None else find_change(face.crop, self._look(face), self._look(edited))
+        before = face.as_photographed
+        change = None if shown is before else find_change(face.crop, self._look(before), self._look(shown))
         crop = paste(face.crop, [(QUAD_OF_CROP, change)] if change else [])
         return crop if size == len(crop) else resized(crop, size)
 
@@ -291,7 +292,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling
         changes = []
         for face, edited in pairs:
             check_place(photo, face)
-            change = find_change(face.crop, self._look(face), self._look(edited), whole=False)
+            change = find_change(face.crop, self._look(face.as_photographed), self._look(edited), whole=False)
             if change is not None:
                 changes.append((face.quad, change))
         return paste(photo, changes)

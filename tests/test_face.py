@@ -61,6 +61,33 @@ def test_what_was_done_outlives_the_file():
     assert not again(make_face()).from_photo and again(make_face()).made == ()
 
 
+def test_an_edited_face_remembers_the_one_in_its_crop():
+    begun = make_face(crop=CROP, delta=Delta({"b4.conv1.bias": torch.ones(3)}))
+    moved = replace(begun, latent=Latent(torch.ones(2, 4), "w+", "test"), delta=None).made_by(SMILE, of=[begun])
+    smiling = again(moved)
+    kept = again(smiling.made_by(SMILE, of=[smiling]))
+    assert kept.as_photographed.latent.values.sum() == 0 and kept.as_photographed.operations == ["embed", "refine"]
+    assert kept.as_photographed.delta.values["b4.conv1.bias"].tolist() == [1, 1, 1] and kept.delta is None
+    assert begun.as_photographed is begun and again(begun).unedited is None
+    assert replace(moved, crop=None).made_by(SMILE, of=[moved]).unedited is None, "no crop shows it any more"
+
+
+def test_of_an_edited_face_what_has_not_changed_is_stored_once():
+    begun = make_face(crop=CROP, delta=Delta({"b4.conv1.bias": torch.rand(3)}))
+    moved = replace(begun, latent=Latent(torch.ones(2, 4), "w+", "test")).made_by(SMILE, of=[begun])
+    with np.load(with_arrays(moved)) as arrays:
+        assert arrays["unedited/delta/b4.conv1.bias"].size == 0 and arrays["unedited/latent"].size == 8
+    assert again(moved).as_photographed.delta.values.keys() == moved.delta.values.keys()
+    for damage in ({"unedited/delta/b8.conv1.bias": np.zeros(0)}, {"unedited/latent": np.full((2, 4), np.nan)}):
+        with pytest.raises(BadFaceFile):
+            Face.load(with_arrays(moved, **damage))
+
+
+def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Face.load(tmp_path / "typo.npz")
+
+
 def test_a_file_with_a_byte_changed_is_read_or_refused_and_nothing_else():
     buffer, refused = io.BytesIO(), 0
     make_face(crop=CROP, quad=np.zeros((4, 2), np.float32), photo_size=(9, 9)).save(buffer)
@@ -125,6 +152,8 @@ def test_every_edit_of_a_studio_says_what_it_did():
         assert face.operations == ["embed", said]
         assert Provenance.of(again(face)).source_type.endswith("/" + PHOTO_CHANGED_BY_AI)
     assert Provenance.of(studio.average([plain, other])).source_type.endswith("/" + MADE_BY_AI)
+    for edited in (results["attribute smile 1.5"], results["crossover 0.5"], results["express -1"]):
+        assert edited.as_photographed is photo
     assert studio.average([other, photo]).from_photo, "whichever of them the photo is behind"
     assert studio.crossover(results["average"], other).operations == ["embed", "average", "crossover 1"]
 

@@ -128,6 +128,14 @@ def test_an_edit_at_the_photos_edge_stays_inside():
     assert result.shape == photo.shape and (result[100:200, :60] != photo[100:200, :60]).any()
 
 
+def test_an_edit_that_hardly_reaches_into_the_photo_is_pasted():
+    photo = noise(200, 200)
+    for reached in range(12):
+        result = paste(photo, [(square(reached - 192, -20, 240), brighter())])
+        assert np.array_equal(result[:, reached + 2 :], photo[:, reached + 2 :])
+    assert (result[:, :8] != photo[:, :8]).any(axis=(0, 2)).all()
+
+
 def test_broad_changes_fade_without_a_box():
     """The generator makes everything darker: the face follows, and at the crop's border nothing is left of it."""
     look = Look(np.full((R, R, 3), 150, np.uint8), LANDMARKS)
@@ -182,6 +190,17 @@ def test_studio_pastes_and_leaves_the_photo_alone_without_an_edit(studio, pasted
     result = studio.paste(photo, [(face, edited)])
     reached = inside(face.quad, photo.shape)
     assert np.array_equal(result[~reached], photo[~reached]) and (result != photo)[reached].mean() > 0.1
+
+
+def test_a_face_that_was_saved_with_an_edit_still_shows_it(studio, pasted_case, tmp_path):
+    photo, face, _ = pasted_case
+    edited = studio.edit(face, {"smile": 2.5})
+    edited.save(tmp_path / "FACE.npz")
+    again = Face.load(tmp_path / "FACE.npz")
+    assert np.array_equal(studio.picture(again), studio.picture(face, edited))
+    assert np.array_equal(studio.paste(photo, [(again, again)]), studio.paste(photo, [(face, edited)]))
+    both, anew = studio.edit(edited, {"bangs": 1}), studio.edit(again, {"bangs": 1})
+    assert np.array_equal(studio.picture(again, anew), studio.picture(face, both))
 
 
 def test_studio_refuses_a_face_of_another_photo(studio, pasted_case):

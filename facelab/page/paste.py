@@ -70,7 +70,7 @@ def build_paste_tab(backstage: Backstage) -> None:
         except BadSetting as error:  # the tab chooses faces by itself: what is missing is said in the picture's place
             return {view: {"hint": str(error)}, fetch: gr.Button(interactive=False)}
         height, width = pixels.shape[:2]
-        edited = sum(face.face is not face.history.base for face in chosen)
+        edited = sum(face.face is not face.history.base.as_photographed for face in chosen)
         words = f"{width} x {height} pixels" + ("" if edited else ", no face edited yet")
         small = within(pixels, PHOTO_SIDE)
         shared = encode_jpeg(stamp(small) if session.mark else small, said_of(chosen), quality=93)
