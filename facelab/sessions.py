@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,10 @@ class LibraryFace:
         """The generator's picture of it, uint8 [R, R, 3]."""
         return self.history.now.picture
 
+    def as_now(self) -> LibraryFace:
+        """The face as it is now, whose history no edit reaches that is made while something is drawn of it."""
+        return replace(self, history=self.history.branch())
+
 
 class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
@@ -175,8 +179,15 @@ class Session:
         """
         history, before = kept.history, list(kept.history.versions)
         better = history.rebase(face, picture, redo)
-        shown = {tab: each for tab, each in dict(self.results).items() if each.source is history}
-        remade = {tab: each.rebase(better, redo) for tab, each in shown.items()}
+        others = [each.history for each in list(self.faces.values()) if each.history is not history]
+        shown = {tab: each for tab, each in dict(self.results).items() if _goes_on(each, history, others)}
+        remade = {}
+        for tab, each in shown.items():
+            if each.source is history:
+                remade[tab] = each.rebase(better, redo)
+            else:
+                source = each.source.rebase(face, picture, redo)
+                remade[tab] = replace(each.rebase(source, redo), source=source)
         with self.lock:
             if history.versions != before:
                 return False
@@ -390,3 +401,10 @@ class Sessions:
                 "Try again later."
             )
         return Session()
+
+
+def _goes_on(result: Result, history: History, others: Sequence[History]) -> bool:
+    """Whether a result goes on from a history, or from a branch of it that no face of the library is."""
+    if result.source is None or any(result.source is other for other in others):
+        return False
+    return result.source is history or result.source.base is history.base

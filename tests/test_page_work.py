@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from gradio.utils import get_upload_folder
 
 from facelab.page.examples import load_examples
@@ -53,6 +54,22 @@ def test_sheets_go_with_the_faces_that_they_are_made_of(visitor: Visitor) -> Non
     assert set(visitor.session.sheets) == {"mix"}
     visitor.session.delete_face(one.id)
     assert not visitor.session.sheets
+
+
+def test_what_is_taken_from_a_sheet_has_no_edit_that_was_made_after_it(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add()
+    list(visitor.do("on_act", "fl-sheet-mix", {"What to do": "neighbours", "fl-picker-mix-centre": chosen(one)}))
+    picked = {"fl-picker-crossover-contents": chosen(one), "fl-picker-crossover-styles": chosen(other)}
+    list(visitor.do("on_draw", "fl-sheet-crossover", picked))
+    visitor.edit(one, smile=1.0)
+    for tab, last in (("mix", "Neighbour 1"), ("crossover", "Style of")):
+        visitor.do("on_choose", f"fl-sheet-{tab}", index=0)
+        result = visitor.session.results[tab]
+        history = result.history(one.picture)
+        assert [version.title for version in history.versions][:-1] == ["Original"]
+        assert history.now.title.startswith(last)
+        *_, replayed = visitor.studio.replay(history.base, history.recipe, history.now.others)
+        assert torch.allclose(replayed.latent.values, result.face.latent.values, atol=1e-5)
 
 
 def test_every_edit_is_done_in_its_turn_on_the_device(visitor: Visitor, monkeypatch) -> None:

@@ -182,6 +182,20 @@ def test_going_on_with_an_embedding_updates_its_face() -> None:
     assert session.results["mix"] is other
 
 
+def test_a_result_of_an_earlier_state_gets_the_better_original_and_no_later_edit() -> None:
+    session = Session()
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=make_embedding())
+    own = session.add_history(kept.history.branch(), name="Ann 2")
+    began, better = kept.history.branch(), make_face()
+    session.results["mix"] = Result("Ann 1", "Neighbour 1", make_face(), began, {"op": "neighbour"})
+    session.results["morph"] = other = Result("Ann 2", "Morph", make_face(), own.history, {"op": "morph"})
+    kept.history.record(Version("Smile", ({"op": "attribute"},), make_face(), PICTURE))
+    assert session.rebase(kept, better, PICTURE + 1, lambda version: (better, PICTURE))
+    mixed = session.results["mix"]
+    assert mixed.face is better and mixed.source.base is better and session.results["morph"] is other
+    assert [version.title for version in mixed.history(PICTURE).versions] == ["Original", "Neighbour 1"]
+
+
 def test_a_face_that_is_deleted_stops_its_embedding_until_it_is_begun_again() -> None:
     session, embedding = Session(), make_embedding()
     session.begin(embedding)

@@ -96,6 +96,7 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
         if not (1 <= len(sides) <= MAX_SIDE and 1 <= len(heads) <= MAX_SIDE):
             raise BadSetting(f"Choose between 1 and {MAX_SIDE} contents and as many styles for the grid.")
         rows = rows_of(values, sides[0])
+        sides, heads = ([each.as_now() for each in faces] for faces in (sides, heads))
         yield {sheet: {"title": "Crossover grid", "running": True, "text": "Drawing …"}}
         pictures, stopping = [], session.begin_job("crossover")
         try:

@@ -206,7 +206,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
 
     def draw(session: Session, values: dict[Any, Any]) -> Iterator[dict[str, Any]]:
         name = values[way]
-        centre_face = picked(session, values[centre], "Face") if name == "neighbours" else None
+        centre_face = picked(session, values[centre], "Face").as_now() if name == "neighbours" else None
         stopping = session.begin_job("mix")
         title = "Neighbours" if name == "neighbours" else "Random faces"
         yield {"title": title, "running": True, "text": "Drawing …"}

@@ -68,7 +68,7 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
     @friendly
     def on_act(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        face = picked(session, values[content], "Content")
+        face = picked(session, values[content], "Content").as_now()
         if session.style is None:
             raise BadSetting("Choose the picture first whose style the face is to take.")
         settings = StyliseSettings(steps=int(values[steps]), content_weight=float(values[likeness]))

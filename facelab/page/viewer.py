@@ -178,4 +178,4 @@ def photo_of(session: Session, result: Result) -> Photo | None:
     if result.face.crop is None or result.source is None:
         return None
     with session.lock:
-        return next((kept.photo for kept in session.faces.values() if kept.history.base is result.before), None)
+        return next((kept.photo for kept in session.faces.values() if kept.face.crop is result.face.crop), None)
