@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face
 from facelab.history import History
 from facelab.importing import import_latents
@@ -81,12 +81,19 @@ def build_library(backstage: Backstage) -> Library:
         session, file = backstage.visitor(request), PurePath(str(event.name))
         data, studio, worker = io.BytesIO(take_upload(event.path)), backstage.studio_of(session), backstage.worker
         histories: list[tuple[str, History]] = []
+        strangers: list[tuple[str, LatentMismatch]] = []
         if file.suffix.lower() == ".facelab":
             project = open_project(data)
             session.check_room(len(project.faces))
             for each in project.faces:
-                *_, history = worker.iterate(each.history, studio)
-                histories.append((each.name, history))
+                try:
+                    *_, history = worker.iterate(each.history, studio)
+                except LatentMismatch as error:
+                    strangers.append((each.name, error))
+                else:
+                    histories.append((each.name, history))
+            if strangers and not histories:
+                raise strangers[0][1]
             session.add_directions(project.directions)
         else:
             project, faces = Project(()), worker.run(_read, studio, data, file.suffix.lower())
@@ -96,6 +103,9 @@ def build_library(backstage: Backstage) -> Library:
         session.check_room(len(histories))
         for name, history in histories:
             session.add_history(history, name=name, saved=True)
+        if strangers:
+            names = ", ".join(name for name, _ in strangers[:5]) + (" and others" if len(strangers) > 5 else "")
+            gr.Warning(f"{strangers[0][1]} All other faces are here.", title=f"Not opened: {names}")
         presets = {"number": token_hex(4), "items": [asdict(each) for each in project.presets]}
         return gr.update(value=library.show(session), presets=presets)
 
