@@ -23,13 +23,14 @@ def main() -> None:
             sys.exit(2)
 
     from facelab.errors import FaceLabError  # only now: Gradio reads its variables when it is imported
+    from facelab.page.backstage import who_asks
     from facelab.page.page import build_page, launch_options
     from facelab.studio import Studio
     from facelab.worker import Worker
 
     host = flags.host or os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if "SPACE_ID" in os.environ else None)
     try:
-        studio, worker = Studio(flags.model, device=flags.device), Worker()
+        studio, worker = Studio(flags.model, device=flags.device), Worker(visitor=who_asks)
         page = build_page(studio, worker=worker)
         where = {"server_name": host, "server_port": flags.port and int(flags.port), "share": flags.share}
         page.launch(**where, prevent_thread_lock=True, **launch_options())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 MAX_JOBS = 16
+FAIR_SHARE = 4  # jobs of one visitor that a full queue lets in, so that nobody's sixteen keep out everybody else
+CROWD = 4  # times MAX_JOBS: how many jobs a full queue lets in that way
 _END: Any = object()
 
 
@@ -25,17 +28,20 @@ class Worker:
     others. So keep slices short (one step of an embedding); the longest one is what everybody waits at most per turn.
     """
 
-    def __init__(self, *, max_jobs: int = MAX_JOBS) -> None:
-        """max_jobs: how many jobs may be under way or waiting before the next one is refused."""
+    def __init__(self, *, max_jobs: int = MAX_JOBS, visitor: Callable[[], str] = lambda: "") -> None:
+        """max_jobs: how many jobs may be under way or waiting before the next one is refused to visitors who have their
+        share of them. visitor: who asks, in the thread that asks; "" where nobody knows.
+        """
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="facelab-device", initializer=_leave_a_core)
         self._lock = threading.Lock()
         self._max_jobs = max_jobs
-        self._jobs = 0
+        self._visitor = visitor
+        self._jobs: Counter[str] = Counter()
 
     @property
     def jobs(self) -> int:
         """How many jobs are under way or waiting."""
-        return self._jobs
+        return self._jobs.total()
 
     def run(self, work: Callable[Arguments, Result], *args: Arguments.args, **options: Arguments.kwargs) -> Result:
         """Do `work(*args, **options)` as one slice and return its result; what it raises is raised here.
@@ -81,18 +87,22 @@ class Worker:
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
+        visitor = self._visitor()
         with self._lock:
-            if self._jobs >= self._max_jobs:
+            jobs = self._jobs.total()
+            has_share = not visitor or self._jobs[visitor] >= FAIR_SHARE
+            if jobs >= self._max_jobs * (1 if has_share else CROWD):
                 raise Busy(
-                    f"{self._jobs} people are using this machine just now, which is all it can serve. "
+                    f"{jobs} jobs are under way on this machine just now, which is all it can serve. "
                     "Your work is kept; try again in a minute."
                 )
-            self._jobs += 1
+            self._jobs[visitor] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._jobs -= 1
+                self._jobs[visitor] -= 1
+                self._jobs += Counter()  # forgets who has none
 
 
 def _leave_a_core() -> None:

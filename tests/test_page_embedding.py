@@ -17,7 +17,7 @@ from tests.page_visitor import SHORT, Visitor, chosen, told_of, told_until_it_fa
 def test_an_embedding_that_is_refused_has_not_begun(visitor: Visitor, monkeypatch) -> None:
     visitor.open_photo()
     monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
-    told = told_until_it_fails(visitor.do("on_start", "fl-start", SHORT), "using this machine")
+    told = told_until_it_fails(visitor.do("on_start", "fl-start", SHORT), "all it can serve")
     assert told[0]["fl-embedding"]["value"]["state"] == "waiting" and told[-1]["fl-embedding"] == {"state": "ready"}
     assert (
         told[-1]["fl-start"]["visible"] and told[-1]["fl-start"]["interactive"] and not told[-1]["fl-stop"]["visible"]

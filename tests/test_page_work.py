@@ -123,7 +123,7 @@ def test_neighbours_of_no_face_are_not_begun(visitor: Visitor) -> None:
 
 def test_random_faces_that_fail_leave_no_stop_button_behind(visitor: Visitor, monkeypatch) -> None:
     monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
-    told = told_until_it_fails(visitor.do("on_act", "fl-sheet-mix", {"What to do": "random"}), "using this machine")
+    told = told_until_it_fails(visitor.do("on_act", "fl-sheet-mix", {"What to do": "random"}), "all it can serve")
     assert told[0]["fl-sheet-mix"]["running"] and told[-1]["fl-sheet-mix"] == {}
 
 
@@ -281,7 +281,7 @@ def test_a_comparison_that_was_refused_is_drawn_when_its_tab_is_opened_again(vis
     values = {"Models": ["faces128"]}
     with monkeypatch.context() as crowd:
         crowd.setattr(visitor.worker, "_max_jobs", 0)
-        told_until_it_fails(visitor.do("on_open", "fl-lineup", values), "using this machine")
+        told_until_it_fails(visitor.do("on_open", "fl-lineup", values), "all it can serve")
     *_, last = map(told_of, visitor.do("on_open", "fl-lineup", values))
     assert len(last["fl-lineup"]["sheets"]) == 1
     assert not list(visitor.do("on_open", "fl-lineup", values)), "it is there already"

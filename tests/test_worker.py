@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facelab.errors import Busy, NoFaceFound
-from facelab.worker import Worker
+from facelab.worker import CROWD, FAIR_SHARE, Worker
 
 
 @pytest.fixture
@@ -130,3 +130,40 @@ def test_a_closed_worker_says_so() -> None:
         next(steps)
     with pytest.raises(Busy, match="shutting down"):
         worker.run(lambda: None)
+
+
+def test_whoever_fills_the_queue_keeps_nobody_else_out() -> None:
+    asking, done = threading.local(), threading.Event()
+    worker = Worker(max_jobs=6, visitor=lambda: getattr(asking, "name", ""))
+
+    def ask(name: str) -> str:
+        asking.name = name
+        try:
+            return worker.run(done.wait) and "done"
+        except Busy:
+            return "refused"
+
+    with ThreadPoolExecutor(30) as callers:
+        script = [callers.submit(ask, "script") for _ in range(10)]
+        while sum(each.done() for each in script) < 4:
+            time.sleep(0.01)
+        assert worker.jobs == 6
+        others = [callers.submit(ask, name) for name in ("ann", "ben") for _ in range(FAIR_SHARE)]
+        while worker.jobs < 6 + 2 * FAIR_SHARE:
+            time.sleep(0.01)
+        assert ask("ann") == ask("") == ask("script") == "refused"
+        done.set()
+        answers = [each.result() for each in script]
+        assert answers.count("done") == 6 and {each.result() for each in others} == {"done"}
+    assert worker.jobs == 0 and not worker._jobs, "nobody is remembered"
+    worker.close()
+
+
+def test_even_a_queue_of_fair_shares_has_an_end() -> None:
+    names = iter(range(100))
+    worker = Worker(max_jobs=1, visitor=lambda: str(next(names)))
+    jobs = [worker.iterate(range, 2) for _ in range(CROWD + 1)]
+    assert [next(job) for job in jobs[:CROWD]] == [0] * CROWD
+    with pytest.raises(Busy, match=f"{CROWD} jobs are under way"):
+        next(jobs[-1])
+    worker.close()

@@ -29,7 +29,8 @@ def build_compare_api(backstage: Backstage) -> None:
         Returns {"models", "side", "saved": {"command", "machine", "samples", "side"} or null, "figures": {key:
         {"title", "values": by model, "here": models measured on this machine, "real", "absent": why some have none}}}.
         """
-        names = [find_card(str(name)).name for name in as_list(models or [card.name for card in studio.models()])]
+        asked = as_list(models or [card.name for card in studio.models()])
+        names = list(dict.fromkeys(find_card(str(name)).name for name in asked))
         count, side, saved = (
             read_options(options, measure=0)["measure"],
             studio.comparable_side(names),

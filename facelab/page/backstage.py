@@ -10,6 +10,7 @@ from inspect import isgeneratorfunction
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from facelab.errors import FaceLabError
 from facelab.sessions import Session, Sessions
@@ -34,6 +35,12 @@ class Backstage:
     def studio_of(self, session: Session) -> Studio:
         """The studio of the model that a visitor has chosen for new faces."""
         return self.studio.of(session.model or self.studio.card.name)
+
+
+def who_asks() -> str:
+    """The page, or the script at the API, whose event is being handled in this thread; "" where it is nobody's."""
+    request = LocalContext.request.get(None)
+    return str(getattr(request, "session_hash", None) or "")
 
 
 def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from facelab.page.api import build_api
 from facelab.page.attributes import build_attributes_tab
-from facelab.page.backstage import Backstage
+from facelab.page.backstage import Backstage, who_asks
 from facelab.page.circle import build_circle_tab
 from facelab.page.compare import build_compare_tab
 from facelab.page.crossover import build_crossover_tab
@@ -41,7 +41,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
     """Build the whole page around one studio. worker, sessions: its own by default."""
     part_uploads()
     name_numbers()
-    backstage = Backstage(studio, worker or Worker(), Sessions() if sessions is None else sessions)
+    backstage = Backstage(studio, worker or Worker(visitor=who_asks), Sessions() if sessions is None else sessions)
     page = gr.Blocks(
         title="FaceLab", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)
     )
