@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,11 +20,8 @@ from facelab.face import AlignedFace, Face
 from facelab.history import History, Result, Version
 from facelab.recovery import SHOWN_EVERY, RecoverySettings
 
-GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
-IDLE = 3600.0  # seconds without a sign of life, for a page whose closing was never noticed: phones put pages to sleep
 FACES_GONE = "This page was away too long, and its faces are gone. Save projects before long breaks."
 MAX_PHOTO_BYTES = 2**29  # of the photos behind a library's faces, unpacked; the oldest are let go
-MAX_SESSIONS = 64
 MAX_DIRECTIONS = 24  # of a visitor's own
 MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
 NAME_LENGTH = 40
@@ -220,12 +216,20 @@ class Session:
         self.check_room(1)
         new = LibraryFace(secrets.token_hex(6), self._free_name(name), history, **options)
         self.faces[new.id] = new
-        self._let_photos_go()
+        self.let_photos_go()
         return new
 
-    def _let_photos_go(self) -> None:
-        """The newest faces keep the photos that they were cut out of; the others' have to be opened again to paste."""
-        kept, left = set(), MAX_PHOTO_BYTES
+    @property
+    def photo_bytes(self) -> int:
+        """What the photos behind the library's faces take in memory."""
+        photos = {id(face.photo): face.photo for face in list(self.faces.values()) if face.photo is not None}
+        return sum(photo.pixels.nbytes for photo in photos.values())
+
+    def let_photos_go(self, *, but_the_newest: bool = False) -> None:
+        """The newest faces keep the photos that they were cut out of, or the newest one alone; the others' have to be
+        opened again to paste.
+        """
+        kept, left = set(), 0 if but_the_newest else MAX_PHOTO_BYTES
         for face in reversed(self.faces.values()):
             if face.photo is None or id(face.photo) in kept:
                 continue
@@ -318,89 +322,6 @@ def _are_versions(one: LibraryFace, other: LibraryFace) -> bool:
         return False
     quads = one.face.quad, other.face.quad
     return all(quad is not None for quad in quads) and same_place(*quads)
-
-
-class Sessions:
-    """All visitors' sessions, by the page's session hash. Safe to use from many threads.
-
-    Each is freed when its time is over, whoever else visits: a timer waits for the next one as long as there are any.
-    """
-
-    def __init__(
-        self,
-        *,
-        grace: float = GRACE,
-        idle: float = IDLE,
-        limit: int = MAX_SESSIONS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._grace, self._idle, self._limit, self._clock = grace, idle, limit, clock
-        self._lock = threading.Lock()
-        self._sessions: dict[str, tuple[Session, float]] = {}
-        self._timer: threading.Timer | None = None
-        self._due = 0.0  # by the clock, when the timer sweeps
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    def of(self, visitor: str) -> Session:
-        """The session of a visitor, begun at the first call. Raises Busy when there are too many visitors."""
-        self.sweep()
-        with self._lock:
-            session = self._sessions[visitor][0] if visitor in self._sessions else self._begin()
-            self._sessions[visitor] = (session, self._clock() + self._idle)
-            self._watch()
-            return session
-
-    def stay(self, visitor: str) -> bool:
-        """The visitor's page is still open, whatever became of its connection. Begins no session; returns whether there
-        is one.
-        """
-        with self._lock:
-            if visitor in self._sessions:
-                self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._idle)
-            return visitor in self._sessions
-
-    def leave(self, visitor: str) -> None:
-        """The visitor's page is gone: free everything after the grace period, unless they come back within it."""
-        with self._lock:
-            if visitor in self._sessions:
-                self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._grace)
-                self._watch()
-
-    def sweep(self) -> None:
-        """Free the sessions whose time is over, and stop what they have under way."""
-        with self._lock:
-            now = self._clock()
-            over = [visitor for visitor, (_, until) in self._sessions.items() if until <= now]
-            gone = [self._sessions.pop(visitor)[0] for visitor in over]
-        for session in gone:
-            session.stop_everything()
-
-    def _watch(self) -> None:
-        """Have the timer sweep when the first session's time is over, if it does not sooner. The lock is held."""
-        due = min((until for _, until in self._sessions.values()), default=None)
-        if due is None or (self._timer is not None and self._due <= due):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._due, self._timer = due, threading.Timer(max(due - self._clock(), 0) + 0.1, self._wake)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _wake(self) -> None:
-        self.sweep()
-        with self._lock:
-            self._timer = None
-            self._watch()
-
-    def _begin(self) -> Session:
-        if len(self._sessions) >= self._limit:
-            raise Busy(
-                f"{self._limit} visitors are here just now, which is all that this machine can keep in memory. "
-                "Try again later."
-            )
-        return Session()
 
 
 def _goes_on(result: Result, history: History, others: Sequence[History]) -> bool:

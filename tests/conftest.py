@@ -51,8 +51,8 @@ def site():
     """A page with its studio, its worker and its sessions: (page, studio, worker, sessions)."""
 
     from facelab.page.page import build_page
-    from facelab.sessions import Sessions
     from facelab.studio import Studio
+    from facelab.visitors import Sessions
     from facelab.worker import Worker
 
     studio, worker, sessions = Studio(device="cpu"), Worker(), Sessions()

@@ -15,8 +15,8 @@ from facelab.checkpoints import cards
 from facelab.face import Face
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page, launch_options
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 from tests.tiny_circle import put_circle
 

@@ -5,8 +5,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from facelab.page.page import build_page, launch_options
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 

@@ -18,9 +18,9 @@ from facelab.face import Face, Recipe
 from facelab.own_directions import by_id, load_direction
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page, launch_options
-from facelab.sessions import Sessions
 from facelab.studio import Studio
 from facelab.stylising import StyliseSettings
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 

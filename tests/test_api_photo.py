@@ -11,8 +11,8 @@ from PIL import Image
 from facelab.alignment import align
 from facelab.face import Latent
 from facelab.page.page import build_page, launch_options
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 
@@ -48,6 +48,13 @@ def test_paste_returns_the_photo_with_its_edit(client, files):
     assert report == {"model": "faces128", "operations": ["embed", "paste"], "photo_size": [500, 400]}
     before, after = np.asarray(Image.open(files["photo"]["path"])), np.asarray(Image.open(path))
     assert np.array_equal(after[:, :100], before[:, :100]) and (after != before).any(axis=2).mean() > 0.05
+
+
+def test_a_face_that_stays_as_it_is_can_be_named_twice(client, files):
+    twice = client.submit(
+        files["photo"], [files["face"]] * 2, [files["face"], files["edited"]], None, api_name="/paste"
+    )
+    assert Image.open(twice.result()[0]).size == (500, 400)
 
 
 def test_a_recipe_without_steps_gives_the_photo_back(client, files):

@@ -16,8 +16,8 @@ from facelab.face import Face, Recipe
 from facelab.media import contact_sheet
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page, launch_options
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 

@@ -8,9 +8,9 @@ from gradio_client.exceptions import AppError
 from facelab.embedding_settings import EmbedSettings
 from facelab.own_directions import save_direction
 from facelab.page.page import build_page, launch_options
-from facelab.sessions import Sessions
 from facelab.studio import Studio
 from facelab.video import edit_clip
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 

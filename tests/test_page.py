@@ -21,8 +21,8 @@ from facelab.page.attributes import title_of, title_of_settings
 from facelab.page.examples import SEEDS, load_examples
 from facelab.page.page import build_page, launch_options
 from facelab.page.uploads import UploadFile, take_upload
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 SHORT = {"preset": "fast", "steps": 4, "refine_steps": 3}

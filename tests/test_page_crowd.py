@@ -12,8 +12,8 @@ import pytest
 
 from facelab.page.examples import load_examples
 from facelab.recovery import RecoverySettings
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 from tests.page_visitor import Visitor, chosen, told_of
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
+import pytest
 from PIL import Image
 
 from facelab.page.examples import load_examples
@@ -28,6 +30,37 @@ def test_a_photo_is_turned_by_hand_and_its_earlier_face_keeps_it_as_it_was(visit
     for _ in range(3):
         told = told_of(visitor.do("on_turn", "fl-stage"))
     assert told["fl-stage"]["value"]["note"] == "One face found."  # all the way round
+
+
+def test_a_photo_that_cannot_be_looked_at_is_not_turned(visitor: Visitor, monkeypatch) -> None:
+    visitor.open_photo()
+    upright = visitor.session.photo
+    monkeypatch.setattr(visitor.worker, "_max_jobs", 0)
+    with pytest.raises(gr.Error, match="all it can serve"):
+        visitor.do("on_turn", "fl-stage")
+    assert visitor.session.photo is upright and upright.aligned is not None
+
+
+@pytest.mark.parametrize(
+    ("handler", "part", "event"),
+    [
+        ("on_choose", "fl-stage", {"index": 0}),
+        ("on_adjust", "fl-crop", {"_data": {"dx": 0.1}}),
+        ("on_reset", "fl-crop", {}),
+    ],
+)
+def test_what_is_clicked_before_the_faces_are_found_is_a_message(visitor: Visitor, handler, part, event) -> None:
+    visitor.open_photo()
+    visitor.session.photo = visitor.session.photo.turned(1)
+    with pytest.raises(gr.Error, match="no crop yet"):
+        visitor.do(handler, part, **event)
+
+
+def test_a_file_that_is_refused_unread_is_off_the_disk(visitor: Visitor) -> None:
+    path = visitor.upload_photo()
+    with pytest.raises(gr.Error, match="Target"):
+        list(visitor.do("on_clip", "fl-picker-expression-target", path=path, name="clip.mp4"))
+    assert not Path(path).exists()
 
 
 def test_a_file_that_is_no_photo_leaves_the_one_before_on_the_desk(visitor: Visitor) -> None:

@@ -20,8 +20,8 @@ from facelab.page.page import build_page
 from facelab.page.video import Footage
 from facelab.project import Project, ProjectFace
 from facelab.project_file import save_project
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 from tests.page_visitor import Visitor, chosen, told_of, told_until_it_fails
 

@@ -14,7 +14,8 @@ from facelab.embedding_settings import PRESETS
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face, Latent
 from facelab.history import Result, Version
-from facelab.sessions import Embedding, Photo, Session, Sessions
+from facelab.sessions import Embedding, Photo, Session
+from facelab.visitors import Sessions
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 
@@ -141,6 +142,26 @@ def test_only_so_many_bytes_of_photos_are_kept_the_newest_first(monkeypatch) -> 
         faces.append(session.add_face(make_face(), PICTURE, name="Ann", embedding=embedding))
     assert [face.photo for face in faces] == [None, None, photos[1], photos[2]]
     assert faces[0].embedding.photo is None and faces[3].embedding.photo is photos[2]
+
+
+def test_photos_of_those_who_are_long_away_make_room_for_everybodys(monkeypatch) -> None:
+    monkeypatch.setattr("facelab.visitors.MAX_ALL_PHOTO_BYTES", 5 * PICTURE.nbytes)
+    clock = Clock()
+    sessions = Sessions(clock=clock)
+
+    def open_photos(visitor: str, count: int) -> None:
+        clock.now += 1
+        for _ in range(count):
+            embedding = make_embedding()
+            embedding.photo = Photo(PICTURE.copy(), "Ann")
+            sessions.of(visitor).add_face(make_face(), PICTURE, name="Ann", embedding=embedding)
+
+    for visitor, count in {"ann": 2, "ben": 3, "eve": 1}.items():
+        open_photos(visitor, count)
+    clock.now += 1
+    taken = [sessions.of(visitor).photo_bytes // PICTURE.nbytes for visitor in ("eve", "ben", "ann")]
+    assert taken == [1, 3, 1], "of the one who was there first, and not the newest photo"
+    assert [face.photo is None for face in sessions.of("ann").faces.values()] == [True, False]
 
 
 def test_a_full_house_says_so() -> None:

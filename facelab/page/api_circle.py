@@ -8,7 +8,7 @@ import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.page.answers import read_options, stateless
-from facelab.page.api_edits import PICTURE, Answer, EditsApi, read_face, read_faces
+from facelab.page.api_edits import PICTURE, Answer, EditsApi, read_faces
 from facelab.page.backstage import Backstage
 
 OPERATIONS = ("decode", "edit", "slerp", "average", "mix")
@@ -74,7 +74,7 @@ def build_circle_api(backstage: Backstage) -> None:
         first, second: FACE.npz files. Returns {"distance", "same_by_distance", "angle", "same_by_angle"}: dlib's
         distance (one person below 0.6), and the great circle's angle in radians (below 0.4).
         """
-        found = api.run(studio.verify, read_face(first), read_face(second))
+        found = api.run(studio.verify, *read_faces([first, second]))
         return {
             "distance": round(found.distance, 4),
             "same_by_distance": found.same_by_distance,

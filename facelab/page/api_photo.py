@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 import gradio as gr
 
 from facelab.errors import BadSetting
-from facelab.face import Face
 from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, read_options, stateless
-from facelab.page.api_edits import own_directions
+from facelab.page.api_edits import own_directions, read_face
 from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
@@ -52,10 +50,10 @@ def build_photo_api(backstage: Backstage) -> None:
             raise BadSetting(f"{len(faces)} faces need as many edited ones, not {len(edited)}.")
         mark = read_options(options, mark=False)["mark"]
         pixels = read_photo(take_upload(photo))
-        before = [_face(path) for path in faces]
-        if edited:
-            after = [_face(path) for path in edited]
-        else:
+        paths = [*faces, *(edited or ())]
+        read = {path: read_face(path) for path in dict.fromkeys(paths)}  # one that is sent twice arrives once
+        before, after = ([read[path] for path in each] for each in (faces, edited or ()))
+        if not edited:
             chosen, own = read_recipe(json.dumps(recipe)), own_directions(directions)
             after = [[face, *worker.iterate(studio.replay, face, chosen, own)][-1] for face in before]
         result = worker.run(studio.paste, pixels, list(zip(before, after, strict=True)))
@@ -75,7 +73,3 @@ def build_photo_api(backstage: Backstage) -> None:
     run = gr.Button("paste", visible=False)
     inputs = [photo, faces, edited, recipe, directions, options]
     run.click(paste, inputs, answer, api_name="paste", concurrency_limit=None)
-
-
-def _face(path: str) -> Face:
-    return Face.load(io.BytesIO(take_upload(path)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from inspect import isgeneratorfunction
@@ -13,8 +13,10 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from facelab.errors import FaceLabError
-from facelab.sessions import Session, Sessions
+from facelab.page.uploads import drop_uploads
+from facelab.sessions import Session
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 log = logging.getLogger("facelab.page")
@@ -44,7 +46,9 @@ def who_asks() -> str:
 
 
 def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn what a handler raises into a message in the page: ours as it is, anything else without its traceback."""
+    """Turn what a handler raises into a message in the page: ours as it is, anything else without its traceback. A file
+    that an event brings is off the disk afterwards, also where it was refused unread.
+    """
     if isgeneratorfunction(handler):
 
         @wraps(handler)
@@ -53,6 +57,8 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
                 yield from handler(*args)
             except Exception as error:
                 raise as_message(error) from None
+            finally:
+                drop_uploads(_brought(args))
     else:
 
         @wraps(handler)
@@ -61,8 +67,16 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
                 return handler(*args)
             except Exception as error:
                 raise as_message(error) from None
+            finally:
+                drop_uploads(_brought(args))
 
     return guarded
+
+
+def _brought(args: Sequence[Any]) -> list[str]:
+    """The file among what a handler was given, if an event says where it is."""
+    paths = (getattr(each, "path", None) for each in args)
+    return [path for path in paths if isinstance(path, str)]
 
 
 def explain(error: Exception) -> str:

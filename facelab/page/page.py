@@ -26,8 +26,8 @@ from facelab.page.upload import build_upload_tab
 from facelab.page.uploads import MAX_UPLOAD_BYTES, part_uploads
 from facelab.page.video import build_video_tab
 from facelab.page.viewer import QUIET
-from facelab.sessions import Sessions
 from facelab.studio import Studio
+from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 FOLDER = Path(__file__).parent

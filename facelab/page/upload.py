@@ -23,6 +23,7 @@ NO_FACE = (
     "No face found in this photo. Click the middle of both eyes to align it by hand, turn the photo if it lies on its "
     "side, or try one where the face is larger."
 )
+NOT_LOOKED = "This photo has no crop yet. Wait until its faces are looked for, or click the two eyes."
 TURNED = {1: "a quarter to the right", 2: "upside down", 3: "a quarter to the left"}
 CORRECTIONS = ("dx", "dy", "zoom", "rotate")
 
@@ -112,8 +113,14 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     def on_turn(landmarks: str, request: gr.Request) -> dict[Any, Any]:
         session = backstage.visitor(request)
         with session.lock:
-            photo = session.photo = _photo(session).turned(1)
-        find(photo, landmarks)
+            before = _photo(session)
+            photo = session.photo = before.turned(1)
+        try:
+            find(photo, landmarks)
+        except Exception:
+            with session.lock:
+                session.photo = before if session.photo is photo else session.photo
+            raise
         return show_anew(photo) if session.photo is photo else {stage: gr.skip()}  # turned on meanwhile
 
     @friendly
@@ -121,7 +128,9 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         session = backstage.visitor(request)
         with session.lock:
             photo = _photo(session)
-            choose(photo, int(event.index) % max(len(photo.faces), 1))
+            if not photo.faces:
+                raise BadSetting(NOT_LOOKED)
+            choose(photo, int(event.index) % len(photo.faces))
             return show(photo)
 
     @friendly
@@ -137,6 +146,8 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         session = backstage.visitor(request)
         with session.lock:
             photo = _photo(session)
+            if photo.aligned is None:
+                raise BadSetting(NOT_LOOKED)
             change = {name: float(event._data[name]) for name in CORRECTIONS if name in event._data}
             photo.aligned = studio.align(photo.pixels, adjust_quad(photo.aligned.quad, **change))
             return show(photo)
@@ -144,6 +155,8 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     @friendly
     def on_reset(request: gr.Request) -> dict[Any, Any]:
         photo = _photo(backstage.visitor(request))
+        if photo.start is None:
+            raise BadSetting(NOT_LOOKED)
         if photo.chosen is not None:
             choose(photo, photo.chosen)
         else:

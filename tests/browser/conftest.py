@@ -33,8 +33,8 @@ class Site:
 @pytest.fixture(scope="session")
 def site(needs_chromium: str) -> Iterator[Site]:
     from facelab.page.page import build_page, launch_options
-    from facelab.sessions import Sessions
     from facelab.studio import Studio
+    from facelab.visitors import Sessions
     from facelab.worker import Worker
 
     sessions, worker = Sessions(grace=0.5), Worker()

@@ -31,8 +31,8 @@ expect.set_options(timeout=60_000)  # continuous integration has slow machines
 def address(needs_chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page of its own, whose catalogue has tiny untrained models of every family beside the shipped one."""
     from facelab.page.page import build_page, launch_options
-    from facelab.sessions import Sessions
     from facelab.studio import Studio
+    from facelab.visitors import Sessions
     from facelab.worker import Worker
 
     folder, patch = tmp_path_factory.mktemp("shelf"), pytest.MonkeyPatch()
