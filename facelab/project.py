@@ -10,7 +10,7 @@ import numpy as np
 
 import facelab
 from facelab.edits.attributes import MOST, Direction
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face, Recipe
 from facelab.history import History, Version
 from facelab.recipes import MAX_STEPS, Others
@@ -80,24 +80,34 @@ class ProjectFace:
         """The history again, each `next` one step of it or one picture: as far as it has come, and at last the whole,
         where every version's steps were done to the base and the one that is shown is as it was saved.
 
-        A version that cannot be done again is left out. Raises what `Studio.replay` and `Studio.render` raise for
+        A version that cannot be done again is left out. Of an earlier version of their model, faces are embedded anew
+        (`Studio.renewed`), and all is done to these again. Raises what `Studio.replay` and `Studio.render` raise for
         faces of another model.
         """
-        versions = [Version("Original", (), self.base, studio.render(self.base))]
+        others = {id: _of_now(studio, other) for id, other in self.others.items()}
+        base, changed = _of_now(studio, self.base), any(others[id] is not other for id, other in self.others.items())
+        as_saved = base is self.base and not changed
+        versions = [Version("Original", (), base, studio.render(base))]
         shown, way = 0, []
         for number, version in enumerate(self.versions, 1):
-            if number == self.at:
-                face, shown = self.result, len(versions)
+            if number == self.at and as_saved:
+                face = self.result
             else:
-                face, recipe = self.base, Recipe(self.base.latent.model, version.steps)
+                face, recipe = base, Recipe(base.latent.model, version.steps)
                 try:
-                    for done in studio.replay(self.base, recipe, self.others, way=way):
+                    for done in studio.replay(base, recipe, others, way=way):
                         face = done
                         yield History(versions)
                 except BadSetting:
                     continue
-            others = self.others if version.steps else {}
-            versions.append(Version(version.title, version.steps, face, studio.render(face), others))
+                except LatentMismatch:
+                    if as_saved:
+                        raise
+                    continue  # it names what is of before and cannot be brought over
+            if number == self.at:
+                shown = len(versions)
+            named = others if version.steps else {}
+            versions.append(Version(version.title, version.steps, face, studio.render(face), named))
             yield History(versions)
         history = History(versions)
         history.go(shown)
@@ -117,3 +127,8 @@ class Project:
     def models(self) -> dict[str, str]:
         """The models that the faces belong to, each with the SHA-256 of its weights."""
         return {face.base.latent.model: face.base.model_sha256 for face in self.faces}
+
+
+def _of_now(studio: Studio, other: Face | Direction) -> Face | Direction:
+    """A face of the version of its model that is here; a direction as it is."""
+    return studio.renewed(other) if isinstance(other, Face) and studio.can_renew(other) else other

@@ -206,11 +206,19 @@ class Session:
             return next((each for each in self.faces.values() if _are_versions(each, kept)), kept)
 
     def add_history(
-        self, history: History, *, name: str, photo: Photo | None = None, saved: bool = False
+        self,
+        history: History,
+        *,
+        name: str,
+        photo: Photo | None = None,
+        embedding: Embedding | None = None,
+        saved: bool = False,
     ) -> LibraryFace:
-        """Put a face with its history into the library. Raises Busy when the library is full."""
+        """Put a face with its history into the library. embedding: that is to make it better. Raises Busy when the
+        library is full.
+        """
         with self.lock:
-            return self._add(name, history, photo=photo, saved=saved)
+            return self._add(name, history, photo=photo, embedding=embedding, saved=saved)
 
     def _add(self, name: str, history: History, **options: Any) -> LibraryFace:
         self.check_room(1)

@@ -39,6 +39,7 @@ from facelab.recovering import Recovering
 from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, RecoveryState, recover
 from facelab.refinement import Edit
 from facelab.regions import FACIAL
+from facelab.renewing import Renewing
 from facelab.routing import by_its_model
 from facelab.styling import Styling
 
@@ -55,7 +56,7 @@ MAX_RANDOM = 100_000  # faces of one call
 IDENTITY_EVERY = 50  # steps; one distance costs about as much as five steps
 
 
-class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Styling):
+class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewing, Styling):
     """The models of one device, loaded at their first use and shared by every thread that calls.
 
     model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is. beside: a studio

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from threading import Event, Thread, current_thread
@@ -18,8 +17,6 @@ from gradio.utils import get_upload_folder
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
 from facelab.page.video import Footage
-from facelab.project import Project, ProjectFace
-from facelab.project_file import save_project
 from facelab.studio import Studio
 from facelab.visitors import Sessions
 from facelab.worker import Worker
@@ -196,28 +193,6 @@ def test_layers_are_those_of_the_face_and_imports_of_the_chosen_model(visitor_of
     np.save(file, ann.face.latent.values.numpy())
     visitor_of_vae.do("on_bring", "fl-library", path=file, name=file.name)
     assert list(visitor_of_vae.session.faces.values())[-1].face.latent.model == "faces128"
-
-
-def test_a_project_opens_without_the_faces_of_models_that_are_not_here(visitor: Visitor, monkeypatch) -> None:
-    kept, told = visitor.add(), []
-    monkeypatch.setattr(gr, "Warning", lambda text, title: told.append((title, text)))
-    strange = replace(kept.face, latent=replace(kept.face.latent, model="mine128"))
-    entries = [
-        ProjectFace("Ann", kept.face, kept.picture, kept.face),
-        ProjectFace("Ben", strange, kept.picture, strange),
-    ]
-    for faces in (entries, entries[1:]):
-        file = Path(get_upload_folder()) / token_hex(4) / "both.facelab"
-        file.parent.mkdir(parents=True)
-        save_project(Project(tuple(faces)), file)
-        if len(faces) == 1:
-            with pytest.raises(gr.Error, match="'mine128', which is not here"):
-                visitor.do("on_bring", "fl-library", path=str(file), name=file.name)
-        else:
-            visitor.do("on_bring", "fl-library", path=str(file), name=file.name)
-    assert [each.name for each in visitor.session.faces.values()] == [kept.name, "Ann"]
-    [(title, text)] = told
-    assert title == "Not opened: Ben" and "'mine128', which is not here" in text
 
 
 def test_sliders_go_on_from_an_edit_before_them_that_the_history_has_forgotten(visitor: Visitor) -> None:

@@ -100,7 +100,10 @@ def build_embed_tab(
 
             yield begun("waiting") | {library.rail: library.show(session)}
             if (
-                resume is None and embedding.settings.start == "encoder" and studio.has_encoder
+                resume is None
+                and embedding.settings.start == "encoder"
+                and studio.has_encoder
+                and session.face_of(embedding) is None
             ):  # a likeness to edit while the search goes on
                 keep(session, embedding, worker.run(studio.encode, embedding.aligned))
                 seen = {} if stopping.is_set() else {view: _show(embedding, "waiting")}
@@ -166,9 +169,13 @@ def build_embed_tab(
             raise BadSetting("Choose a face first: open a photo in Upload & align.")
         if before is not None and before.aligned is aligned and before.running and not before.stopping.is_set():
             return  # clicked twice
+        chosen = backstage.studio_of(session)
+        if before is not None and before.aligned is aligned and before.step is None and not before.running:
+            before.settings = controls.read(values, chosen)  # a face that was opened and never searched for here
+            yield from run(session, before, chosen)
+            return
         photo = session.photo if from_desk(session) else session.embedding.photo
         name = session.embedding.name if photo is None else photo.name
-        chosen = backstage.studio_of(session)
         yield from run(session, Embedding(aligned, controls.read(values, chosen), name, photo), chosen)
 
     @friendly

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from secrets import token_hex
@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face
 from facelab.history import History
@@ -24,10 +25,15 @@ from facelab.page.pictures import THUMB_SIDE, jpeg_uri
 from facelab.page.uploads import MAX_UPLOAD_BYTES, take_upload
 from facelab.project import Preset, Project, ProjectFace
 from facelab.project_file import open_project, save_project
-from facelab.sessions import FACES_GONE, LibraryFace, Session
+from facelab.renewing import cut_again
+from facelab.sessions import FACES_GONE, Embedding, LibraryFace, Session
 from facelab.studio import Studio
 
 MAX_PRESETS = 40  # as many as a browser keeps
+RENEWED = (
+    "Their model has been trained further since they were saved. Each is now what its encoder sees in the photo, with "
+    "the edits of its project done again. Open one in the library and press Embed to come nearer to the person."
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def build_library(backstage: Backstage) -> Library:
     def on_bring(event: gr.EventData, request: gr.Request) -> Any:
         session, file = backstage.visitor(request), PurePath(str(event.name))
         data, studio, worker = io.BytesIO(take_upload(event.path)), backstage.studio_of(session), backstage.worker
-        histories: list[tuple[str, History]] = []
+        histories: list[tuple[str, History, Embedding | None]] = []
         strangers: list[tuple[str, LatentMismatch]] = []
         if file.suffix.lower() == ".facelab":
             project = open_project(data)
@@ -91,20 +97,24 @@ def build_library(backstage: Backstage) -> Library:
                 except LatentMismatch as error:
                     strangers.append((each.name, error))
                 else:
-                    histories.append((each.name, history))
+                    histories.append((each.name, history, _to_go_on(history, each.base, each.name)))
             if strangers and not histories:
                 raise strangers[0][1]
             session.add_directions(project.directions)
         else:
             project, faces = Project(()), worker.run(_read, studio, data, file.suffix.lower())
             session.check_room(len(faces))
-            pictures = worker.iterate(map, studio.render, faces)
-            histories += [(file.stem, History.begin(*drawn)) for drawn in zip(faces, pictures, strict=True)]
+            for saved in faces:
+                face = worker.run(studio.renewed, saved) if studio.can_renew(saved) else saved
+                history = History.begin(face, worker.run(studio.render, face))
+                histories.append((file.stem, history, _to_go_on(history, saved, file.stem)))
         session.check_room(len(histories))
-        for name, history in histories:
-            session.add_history(history, name=name, saved=True)
+        for name, history, embedding in histories:
+            session.add_history(history, name=name, embedding=embedding, saved=embedding is None)
+        if renewed := [name for name, _, embedding in histories if embedding is not None]:
+            gr.Info(RENEWED, title=f"Embedded anew: {_listed(renewed)}", duration=None)
         if strangers:
-            names = ", ".join(name for name, _ in strangers[:5]) + (" and others" if len(strangers) > 5 else "")
+            names = _listed([name for name, _ in strangers])
             gr.Warning(f"{strangers[0][1]} All other faces are here.", title=f"Not opened: {names}")
         presets = {"number": token_hex(4), "items": [asdict(each) for each in project.presets]}
         return gr.update(value=library.show(session), presets=presets)
@@ -175,6 +185,18 @@ def _presets(values: Any) -> tuple[Preset, ...]:
         return tuple(Preset.read(each) for each in list(values or ())[:MAX_PRESETS])
     except (ValueError, TypeError, KeyError, AttributeError) as cause:
         raise BadSetting("The presets of this browser could not be read. Reload the page.") from cause
+
+
+def _to_go_on(history: History, saved: Face, name: str) -> Embedding | None:
+    """For a face that was embedded anew: the search that makes more of it than a likeness, not begun yet."""
+    if history.base is saved:
+        return None
+    side = len(history.versions[0].picture)
+    return Embedding(cut_again(saved, side), EmbedSettings(), name, image=history.versions[0].picture)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" and others" if len(names) > 5 else "")
 
 
 def _read(studio: Studio, file: io.BytesIO, ending: str) -> list[Face]:
