@@ -112,10 +112,10 @@ def build_library(backstage: Backstage) -> Library:
         for name, history, embedding in histories:
             session.add_history(history, name=name, embedding=embedding, saved=embedding is None)
         if renewed := [name for name, _, embedding in histories if embedding is not None]:
-            gr.Info(RENEWED, title=f"Embedded anew: {_listed(renewed)}", duration=None)
+            gr.Info(f"Embedded anew: {_listed(renewed)}. {RENEWED}", title="Embedded anew", duration=30)
         if strangers:
             names = _listed([name for name, _ in strangers])
-            gr.Warning(f"{strangers[0][1]} All other faces are here.", title=f"Not opened: {names}")
+            gr.Warning(f"Not opened: {names}. {strangers[0][1]} All other faces are here.", title="Not all were opened")
         presets = {"number": token_hex(4), "items": [asdict(each) for each in project.presets]}
         return gr.update(value=library.show(session), presets=presets)
 
