@@ -148,7 +148,7 @@ class Face:
             for name in [name for name in arrays if name.startswith(UNEDITED)]:
                 now = arrays.get(name.removeprefix(UNEDITED))
                 if now is not None and np.array_equal(now, arrays[name]):
-                    arrays[name] = now[:0]  # most is as it was: once is enough
+                    arrays[name] = np.zeros(0, now.dtype)  # most is as it was: once is enough
         if self.crop is not None:
             arrays["crop"] = self.crop.astype(np.uint8)
         if self.quad is not None:

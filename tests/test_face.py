@@ -73,11 +73,13 @@ def test_an_edited_face_remembers_the_one_in_its_crop():
 
 
 def test_of_an_edited_face_what_has_not_changed_is_stored_once():
-    begun = make_face(crop=CROP, delta=Delta({"b4.conv1.bias": torch.rand(3)}))
+    strength = {"b4.conv1.noise_strength": torch.tensor(0.5)}
+    begun = make_face(crop=CROP, delta=Delta({"b4.conv1.bias": torch.rand(3), **strength}))
     moved = replace(begun, latent=Latent(torch.ones(2, 4), "w+", "test")).made_by(SMILE, of=[begun])
     with np.load(with_arrays(moved)) as arrays:
         assert arrays["unedited/delta/b4.conv1.bias"].size == 0 and arrays["unedited/latent"].size == 8
     assert again(moved).as_photographed.delta.values.keys() == moved.delta.values.keys()
+    assert again(moved).as_photographed.delta.values["b4.conv1.noise_strength"] == 0.5
     for damage in ({"unedited/delta/b8.conv1.bias": np.zeros(0)}, {"unedited/latent": np.full((2, 4), np.nan)}):
         with pytest.raises(BadFaceFile):
             Face.load(with_arrays(moved, **damage))
