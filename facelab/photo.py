@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ from facelab.errors import UnreadablePhoto
 MAX_BYTES = 60 * 2**20
 MAX_PIXELS = 8192 * 6144  # what phones sell as 50 megapixels
 MIN_SIDE = 64
+AT_A_TIME = 4  # photos that are decoded: each may take half a gigabyte while it is
 
 # The only decoders that are ever tried; GIF, WebP, AVIF, PNG and TIFF give their first frame.
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "BMP", "TIFF", "GIF")
@@ -59,6 +61,8 @@ _KNOWN_STRANGERS = (  # (offset, magic bytes, what people call it), for a messag
     (0, b"DDS ", "a DDS texture"),
 )
 
+_decoders = threading.BoundedSemaphore(AT_A_TIME)
+
 
 def read_photo(source: bytes | str | os.PathLike | BinaryIO, *, min_side: int = MIN_SIDE) -> np.ndarray:
     """Read a photo as uint8 [H, W, 3] sRGB, upright.
@@ -71,6 +75,11 @@ def read_photo(source: bytes | str | os.PathLike | BinaryIO, *, min_side: int = 
     Raises UnreadablePhoto, whose message says what is wrong and what to do.
     """
     data = _read_bytes(source)
+    with _decoders:
+        return _decode(data, min_side)
+
+
+def _decode(data: bytes, min_side: int) -> np.ndarray:
     image = _open(data)
     _check_size(image.size, min_side)
     # A decoder fed with damaged bytes may raise nearly anything (OSError, SyntaxError, struct.error, zlib.error, ...),

@@ -249,6 +249,17 @@ class Session:
                 if face.embedding is not None:
                     face.embedding.photo = None
 
+    @property
+    def film_bytes(self) -> int:
+        """What the frames of the tabs' films take in memory."""
+        return sum(getattr(clip, "frame_bytes", 0) for clip in list(self.clips.values()))
+
+    def let_films_go(self) -> None:
+        """Forget the tabs' films; they have to be made again. An opened clip stays."""
+        for tab in [tab for tab, clip in self.clips.items() if getattr(clip, "frame_bytes", 0)]:
+            del self.clips[tab]
+            self.made_of.pop(tab, None)
+
     def add_directions(self, directions: Iterable[Direction]) -> None:
         """Take in directions of the visitor's own. Raises Busy where not all of them fit."""
         with self.lock:

@@ -12,6 +12,7 @@ from facelab.sessions import Session
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
 IDLE = 3600.0  # seconds without a sign of life, for a page whose closing was never noticed: phones put pages to sleep
 MAX_ALL_PHOTO_BYTES = 2**32  # of the photos behind all visitors' faces; those of who is away longest are let go
+MAX_ALL_FILM_BYTES = 2**31  # of the frames of all visitors' films, likewise
 MAX_SESSIONS = 64
 
 
@@ -44,7 +45,7 @@ class Sessions:
         with self._lock:
             session = self._sessions[visitor][0] if visitor in self._sessions else self._begin()
             self._sessions[visitor] = (session, self._clock() + self._idle)
-            self._let_photos_go(visitor)
+            self._make_room(visitor)
             self._watch()
             return session
 
@@ -73,19 +74,25 @@ class Sessions:
         for session in gone:
             session.stop_everything()
 
-    def _let_photos_go(self, visitor: str) -> None:
-        """Where all photos are too many, those of the visitors who have been away longest go; not this one's, and none
-        of a session that is just being changed. The lock is held.
+    def _make_room(self, visitor: str) -> None:
+        """Where all photos or all films are too many, those of the visitors who have been away longest go; not this
+        one's, and none of a session that is just being changed. The lock is held.
         """
-        too_many = sum(session.photo_bytes for session, _ in self._sessions.values()) - MAX_ALL_PHOTO_BYTES
+        everybody = [session for session, _ in self._sessions.values()]
+        too_many_photos = sum(session.photo_bytes for session in everybody) - MAX_ALL_PHOTO_BYTES
+        too_many_films = sum(session.film_bytes for session in everybody) - MAX_ALL_FILM_BYTES
         others = [(until, session) for name, (session, until) in self._sessions.items() if name != visitor]
         for _, session in sorted(others, key=lambda each: each[0]):
-            if too_many <= 0:
+            if max(too_many_photos, too_many_films) <= 0:
                 return
             if session.lock.acquire(blocking=False):
-                before = session.photo_bytes
-                session.let_photos_go(but_the_newest=True)
-                too_many -= before - session.photo_bytes
+                photos, films = session.photo_bytes, session.film_bytes
+                if too_many_photos > 0:
+                    session.let_photos_go(but_the_newest=True)
+                if too_many_films > 0:
+                    session.let_films_go()
+                too_many_photos -= photos - session.photo_bytes
+                too_many_films -= films - session.film_bytes
                 session.lock.release()
 
     def _watch(self) -> None:

@@ -3,7 +3,9 @@
 import io
 import struct
 import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 
 from facelab.errors import UnreadablePhoto
-from facelab.photo import MAX_PIXELS, MIN_SIDE, read_photo
+from facelab.photo import AT_A_TIME, MAX_PIXELS, MIN_SIDE, read_photo
 
 register_heif_opener()
 WIDTH, HEIGHT = 192, 128
@@ -226,3 +228,20 @@ def linear_profile() -> bytes:
         (offset,) = struct.unpack(">I", profile[entry + 4 : entry + 8])
         profile[offset : offset + 12] = b"curv" + bytes(8)
     return bytes(profile).replace(b"s\0R\0G\0B", b"l\0i\0n\0e").replace(b"sRGB", b"line")
+
+
+def test_only_so_many_are_decoded_at_a_time(monkeypatch):
+    under_way, most = [], []
+
+    def watched(image, *args):
+        under_way.append(image)
+        most.append(len(under_way))
+        time.sleep(0.02)
+        under_way.pop()
+        return image.convert("RGB")
+
+    monkeypatch.setattr("facelab.photo._to_rgb", watched)
+    data = encoded(Image.new("RGB", (64, 64)), "PNG")
+    with ThreadPoolExecutor(3 * AT_A_TIME) as pool:
+        assert len(list(pool.map(read_photo, [data] * (3 * AT_A_TIME)))) == 3 * AT_A_TIME
+    assert 1 < max(most) <= AT_A_TIME

@@ -14,6 +14,8 @@ from facelab.embedding_settings import PRESETS
 from facelab.errors import Busy
 from facelab.face import AlignedFace, Face, Latent
 from facelab.history import Result, Version
+from facelab.media import Provenance
+from facelab.page.film import Clip
 from facelab.sessions import Embedding, Photo, Session
 from facelab.visitors import Sessions
 
@@ -162,6 +164,24 @@ def test_photos_of_those_who_are_long_away_make_room_for_everybodys(monkeypatch)
     taken = [sessions.of(visitor).photo_bytes // PICTURE.nbytes for visitor in ("eve", "ben", "ann")]
     assert taken == [1, 3, 1], "of the one who was there first, and not the newest photo"
     assert [face.photo is None for face in sessions.of("ann").faces.values()] == [True, False]
+
+
+def test_films_of_those_who_are_long_away_make_room_and_an_opened_clip_stays(monkeypatch) -> None:
+    film = Clip([PICTURE] * 4, 25.0, "morph", Provenance("faces128", [], from_photo=False), [PICTURE])
+    monkeypatch.setattr("facelab.visitors.MAX_ALL_FILM_BYTES", 2 * film.frame_bytes)
+    clock = Clock()
+    sessions = Sessions(clock=clock)
+    for visitor in ("ann", "ben", "eve"):
+        clock.now += 1
+        sessions.of(visitor).clips.update(morph=film, video=object())
+        sessions.of(visitor).made_of["morph"] = {"a face"}
+    sessions.of("eve")
+    assert [set(sessions.of(visitor).clips) for visitor in ("eve", "ben", "ann")] == [
+        {"morph", "video"},
+        {"morph", "video"},
+        {"video"},
+    ]
+    assert not sessions.of("ann").made_of, "and nothing looks for it when a face is deleted"
 
 
 def test_a_full_house_says_so() -> None:

@@ -37,6 +37,11 @@ class Clip:
     provenance: Provenance
     strip: list[np.ndarray]
 
+    @property
+    def frame_bytes(self) -> int:
+        """What the frames take in memory."""
+        return sum(frame.nbytes for frame in self.frames)
+
 
 @dataclass(frozen=True)
 class Progress:
