@@ -50,6 +50,12 @@ class Method(str, Enum):
     circle = "circle"
 
 
+METHOD_HELP = (
+    "linear: the tuned directions; mean: the plain difference of means; gradient: equal steps along a classifier's "
+    "gradient; circle: on the sphere of identities."
+)
+
+
 class Features(str, Enum):
     """Whose features see a style."""
 
@@ -102,12 +108,7 @@ def edit(
     settings: Annotated[
         list[str], typer.Option("--set", help="An attribute and its strength, such as smile=2 or age=-1; repeatable.")
     ],
-    method: Annotated[
-        Method,
-        typer.Option(
-            help="mean difference, linear plane, classifier gradient, or circle: on the sphere of identities."
-        ),
-    ] = Method.linear,
+    method: Annotated[Method, typer.Option(help=METHOD_HELP)] = Method.linear,
     keep: Annotated[
         list[str] | None,
         typer.Option(
@@ -228,7 +229,10 @@ def stylise(
     layers: Annotated[
         str | None, typer.Option(help="Free rows of w+, such as 4-11; by default all but 0 and 1.")
     ] = None,
-    features: Annotated[Features | None, typer.Option(help="Whose see the style; by default VGG-16's if here.")] = None,
+    features: Annotated[
+        Features | None,
+        typer.Option(help="Whose features compare styles; by default VGG-16's where its weights are in checkpoints/."),
+    ] = None,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,
@@ -322,9 +326,13 @@ def combine(
     out: OutOption,
     recoveries: Annotated[
         int | None,
-        typer.Option(min=1, max=64, help="Of models with one latent: recover both so often, and combine each pair."),
+        typer.Option(
+            min=1,
+            max=64,
+            help="Recover both faces from so many starts first, and combine each pair; for models with one latent (z).",
+        ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of each recovery.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="Of each recovery; only with --recoveries.")] = 500,
     size: SizeOption = None,
     frames: FramesOption = 60,
     fps: FpsOption = 20,

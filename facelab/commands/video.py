@@ -22,7 +22,7 @@ from facelab.commands.console import (
     read_own_directions,
     read_recipe_file,
 )
-from facelab.commands.edits import Method, read_strengths
+from facelab.commands.edits import METHOD_HELP, Method, read_strengths
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def video(
         typer.Option("--set", help="An attribute and its strength, such as smile=2 or age=-1; repeatable."),
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="Or edits as JSON.")] = None,
-    method: Annotated[
-        Method, typer.Option(help="Of --set: mean difference, linear plane, or classifier gradient.")
-    ] = Method.linear,
+    method: Annotated[Method, typer.Option(help=f"Of --set. {METHOD_HELP}")] = Method.linear,
     keep: Annotated[list[str] | None, typer.Option(help="Of --set: an attribute to hold, repeatable, or none.")] = None,
     direction: DirectionOption = None,
     face: Annotated[int, typer.Option(min=1, help="Which face; 1 is seen largest and longest.")] = 1,

@@ -149,7 +149,7 @@ class EncoderSettings(FitSettings):
 class InverterSettings(FitSettings):
     """The inverter's. images counts photos; as many generated faces are seen beside them."""
 
-    model: str = option("", "The generator to invert, of the catalogue: one with a single latent.")
+    model: str = option("", "Required: the generator to invert, of the catalogue, one with a single latent.")
     resolution: int = option(64, "Side of the pictures in pixels: the generator's.", minimum=8)
     images: int = option(200_000, "Photos to see in all.", minimum=1)
     batch: int = option(32, "Photos a step.", minimum=2)
