@@ -1,5 +1,7 @@
 """Directions tuned through a generator and a reader of which everything is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import cosine_similarity, normalize
@@ -174,6 +176,33 @@ def test_a_colour_of_hair_is_tuned_towards_pictures_of_it(still, monkeypatch):
     (after,) = tune([found], Painter(), Eyes(), crowd, shades=goal, steps=120)
     way = normalize(after.normal.mean(dim=0), dim=0)
     assert way[0] > 0.8 and way[1:3].abs().max() < 0.5, "red is what grey lacks here"
+
+
+class Barber(Painter):
+    """Paints red all over by the latent's first channel, and in the hair alone, the upper half, by its second."""
+
+    def synthesize(self, latents, deltas=None, *, dtype=None):
+        assert deltas is None, "what a colour does to the rest is seen on the whole picture"
+        all_over, hair = (latents.mean(dim=1)[:, :2] / 10).unbind(1)
+        picture = torch.zeros(len(latents), 3, SIDE, SIDE)
+        picture[:, 0] = all_over[:, None, None]
+        picture[:, 0, : SIDE // 2] = picture[:, 0, : SIDE // 2] + hair[:, None, None]
+        return picture
+
+
+def test_a_colour_of_hair_leaves_the_rest_alone(still, monkeypatch):
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[:, :, :4] = 1
+    monkeypatch.setattr(direction_tuning, "PERSON_WEIGHT", 0.0)
+    monkeypatch.setattr(direction_tuning, "hair_of", lambda generator, latents: mask.expand(len(latents), -1, -1, -1))
+    begin = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(ROWS, DIM).contiguous()
+    found = replace(direction("hair_blond", begin), region="hair")
+    goal = {"hair_blond": Shades(torch.tensor([0.6, 0.5, 0.5]), torch.tensor([0.4, 0.5, 0.5]))}
+    moved = []
+    for weight in (1e-6, 100.0):
+        monkeypatch.setitem(direction_tuning.REST_WEIGHTS, "hair_blond", weight)
+        moved.append(tuned(found, painter=Barber, shades=goal).normal.mean(dim=0))
+    assert moved[0][0] > 0.5 * moved[0][1] and moved[1][0].abs() < 0.4 * moved[1][1]
 
 
 @pytest.mark.parametrize(("lacking", "having", "signs"), [(3, 3, {1.0, -1.0}), (3, 0, {1.0}), (0, 3, {-1.0})])

@@ -10,7 +10,7 @@ from facelab.generators.parts import SIDE
 from facelab.training import shades
 from facelab.training.data import Pictures
 from facelab.training.labels import Labels
-from facelab.training.shades import Shades, find_shades, hair_of, mean_colour, recoloured
+from facelab.training.shades import Shades, changed_outside, find_shades, hair_of, mean_colour, recoloured
 
 
 def scene():
@@ -46,6 +46,15 @@ def test_what_is_missing_is_counted_in_hair_alone_and_towards_the_colour_that_is
     (gradient,) = torch.autograd.grad(found.missing(pictures, after, hair, sign), after)
     assert gradient[0, 0, :32].max() < 0 < gradient[0, 2, :32].min(), "more red and less blue in the first"
     assert gradient[:, :, 32:].abs().max() == 0
+
+
+def test_what_changes_outside_the_hair_is_counted_there_alone():
+    pictures, hair = scene()
+    after = pictures.clone()
+    after[:, :, :30] = 1  # hair; its border is soft
+    assert changed_outside(hair, pictures, after) < 1e-10
+    after[:, 1, 34:] -= 0.5
+    torch.testing.assert_close(changed_outside(hair, pictures, after), torch.tensor(0.25), rtol=0.1, atol=0)
 
 
 def test_colours_are_those_of_portraits_where_their_likenesses_have_hair(monkeypatch):

@@ -5,7 +5,8 @@ of what the FaceReader sees in the edited faces (as StyleCLIP's mapper is by CLI
 it stays one vector for everybody. The reader looks at each face moved, recoloured and softened at random, before and
 after alike: what it sees only in the finest detail of one picture is no attribute. The generator's discriminator asks
 that edited faces look real: dark paint is a beard to the reader. Colours of hair are tuned towards pictures of such
-hair as well (shades.py). The judge takes no part in it.
+hair as well (shades.py), and blond on the whole picture: tuned in the hair alone, a direction learns to brighten all
+that it touches, and glows along the hair's border. The judge takes no part in it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
 from facelab.training.jitter import jitter
-from facelab.training.shades import Shades, hair_of
+from facelab.training.shades import Shades, changed_outside, hair_of
 from facelab.training.sight import SKIN, class_means, is_binary, scores_of
 
 STEPS = 240
@@ -40,7 +41,8 @@ HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
 MORE_OF_THE_PERSON = {"makeup": 4.0}  # times that weight: to dlib, painted eyes are soon somebody else's
 COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
-SHADE_WEIGHT = 30.0  # of the squared distance to hair of the colour wanted
+SHADE_WEIGHTS = {"hair_blond": 150.0, "hair_grey": 30.0}  # of the squared distance to hair of the colour wanted
+REST_WEIGHTS = {"hair_blond": 15.0}  # of the squared change of what is no hair, where this is tuned everywhere
 REALISM_WEIGHT = 0.5  # of the discriminator's doubt
 LENGTH_WEIGHT = 0.02
 FARTHEST = 3.0  # class distances: where sliders end
@@ -110,6 +112,7 @@ def _tune(
         del patches["forehead"]
     steady = torch.stack(list(patches.values())).to(crowd.latents)
     likeness = PERSON_WEIGHT * MORE_OF_THE_PERSON.get(direction.id, 1.0)
+    rest = REST_WEIGHTS.get(direction.id, 0.0) if shade is not None else 0.0
     farthest = FARTHEST / direction.strength * begin.norm()
     draw = torch.Generator().manual_seed(seed)
     sides = [
@@ -118,7 +121,7 @@ def _tune(
 
     def draw_faces(latents: Tensor, offsets: Tensor | None = None) -> Tensor:
         deltas = None
-        if offsets is not None and direction.region:
+        if offsets is not None and direction.region and not rest:
             deltas = [moved_locally(None, direction.region, offset) for offset in offsets]
         elif offsets is not None:
             latents = latents + offsets
@@ -154,7 +157,9 @@ def _tune(
         if shade is not None:
             with torch.no_grad():
                 hair = hair_of(generator, latents)
-            loss = loss + SHADE_WEIGHT * shade.missing(before, after, hair, sign)
+            loss = loss + SHADE_WEIGHTS[direction.id] * shade.missing(before, after, hair, sign)
+            if rest:
+                loss = loss + rest * changed_outside(hair, before, after)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -54,6 +54,12 @@ def recoloured(pictures: Tensor, hair: Tensor, colour: Tensor) -> Tensor:
     return (colour[:, :, None, None] * shading).clamp(0, 1)
 
 
+def changed_outside(hair: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """The squared change of a pixel of pictures [N, 3, R, R], mean over all that is no hair [N, 1, S, S] of them."""
+    rest = 1 - F.interpolate(hair, after.shape[-2:], mode="bilinear")
+    return ((after - before).square().sum(dim=1, keepdim=True) * rest).sum() / rest.sum().clamp_min(1e-6)
+
+
 @dataclass(frozen=True, eq=False)
 class Shades:
     """The colour of hair, [3] in 0 to 1, that tells those with an attribute from those without it."""
