@@ -151,7 +151,9 @@ def test_stylise_takes_any_picture(client, studio, files, faces, tmp_path):
     first, picture = sent(files)[0], handle_file(tmp_path / "style.png")
     npz, shown, report = client.predict(first, picture, {"steps": 3, "size": 128}, api_name="/stylise")
     *_, last = studio.stylise(faces[0], style, StyliseSettings(steps=3))
-    assert same(npz, studio.stylised(faces[0], last))
+    found, wanted = Face.load(npz).latent.values, studio.stylised(faces[0], last).latent.values
+    way = (wanted - faces[0].latent.values).norm()  # threads add up in another order, and Adam makes more of it
+    assert way > 0 and (found - wanted).norm() < 0.05 * way
     assert report["operations"] == ["embed", "stylise"] and Image.open(shown).size == (128, 128)
     with pytest.raises(AppError, match="at most 1000 steps"):
         client.predict(first, picture, {"steps": 5000}, api_name="/stylise")

@@ -57,6 +57,15 @@ def test_a_face_that_stays_as_it_is_can_be_named_twice(client, files):
     assert Image.open(twice.result()[0]).size == (500, 400)
 
 
+def test_the_report_of_an_edit_is_a_recipe_of_it(client, files):
+    edited, _, report = client.predict(files["face"], {"smile": 2, "hair_dark": -1}, None, None, api_name="/edit")
+    by_face, _ = client.predict(files["photo"], [files["face"]], [handle_file(edited)], None, api_name="/paste")
+    by_recipe, _ = client.predict(files["photo"], [files["face"]], None, report, api_name="/paste")
+    one, other = (np.asarray(Image.open(path)).astype(int) for path in (by_face, by_recipe))
+    before = np.asarray(Image.open(files["photo"]["path"])).astype(int)
+    assert np.abs(one - other).max() <= 1 and np.abs(one - before).max() > 20
+
+
 def test_a_recipe_without_steps_gives_the_photo_back(client, files):
     recipe = {"version": 1, "model": "faces128", "steps": []}
     path, _ = client.predict(files["photo"], [files["face"]], None, recipe, api_name="/paste")

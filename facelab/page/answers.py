@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting
+from facelab.face import Recipe
 from facelab.page.backstage import friendly
 from facelab.page.uploads import drop_uploads
 from facelab.seeds import MAX_SEED
@@ -47,6 +48,12 @@ def answer_folder() -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def report_of(said: Mapping[str, Any], steps: Sequence[Mapping[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
+    """What an answer says of itself: the model and operations of its provenance, and with steps a recipe of them."""
+    report = {"model": said["model"], "operations": said["operations"], **more}
+    return report if steps is None else {"version": Recipe.version, **report, "steps": list(steps)}
 
 
 def read_options(given: Any, **known: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def build_circle_api(backstage: Backstage) -> None:
         "size": 512, "raw": false, "mark": false}; strength 1 is as far as two photos of one person lie apart; with sure
         an edit goes on until the classifier is this sure, however far within steps, and only the sign of strength
         counts; carry gives only the change to the face's own latent; model is whose generator decodes.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
         how = {"op": "decode", "feature": "smile", "strength": 1.0, "steps": 500, "sure": 0.0, "keep": []}
         chosen = read_options(options, **how, carry=False, t=0.5, expression="A + B - C", model=default, **PICTURE)

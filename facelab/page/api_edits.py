@@ -17,7 +17,7 @@ from facelab.errors import BadSetting
 from facelab.face import Face
 from facelab.media import KINDS, Provenance, save_animation, save_png
 from facelab.own_directions import by_id, load_direction, save_direction
-from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options, stateless
+from facelab.page.answers import answer_folder, as_list, as_mapping, as_number, read_options, report_of, stateless
 from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
@@ -59,8 +59,7 @@ class EditsApi:
         with answer_folder() as folder:
             result.save(folder / "FACE.npz")
             save_png(picture, folder / "face.png", **said, mark=chosen["mark"])
-        report = {"model": said["model"], "operations": said["operations"], "steps": list(steps)}
-        return str(folder / "FACE.npz"), str(folder / "face.png"), report
+        return str(folder / "FACE.npz"), str(folder / "face.png"), report_of(said, steps)
 
 
 def build_edits_api(backstage: Backstage) -> None:
@@ -79,7 +78,7 @@ def build_edits_api(backstage: Backstage) -> None:
         identities; without "keep" each attribute holds what it asks for, and with linear nothing; everywhere changes
         the whole picture, not only each attribute's own place in it; mark writes "made with AI" into the picture.
         directions: one's own, files of /direction, named in strengths by their ids.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}, a recipe.
         """
         chosen = read_options(options, method=DEFAULT_METHOD, keep=[], layers="", everywhere=False, **PICTURE)
         keep = chosen["keep"] if "keep" in (options or {}) else None
@@ -110,7 +109,7 @@ def build_edits_api(backstage: Backstage) -> None:
         "fps": 20, "easing": "linear" | "smooth", "there_and_back": false, "space": "w+" | "w" | "z" | "circle",
         "mark": false}; a PNG is a strip of ten pictures; by default the way goes through the model's own space, in z on
         its sphere; circle goes round the sphere of identities.
-        Returns FACE.npz at t, the film and {"model", "operations", "steps"}.
+        Returns FACE.npz at t, the film and {"version", "model", "operations", "steps"}.
         """
         film = {"kind": "gif", "frames": 60, "size": 256, "fps": 20.0, "mark": False}
         way = {"easing": "linear", "there_and_back": False, "space": ""}
@@ -128,8 +127,7 @@ def build_edits_api(backstage: Backstage) -> None:
             save_animation(pictures, folder / f"morph.{kind}", fps=chosen["fps"], mark=chosen["mark"], **said)
             between.save(folder / "FACE.npz")
         steps = [{"op": "morph", "t": chosen["t"], "space": chosen["space"]}]
-        report = {"model": said["model"], "operations": said["operations"], "steps": steps}
-        return str(folder / "FACE.npz"), str(folder / f"morph.{kind}"), report
+        return str(folder / "FACE.npz"), str(folder / f"morph.{kind}"), report_of(said, steps)
 
     @stateless
     def crossover(content: str, style: str, options: dict[str, Any] | None) -> Answer:
@@ -137,7 +135,7 @@ def build_edits_api(backstage: Backstage) -> None:
 
         content, style: FACE.npz. options: {"layers": "6-11" | "coarse" | "middle" | "fine" | "half", "strength": 1,
         "size": 512, "raw": false, "mark": false}; the layers come from the style, by default the second half.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
         chosen = read_options(options, layers="half", strength=1.0, **PICTURE)
         faces = read_faces([content, style])
@@ -152,7 +150,7 @@ def build_edits_api(backstage: Backstage) -> None:
 
         face: FACE.npz. picture: a picture file. options: {"steps": 80, "content_weight": 0.15, "layers": "2-11",
         "size": 512, "raw": false, "mark": false}; at most 1,000 steps. More content_weight keeps more of the face.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
         defaults = StyliseSettings()
         how = {"steps": defaults.steps, "content_weight": defaults.content_weight}
@@ -173,7 +171,7 @@ def build_edits_api(backstage: Backstage) -> None:
 
         target, neutral, expressive: FACE.npz. options: {"strength": 1, "threshold": 0.138, "normalise": true,
         "everywhere": false, "size": 512, "raw": false, "mark": false}.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
         how = {"strength": 1.0, "threshold": THRESHOLD, "normalise": True, "everywhere": False}
         chosen = read_options(options, **how, **PICTURE)
@@ -189,7 +187,7 @@ def build_edits_api(backstage: Backstage) -> None:
         faces: FACE.npz files, at most 26. weights: a number for each, by default all alike. options: {"space":
         "circle", "size": 512, "raw": false, "mark": false}; circle is the sphere of identities, by default faces meet
         in their model's own space.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
         read = read_faces(faces)
         numbers = [as_number("weight", weight) for weight in as_list(weights or [])] or None
@@ -202,7 +200,7 @@ def build_edits_api(backstage: Backstage) -> None:
         """One face that has something of two.
 
         first, second: FACE.npz. options: {"size": 512, "raw": false, "mark": false}.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
         chosen, faces = read_options(options, **PICTURE), read_faces([first, second])
         return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}], chosen)
@@ -214,7 +212,7 @@ def build_edits_api(backstage: Backstage) -> None:
         expression: such as "A + B - C" or "0.5*A + 0.5*B". faces: FACE.npz files; the first is A, the second B, ...
         options: {"space": "circle", "size": 512, "raw": false, "mark": false}; circle is the sphere of identities, by
         default faces are summed in their model's own space.
-        Returns FACE.npz, the picture (PNG) and {"model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
         chosen, read = read_options(options, space="", **PICTURE), read_faces(faces)
         named = {chr(ord("A") + place): face for place, face in enumerate(read)}

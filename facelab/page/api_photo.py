@@ -10,7 +10,7 @@ import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.media import Provenance, save_png
-from facelab.page.answers import answer_folder, read_options, stateless
+from facelab.page.answers import answer_folder, read_options, report_of, stateless
 from facelab.page.api_edits import own_directions, read_face
 from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
@@ -60,7 +60,7 @@ def build_photo_api(backstage: Backstage) -> None:
         said = asdict(Provenance.of(*after, then=["paste"]))
         with answer_folder() as folder:
             save_png(result, folder / "photo.png", **said, mark=mark)
-        report = {"model": said["model"], "operations": said["operations"], "photo_size": list(pixels.shape[1::-1])}
+        report = report_of(said, photo_size=list(pixels.shape[1::-1]))
         return str(folder / "photo.png"), report
 
     with gr.Column(visible=False):

@@ -9,7 +9,7 @@ import gradio as gr
 
 from facelab.errors import BadSetting
 from facelab.media import Provenance, contact_sheet, filmstrip, framed_sheet, save_animation, save_png
-from facelab.page.answers import answer_folder, read_options, stateless
+from facelab.page.answers import answer_folder, read_options, report_of, stateless
 from facelab.page.api_edits import MAX_API_STEPS, Answer, EditsApi, check_film, read_face, read_faces
 from facelab.page.backstage import Backstage
 
@@ -29,7 +29,7 @@ def build_sheets_api(backstage: Backstage) -> None:
         ["gender"], "layers": "0-7", "kind": "png" | "gif" | "mp4" | "webp", "size": 256, "fps": 8, "mark": false};
         reach is a strength of /edit; frames are the pictures on the way, beside the face itself; a PNG is a strip of
         all of them; without "keep" the attribute holds what it asks for.
-        Returns FACE.npz at the end, the strip or film and {"model", "operations", "steps"}; the steps are a recipe's.
+        Returns FACE.npz at the end, the strip or film and {"version", "model", "operations", "steps"}, a recipe.
         """
         way = {"reach": 2.0, "frames": 10, "steps": 500, "keep": [], "layers": ""}
         chosen = read_options(options, **way, kind="png", size=256, fps=8.0, mark=False)
@@ -53,7 +53,7 @@ def build_sheets_api(backstage: Backstage) -> None:
         step = {"op": "walk", "id": attribute, "strength": chosen["reach"], "steps": chosen["steps"]}
         step |= {"keep": keep} if keep is not None else {}
         step |= {"rows": [rows.start, rows.stop]} if rows is not None else {}
-        return str(folder / "FACE.npz"), str(film), _report(said, steps=[step])
+        return str(folder / "FACE.npz"), str(film), report_of(said, steps=[step])
 
     @stateless
     def crossover_grid(
@@ -78,7 +78,7 @@ def build_sheets_api(backstage: Backstage) -> None:
         said = asdict(Provenance.of(*sides, *heads, then=[f"crossover {chosen['strength']:g}"]))
         with answer_folder() as folder:
             save_png(sheet, folder / "grid.png", **said, mark=chosen["mark"])
-        return str(folder / "grid.png"), _report(said)
+        return str(folder / "grid.png"), report_of(said)
 
     @stateless
     def neighbours(face: str, options: dict[str, Any] | None = None) -> Answer:
@@ -86,7 +86,7 @@ def build_sheets_api(backstage: Backstage) -> None:
 
         face: FACE.npz. options: {"count": 63, "radius": 0.25, "seed": 0, "number": 1, "size": 128, "mark": false}; at
         radius 1 they are as different as random faces are; number is which of them is given as a face, from 1 on.
-        Returns that FACE.npz, the sheet of all (PNG) and {"model", "operations", "steps"}; the steps are a recipe's.
+        Returns that FACE.npz, the sheet of all (PNG) and {"version", "model", "operations", "steps"}, a recipe.
         """
         how = {"count": 63, "radius": 0.25, "seed": 0}
         chosen = read_options(options, **how, number=1, size=128, mark=False)
@@ -102,7 +102,7 @@ def build_sheets_api(backstage: Backstage) -> None:
             save_png(sheet, folder / "neighbours.png", **said, mark=chosen["mark"])
             near[number - 1].save(folder / "FACE.npz")
         step = {"op": "neighbour", **how, "number": number - 1}
-        return str(folder / "FACE.npz"), str(folder / "neighbours.png"), _report(said, steps=[step])
+        return str(folder / "FACE.npz"), str(folder / "neighbours.png"), report_of(said, steps=[step])
 
     @stateless
     def sample(options: dict[str, Any] | None = None) -> tuple[list[str], str, dict[str, Any]]:
@@ -125,7 +125,7 @@ def build_sheets_api(backstage: Backstage) -> None:
             for path, (face, _) in zip(files, drawn, strict=True):
                 face.save(path)
             save_png(sheet, folder / "faces.png", **said, mark=chosen["mark"])
-        return [str(path) for path in files], str(folder / "faces.png"), _report(said)
+        return [str(path) for path in files], str(folder / "faces.png"), report_of(said)
 
     with gr.Column(visible=False):
         one, options = gr.File(label="face"), gr.JSON({}, label="options")
@@ -147,7 +147,3 @@ def _check_sheet(count: int, size: int) -> None:
     if not 1 <= count <= MAX_SHEET:
         raise BadSetting(f"The API draws between 1 and {MAX_SHEET} faces at once, not {count}.")
     check_film("png", count, size)
-
-
-def _report(said: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"model": said["model"], "operations": said["operations"], **more}
