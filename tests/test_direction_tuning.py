@@ -200,7 +200,8 @@ def test_a_colour_of_hair_leaves_the_rest_alone(still, monkeypatch):
     goal = {"hair_blond": Shades(torch.tensor([0.6, 0.5, 0.5]), torch.tensor([0.4, 0.5, 0.5]))}
     moved = []
     for weight in (1e-6, 100.0):
-        monkeypatch.setitem(direction_tuning.REST_WEIGHTS, "hair_blond", weight)
+        heavier = [replace(each, rest=weight) if each.id == "hair_blond" else each for each in WANTED]
+        monkeypatch.setattr(direction_tuning, "WANTED", heavier)
         moved.append(tuned(found, painter=Barber, shades=goal).normal.mean(dim=0))
     assert moved[0][0] > 0.5 * moved[0][1] and moved[1][0].abs() < 0.4 * moved[1][1]
 

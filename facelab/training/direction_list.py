@@ -16,9 +16,11 @@ class Wanted:
     name of a measure of evaluation/geometry.py, "skin" or "yaw". held: kept by default. encoded: whether an encoder
     draws it; else it is sought in latents that were searched for. region: where it is to change a picture (regions.py),
     "" for everywhere. rows: from where to where of the latent's rows it may move, in shares: with fine ones beside
-    coarse, a direction learns to paint what pleases the reader. shade: whether it is a colour of hair that pictures
-    have to tell (shades.py), as the reader does not do. There is none for roll: the alignment takes it out of every
-    picture.
+    coarse, a direction learns to paint what pleases the reader. The weights of its tuning (direction_tuning.py) that
+    differ from direction to direction: person, times the usual one, of the person; shade, of the squared distance to
+    hair of the colour wanted, where pictures have to tell it (shades.py), as the reader does not do; rest, of the
+    squared change of what is no hair, where a colour of hair is tuned on the whole picture. There is none for roll:
+    the alignment takes it out of every picture.
     """
 
     id: str
@@ -31,7 +33,9 @@ class Wanted:
     encoded: bool = True
     region: str = ""
     rows: tuple[float, float] = (0, 1)
-    shade: bool = False
+    person: float = 1.0
+    shade: float = 0.0
+    rest: float = 0.0
 
     def rows_of(self, count: int) -> tuple[int, int]:
         """The first row of `count` that may move, and the one after the last."""
@@ -75,7 +79,18 @@ WANTED = (
         region="person",
         rows=SHAPE,
     ),
-    Wanted("makeup", "Make-up", "without", "with", "person", "Heavy_Makeup", ("gender",), region="face", rows=PAINT),
+    Wanted(
+        "makeup",
+        "Make-up",
+        "without",
+        "with",
+        "person",
+        "Heavy_Makeup",
+        ("gender",),
+        region="face",
+        rows=PAINT,
+        person=4.0,
+    ),  # painted eyes are soon somebody else's, to dlib
     Wanted(
         "glasses",
         "Glasses",
@@ -104,7 +119,8 @@ WANTED = (
         ("gender", "skin"),
         region="hair",
         rows=COLOUR,
-        shade=True,
+        shade=150.0,
+        rest=15.0,
     ),
     Wanted(
         "hair_grey",
@@ -116,7 +132,7 @@ WANTED = (
         ("gender",),
         region="hair",
         rows=COLOUR,
-        shade=True,
+        shade=30.0,
     ),
     Wanted("hair_wavy", "Waves", "straighter", "wavier", "hair", "Wavy_Hair", ("gender",), region="hair"),
     Wanted("bald", "Hairline", "lower", "bald", "hair", "Receding_Hairline", ("gender",), region="forehead"),

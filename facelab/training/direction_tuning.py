@@ -39,10 +39,7 @@ CHANGE_WEIGHT = 12.0  # of what is missing of the class mean, squared, in distan
 OTHERS_WEIGHT = 0.2  # of the others' changes, squared, in their deviations among people
 HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
-MORE_OF_THE_PERSON = {"makeup": 4.0}  # times that weight: to dlib, painted eyes are soon somebody else's
 COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
-SHADE_WEIGHTS = {"hair_blond": 150.0, "hair_grey": 30.0}  # of the squared distance to hair of the colour wanted
-REST_WEIGHTS = {"hair_blond": 15.0}  # of the squared change of what is no hair, where this is tuned everywhere
 REALISM_WEIGHT = 0.5  # of the discriminator's doubt
 LENGTH_WEIGHT = 0.02
 FARTHEST = 3.0  # class distances: where sliders end
@@ -111,8 +108,8 @@ def _tune(
     if direction.id in COVERED_BY_HAIR:
         del patches["forehead"]
     steady = torch.stack(list(patches.values())).to(crowd.latents)
-    likeness = PERSON_WEIGHT * MORE_OF_THE_PERSON.get(direction.id, 1.0)
-    rest = REST_WEIGHTS.get(direction.id, 0.0) if shade is not None else 0.0
+    likeness = PERSON_WEIGHT * wanted.person
+    rest = wanted.rest if shade is not None else 0.0
     farthest = FARTHEST / direction.strength * begin.norm()
     draw = torch.Generator().manual_seed(seed)
     sides = [
@@ -157,7 +154,7 @@ def _tune(
         if shade is not None:
             with torch.no_grad():
                 hair = hair_of(generator, latents)
-            loss = loss + SHADE_WEIGHTS[direction.id] * shade.missing(before, after, hair, sign)
+            loss = loss + wanted.shade * shade.missing(before, after, hair, sign)
             if rest:
                 loss = loss + rest * changed_outside(hair, before, after)
         optimizer.zero_grad(set_to_none=True)
