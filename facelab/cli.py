@@ -38,6 +38,7 @@ from facelab.commands.photo import COMMANDS as PHOTO
 from facelab.commands.photo import project_app
 from facelab.commands.report import COMMANDS as REPORT
 from facelab.commands.sheets import COMMANDS as SHEETS
+from facelab.commands.transfers import COMMANDS as TRANSFERS
 from facelab.commands.video import COMMANDS as VIDEO
 from facelab.errors import BadSetting, FaceLabError, NoFaceFound
 from facelab.evaluation.command import evaluate
@@ -69,7 +70,7 @@ app.add_typer(train_app, name="train")
 app.command()(evaluate)
 app.command()(publish)
 app.command()(recovery)
-for command in (*EDITS, *SHEETS):
+for command in (*EDITS, *TRANSFERS, *SHEETS):
     app.command()(command)
 for name, command in {**PHOTO, **REPORT, **EXPERIMENTS, **PAPERS, **VIDEO}.items():
     app.command(name)(command)

@@ -1,8 +1,7 @@
-"""`python -m facelab` edit, direction, morph, crossover, stylise, express, average, combine, mix: faces in, one out."""
+"""`python -m facelab` edit, direction, morph, crossover, average, combine, mix: faces in, one out."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -22,7 +21,6 @@ from facelab.commands.console import (
     open_studio,
     read_faces,
     read_own_directions,
-    say,
 )
 from facelab.commands.results import (
     FRAME_SIZE,
@@ -54,13 +52,6 @@ METHOD_HELP = (
     "linear: the tuned directions; mean: the plain difference of means; gradient: equal steps along a classifier's "
     "gradient; circle: on the sphere of identities."
 )
-
-
-class Features(str, Enum):
-    """Whose features see a style."""
-
-    discriminator = "discriminator"
-    vgg16 = "vgg16"
 
 
 class MorphSpace(str, Enum):
@@ -220,85 +211,6 @@ def crossover(
     job.finish(result, [{"op": "crossover", "strength": strength}], rows=[rows.start, rows.stop])
 
 
-def stylise(
-    face: FaceArgument,
-    style: Annotated[Path, typer.Argument(help="Any picture; its colours and texture are taken.")],
-    out: OutOption,
-    steps: Annotated[int, typer.Option(help="How long the style is searched for.")] = 80,
-    content_weight: Annotated[float, typer.Option(help="More keeps the face, less takes the style.")] = 0.15,
-    layers: Annotated[
-        str | None, typer.Option(help="Free rows of w+, such as 4-11; by default all but 0 and 1.")
-    ] = None,
-    features: Annotated[
-        Features | None,
-        typer.Option(help="Whose features compare styles; by default VGG-16's where its weights are in checkpoints/."),
-    ] = None,
-    size: SizeOption = None,
-    frames: FramesOption = 60,
-    fps: FpsOption = 20,
-    raw: RawOption = False,
-    mark: MarkOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Give a face the style of any picture. Ctrl-C stops and keeps what was found."""
-    from tqdm import tqdm
-
-    from facelab.photo import read_photo
-    from facelab.stylising import StyliseSettings
-
-    job = Job(Output(out, size, frames, fps, raw, mark), [face], as_json, beside=[style])
-    rows = job.studio.rows_of(job.faces[0], layers or "")
-    span = None if rows is None else (rows.start, rows.stop)
-    chosen = {"steps": steps, "content_weight": content_weight, "features": features and features.value}
-    settings = StyliseSettings(**chosen, rows=span, preview_every=0)
-    pixels, step = read_photo(style), None
-    try:
-        with tqdm(total=steps, file=sys.stderr, unit="step", mininterval=0.5, dynamic_ncols=True) as bar:
-            for step in job.studio.stylise(job.faces[0], pixels, settings):
-                bar.set_postfix(style=f"{step.losses['style']:.3f}", refresh=False)
-                bar.update()
-    except KeyboardInterrupt:
-        if step is None:
-            raise
-        say(f"Stopped at step {step.step}; keeping what was found.")
-    done = {"op": "stylise", "rows": list(step.rows)}
-    losses = {name: round(loss, 5) for name, loss in step.losses.items()}
-    seen_by = settings.features or job.studio.style_features
-    job.finish(job.studio.stylised(job.faces[0], step), [done], step=step.step, losses=losses, features=seen_by)
-
-
-def express(
-    target: FaceArgument,
-    neutral: FaceArgument,
-    expressive: FaceArgument,
-    out: OutOption,
-    strength: Annotated[float, typer.Option(help="How much of the expression; minus turns it around.")] = 1.0,
-    threshold: Annotated[
-        float | None, typer.Option(min=0, help="Leave out rows that differ by less than this part of a usual distance.")
-    ] = None,
-    normalise: Annotated[
-        bool, typer.Option("--normalise/--no-normalise", help="One intensity, whatever the two source faces.")
-    ] = True,
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Change the whole picture, as in the paper, not only the face in it.")
-    ] = False,
-    size: SizeOption = None,
-    frames: FramesOption = 60,
-    fps: FpsOption = 20,
-    raw: RawOption = False,
-    mark: MarkOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Give a face the expression by which two faces of somebody differ."""
-    from facelab.edits.expression import THRESHOLD
-
-    job = Job(Output(out, size, frames, fps, raw, mark), [target, neutral, expressive], as_json)
-    threshold = THRESHOLD if threshold is None else threshold
-    how = {"threshold": threshold, "normalise": normalise, "everywhere": everywhere}
-    result = job.studio.express(*job.faces, strength=strength, **how)
-    job.finish(result, [{"op": "express", "strength": strength}], **how)
-
-
 def average(
     faces: Annotated[list[Path], typer.Argument(help="FACE.npz files.")],
     out: OutOption,
@@ -389,7 +301,7 @@ def read_strengths(
     return numbers, by_id(mine.values())
 
 
-COMMANDS = (edit, direction, morph, crossover, stylise, express, average, combine, mix)
+COMMANDS = (edit, direction, morph, crossover, average, combine, mix)
 
 
 def _meet(job: Job, space: Enum | None) -> None:

@@ -89,8 +89,8 @@ WANTED = (
         ("gender",),
         region="face",
         rows=PAINT,
-        person=4.0,
-    ),  # painted eyes are soon somebody else's, to dlib
+        person=4.0,  # to dlib, painted eyes are soon somebody else's
+    ),
     Wanted(
         "glasses",
         "Glasses",
