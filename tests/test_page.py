@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from facelab.studio import Studio
 from facelab.visitors import Sessions
 from facelab.worker import Worker
 
+ROOT = Path(__file__).parents[1]
 SHORT = {"preset": "fast", "steps": 4, "refine_steps": 3}
 
 
@@ -131,7 +133,10 @@ def test_only_the_stateless_endpoints_are_public(client: Client):
     sheets = {"/walk", "/crossover_grid", "/neighbours", "/sample"}
     circle = {"/circle", "/verify"}
     photo = {"/align", "/embed", "/paste", "/video", "/compare"}
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {*photo, *edits, *sheets, *circle}
+    public = set(client.view_api(return_format="dict")["named_endpoints"])
+    assert public == {*photo, *edits, *sheets, *circle}
+    table = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(/\w+)` \|", table, re.MULTILINE)) == public
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "checkpoints/faces128.json", "pyproject.toml"])
