@@ -22,7 +22,7 @@ FACE_FORMAT = "facelab-face/1"
 CROP_SIZE = 512
 LOCAL = "local/"  # begins the names of a delta's offsets of the latent, which count in one region (regions.py)
 UNEDITED = "unedited/"  # begins the names of what a file keeps of the face before its edits
-MAX_FACE_FILE_BYTES = 64 * 2**20
+MAX_FACE_FILE_BYTES = 8 * 2**20  # five times what a face takes
 MAX_OPERATIONS = 100  # that a face remembers; of more, how it began and the last ones
 _OPERATION = re.compile(r"[a-z][a-z0-9 _.+-]{0,59}")  # what describe_step writes: no room for anybody's name
 
@@ -221,10 +221,12 @@ def _stored_values(prefix: str, face: Face) -> dict[str, np.ndarray]:
 
 
 def _read_values(prefix: str, arrays: Mapping[str, np.ndarray], space: str, model: str) -> tuple[Latent, Delta | None]:
-    """What `_stored_values` gives, from a file. Raises ValueError where a number is none."""
+    """What `_stored_values` gives, from a file. Raises ValueError for another type, and where a number is none."""
     values = {}
     for name, value in arrays.items():
         if name.startswith((f"{prefix}latent", f"{prefix}delta/")):
+            if value.dtype not in (np.float16, np.float32):  # a byte for each would grow fourfold in memory
+                raise ValueError("dtype")
             there = arrays[name.removeprefix(prefix)] if prefix and not value.size else value
             values[name.removeprefix(prefix)] = torch.from_numpy(there.astype(np.float32))
     if not all(torch.isfinite(value).all() for value in values.values()):

@@ -92,11 +92,16 @@ def _from_pt(data: bytes) -> list[Tensor]:
     if isinstance(loaded, Mapping):
         loaded = list(loaded.values())
     values = loaded if isinstance(loaded, (list, tuple)) else [loaded]
-    if not values or not all(isinstance(value, Tensor) and value.is_floating_point() for value in values):
+    if not values or not all(isinstance(value, Tensor) and _is_plain(value) for value in values):
         raise ValueError("content")
     if sum(value.numel() for value in values) * 4 > MAX_LATENT_BYTES:  # a few bytes can be stretched to any shape
         raise ValueError("size")
     return [value.detach().float() for value in values]
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether a tensor holds its numbers one after the other: no sparse, nested or empty promise of one."""
+    return value.is_floating_point() and value.layout == torch.strided and value.is_cpu and not value.is_nested
 
 
 def _as_batch(values: Tensor) -> Tensor:

@@ -17,12 +17,14 @@ from facelab.errors import UnreadablePhoto
 MAX_BYTES = 60 * 2**20
 MAX_PIXELS = 8192 * 6144  # what phones sell as 50 megapixels
 MIN_SIDE = 64
+MAX_SCANS = 100  # of a JPEG; encoders write about ten, and each is a pass over the whole picture
 AT_A_TIME = 4  # photos that are decoded: each may take half a gigabyte while it is
 
 # The only decoders that are ever tried; GIF, WebP, AVIF, PNG and TIFF give their first frame.
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "BMP", "TIFF", "GIF")
 _ACCEPTED = "JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF or GIF"
 _ORIENTATION_TAG = 0x0112
+_START_OF_SCAN = b"\xff\xda"  # JPEG, B.1.1.3; in the picture's own data 0xFF is never followed by it
 _DNG_VERSION_TAG = 50706
 _UPRIGHT = {  # EXIF 2.3, tag 0x0112: what turns the stored picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,6 +84,11 @@ def read_photo(source: bytes | str | os.PathLike | BinaryIO, *, min_side: int = 
 def _decode(data: bytes, min_side: int) -> np.ndarray:
     image = _open(data)
     _check_size(image.size, min_side)
+    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > MAX_SCANS:
+        raise UnreadablePhoto(
+            f"This JPEG file is stored in more than {MAX_SCANS} passes, which no camera makes, and would take "
+            "very long to read. Save it anew as JPEG or PNG."
+        )
     # A decoder fed with damaged bytes may raise nearly anything (OSError, SyntaxError, struct.error, zlib.error, ...),
     # and each of them means the same to the person who sent the file.
     try:

@@ -15,11 +15,12 @@ from facelab.detection import FoundFace
 from facelab.edits.attributes import Direction
 from facelab.embedding import EmbedStep
 from facelab.embedding_settings import EmbedSettings
-from facelab.errors import Busy
+from facelab.errors import BadSetting, Busy
 from facelab.face import AlignedFace, Face
 from facelab.history import History, Result, Version
 from facelab.recovery import SHOWN_EVERY, RecoverySettings
 
+FACE_DELETED = "A face that this is made of was deleted meanwhile. Choose others and make it again."
 FACES_GONE = "This page was away too long, and its faces are gone. Save projects before long breaks."
 MAX_PHOTO_BYTES = 2**29  # of the photos behind a library's faces, unpacked; the oldest are let go
 MAX_DIRECTIONS = 24  # of a visitor's own
@@ -229,8 +230,9 @@ class Session:
 
     @property
     def photo_bytes(self) -> int:
-        """What the photos behind the library's faces take in memory."""
-        photos = {id(face.photo): face.photo for face in list(self.faces.values()) if face.photo is not None}
+        """What the photos on the desk, under way in Embed and behind the library's faces take in memory."""
+        holders = [self, self.embedding, *list(self.faces.values())]
+        photos = {id(each.photo): each.photo for each in holders if each is not None and each.photo is not None}
         return sum(photo.pixels.nbytes for photo in photos.values())
 
     def let_photos_go(self, *, but_the_newest: bool = False) -> None:
@@ -249,6 +251,23 @@ class Session:
                 if face.embedding is not None:
                     face.embedding.photo = None
 
+    def keep_film(self, tab: str, clip: Any, of: Iterable[str]) -> None:
+        """Let a tab show a film. of: the ids of the faces that it is made of. Raises BadSetting where one is gone."""
+        with self.lock:
+            faces = set(of)
+            self._check_there(faces)
+            self.clips[tab], self.made_of[tab] = clip, faces
+
+    def keep_sheet(self, tab: str, sheet: Any) -> None:
+        """Let a tab show a sheet. Raises BadSetting where a face that it is made of is gone."""
+        with self.lock:
+            self._check_there(sheet.shows)
+            self.sheets[tab] = sheet
+
+    def _check_there(self, faces: set[str]) -> None:
+        if not faces <= self.faces.keys():
+            raise BadSetting(FACE_DELETED)
+
     @property
     def film_bytes(self) -> int:
         """What the frames of the tabs' films take in memory."""
@@ -256,9 +275,10 @@ class Session:
 
     def let_films_go(self) -> None:
         """Forget the tabs' films; they have to be made again. An opened clip stays."""
-        for tab in [tab for tab, clip in self.clips.items() if getattr(clip, "frame_bytes", 0)]:
-            del self.clips[tab]
-            self.made_of.pop(tab, None)
+        with self.lock:
+            for tab in [tab for tab, clip in self.clips.items() if getattr(clip, "frame_bytes", 0)]:
+                del self.clips[tab]
+                self.made_of.pop(tab, None)
 
     def add_directions(self, directions: Iterable[Direction]) -> None:
         """Take in directions of the visitor's own. Raises Busy where not all of them fit."""
@@ -284,7 +304,8 @@ class Session:
         with self.lock:
             gone = self.faces.pop(face_id, None)
             for tab in [tab for tab, faces in self.made_of.items() if face_id in faces]:
-                del self.clips[tab], self.made_of[tab]
+                del self.made_of[tab]
+                self.clips.pop(tab, None)
             for tab in [tab for tab, sheet in self.sheets.items() if face_id in sheet.shows]:
                 del self.sheets[tab]
             if gone is not None and gone.embedding is not None:

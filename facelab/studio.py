@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facelab.alignment import same_place
 from facelab.allocator import keep_freed_memory
 from facelab.attribute_editing import AttributeEditing
 from facelab.checkpoints.cards import Card, catalogue, find_card
@@ -288,14 +289,18 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
 
         photo: uint8 [H, W, 3], the upright photo that the faces were cut out of. pairs: for each face the embedded one
         and what edits have made of it. What no edit reaches keeps its pixels exactly.
-        Raises BadSetting for a face that was not cut out of a photo of this size, and what `render` raises.
+        Raises BadSetting for a face that was not cut out of a photo of this size and for two edits of one
+        face, and what `render` raises.
         """
         changes = []
         for face, edited in pairs:
             check_place(photo, face)
             change = find_change(face.crop, self._look(face.as_photographed), self._look(edited), whole=False)
-            if change is not None:
-                changes.append((face.quad, change))
+            if change is None:
+                continue
+            if any(same_place(face.quad, quad) for quad, _ in changes):  # the second would edit what the first has made
+                raise BadSetting("Two of these edits are of one face of the photo. Paste one of them.")
+            changes.append((face.quad, change))
         return paste(photo, changes)
 
     def find_tracks(self, clip: Clip) -> Iterator[ClipStep]:
@@ -331,7 +336,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
     def sample(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[tuple[Face, np.ndarray]]:
         """`count` random faces with their pictures, uint8 [R, R, 3]: those of `random_faces`."""
         faces = self.random_faces(count, seed=seed, truncation=truncation)
-        return [(face, self.render(face)) for face in faces]
+        return list(zip(faces, self.render_many(faces), strict=True))
 
     def random_faces(self, count: int, *, seed: int = 0, truncation: float = 0.7) -> list[Face]:
         """`count` random faces without their pictures; the same for the same seed.

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,6 +18,7 @@ Arguments = ParamSpec("Arguments")
 MAX_JOBS = 16
 FAIR_SHARE = 4  # jobs of one visitor that a full queue lets in, so that nobody's sixteen keep out everybody else
 CROWD = 4  # times MAX_JOBS: how many jobs a full queue lets in that way
+_CLOSED = "This server is shutting down. Start it again to go on."
 _END: Any = object()
 
 
@@ -53,7 +54,7 @@ class Worker:
 
     def finish(self, work: Callable[Arguments, Result], *args: Arguments.args, **options: Arguments.kwargs) -> Result:
         """`run` for what ends a job that was let in before: it is not refused, however many jobs wait by now."""
-        return self._slice(work, *args, **options).result()
+        return _result(self._slice(work, *args, **options))
 
     def iterate(
         self, work: Callable[Arguments, Iterator[Result]], *args: Arguments.args, **options: Arguments.kwargs
@@ -65,9 +66,9 @@ class Worker:
         jobs are waiting.
         """
         with self._admitted():
-            inner = iter(self._slice(work, *args, **options).result())
+            inner = iter(_result(self._slice(work, *args, **options)))
             try:
-                while (item := self._slice(next, inner, _END).result()) is not _END:
+                while (item := _result(self._slice(next, inner, _END))) is not _END:
                     yield item
             finally:
                 close = getattr(inner, "close", None)
@@ -76,14 +77,14 @@ class Worker:
                         self._slice(close)
 
     def close(self) -> None:
-        """Finish the slice under way and take no more work."""
+        """Finish the slice under way and take no more work; whoever still waits is told so by Busy."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _slice(self, work: Callable[..., Any], *args: Any, **options: Any) -> Future:
         try:
             return self._thread.submit(work, *args, **options)
         except RuntimeError as cause:
-            raise Busy("This server is shutting down. Start it again to go on.") from cause
+            raise Busy(_CLOSED) from cause
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
@@ -103,6 +104,13 @@ class Worker:
             with self._lock:
                 self._jobs[visitor] -= 1
                 self._jobs += Counter()  # forgets who has none
+
+
+def _result(slice_: Future) -> Any:
+    try:
+        return slice_.result()
+    except CancelledError as cause:  # it was still waiting when the worker was closed
+        raise Busy(_CLOSED) from cause
 
 
 def _leave_a_core() -> None:

@@ -57,6 +57,12 @@ def test_a_face_that_stays_as_it_is_can_be_named_twice(client, files):
     assert Image.open(twice.result()[0]).size == (500, 400)
 
 
+def test_two_edits_of_one_face_are_refused(client, files):
+    given = (files["photo"], [files["face"]] * 2, [files["edited"]] * 2, None)
+    with pytest.raises(Exception, match="one face of the photo"):
+        client.predict(*given, api_name="/paste")
+
+
 def test_the_report_of_an_edit_is_a_recipe_of_it(client, files):
     edited, _, report = client.predict(files["face"], {"smile": 2, "hair_dark": -1}, None, None, api_name="/edit")
     by_face, _ = client.predict(files["photo"], [files["face"]], [handle_file(edited)], None, api_name="/paste")

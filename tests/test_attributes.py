@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from facelab.checkpoints.directions import read_directions, write_directions
-from facelab.edits.attributes import Direction, LatentClassifier, difference_of, move, walk
+from facelab.edits.attributes import Direction, LatentClassifier, difference_of, move, orthogonal_to, walk
 from facelab.errors import BadSetting, BadWeights
 
 ROWS, DIM = 6, 8
@@ -81,6 +81,14 @@ def test_a_held_attribute_does_not_move():
         held=[a_direction("gender", Y, classifier=linear_classifier(Y))],
     )
     assert torch.allclose((walked[-1] - LATENT)[:, 1], torch.zeros(ROWS), atol=1e-4)
+
+
+def test_what_is_held_twice_or_is_nothing_here_holds_nothing_more():
+    vector, nothing, held = torch.arange(1.0, 6), torch.zeros(5), torch.ones(5)
+    once = vector - vector.mean()
+    for others in ([held], [held, held], [held, nothing], [held, 2 * held, nothing]):
+        assert torch.allclose(orthogonal_to(vector, others), once, atol=1e-5)
+    assert torch.equal(orthogonal_to(vector, [nothing]), vector) and torch.equal(orthogonal_to(vector, []), vector)
 
 
 def test_only_the_direction_s_rows_move_or_those_that_are_asked_for():

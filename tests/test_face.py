@@ -104,6 +104,12 @@ def test_a_file_with_a_byte_changed_is_read_or_refused_and_nothing_else():
     assert refused > 30
 
 
+@pytest.mark.parametrize("kind", [np.bool_, np.int8, np.float64, np.complex64])
+def test_numbers_that_would_grow_in_memory_are_refused(kind):
+    with pytest.raises(BadFaceFile):
+        Face.load(with_arrays(make_face(), latent=np.zeros((2, 3), kind)))
+
+
 def test_files_of_the_first_versions_are_read_as_ever():
     with np.load(with_arrays(make_face(crop=CROP))) as arrays:
         assert not {"operations", "photo_behind"} & set(arrays), "nothing is written that says nothing"

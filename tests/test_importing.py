@@ -76,6 +76,9 @@ def test_hostile_and_damaged_files_are_refused(studio, rows, capsys):
         pt({"a": "text"}),
         pt([]),
         stretched,
+        pt(torch.zeros(12, 256).to_sparse()),
+        pt(torch.empty(12, 256, device="meta")),
+        pt(torch.nested.nested_tensor([torch.zeros(12, 256)])),
         io.BytesIO(npy(np.zeros(4, np.float32)).getvalue().replace(b"(4,), }", b"(9999999,), }")),
     ]
     for case in cases:

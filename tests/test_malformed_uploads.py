@@ -39,6 +39,13 @@ def overwritten(format: str, start: int, stop: int) -> bytes:
     return whole[:start] + bytes(stop - start) + whole[stop:]
 
 
+def passes() -> bytes:
+    """A JPEG whose last scan is there a thousand times more."""
+    whole = encoded("JPEG", Image.new("L", (64, 64)), progressive=True)
+    scan = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + 1000 * scan + whole[-2:]
+
+
 def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -95,6 +102,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "random bytes": (lambda: np.random.default_rng(1).bytes(5000), "no picture"),
     "more than 60 MB": (lambda: encoded("JPEG") + bytes(MAX_BYTES), "60 MB"),
     # truncated
+    "JPEG of a thousand passes": (passes, "more than 100 passes"),
     "JPEG cut at 95 percent": (lambda: cut("JPEG", 0.95), "JPEG.*damaged or ends too early"),
     "JPEG cut in half": (lambda: cut("JPEG", 0.5), "JPEG.*damaged or ends too early"),
     "JPEG of its first bytes only": (lambda: encoded("JPEG")[:11], "damaged"),

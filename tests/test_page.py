@@ -182,6 +182,7 @@ def test_the_examples_can_be_made_again(tmp_path: Path):
 
     make_examples(tmp_path)
     made, kept = load_examples(tmp_path), load_examples()
+    assert made.keys() == kept.keys()
     for name, example in made.items():
         difference = np.abs(example.picture.astype(int) - kept[name].picture.astype(int)).mean()
         assert difference < 2, f"example {name} was not made with these weights: python -m facelab.page.examples"

@@ -181,6 +181,13 @@ def test_a_conditional_model_says_what_its_last_numbers_mean(facelab, pictures, 
     assert load_model("ctiny")[0].latent_shape("z") == (1, 8)
 
 
+def test_a_run_of_a_version_with_other_settings_is_published(facelab, pictures, shelf, tmp_path):
+    run = trained(facelab, pictures, tmp_path / "run", "dcgan")
+    settings = json.loads((run / "settings.json").read_text())
+    (run / "settings.json").write_text(json.dumps(settings | {"of_another_version": 1}))
+    assert facelab("publish", run, "--name", "tiny", "--data", "noise")[0] == 0
+
+
 def test_what_cannot_be_published_is_refused_kindly(facelab, pictures, shelf, tmp_path):
     status, _, said = facelab("publish", tmp_path / "none", "--name", "tiny", "--data", "noise")
     assert status == 1 and "no run" in said

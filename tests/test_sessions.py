@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from facelab.embedding_settings import PRESETS
-from facelab.errors import Busy
+from facelab.errors import BadSetting, Busy
 from facelab.face import AlignedFace, Face, Latent
 from facelab.history import Result, Version
 from facelab.media import Provenance
 from facelab.page.film import Clip
+from facelab.page.sheet import Sheet
 from facelab.sessions import Embedding, Photo, Session
 from facelab.visitors import Sessions
 
@@ -164,6 +165,30 @@ def test_photos_of_those_who_are_long_away_make_room_for_everybodys(monkeypatch)
     taken = [sessions.of(visitor).photo_bytes // PICTURE.nbytes for visitor in ("eve", "ben", "ann")]
     assert taken == [1, 3, 1], "of the one who was there first, and not the newest photo"
     assert [face.photo is None for face in sessions.of("ann").faces.values()] == [True, False]
+
+
+def test_photos_on_the_desk_and_in_embed_count_as_those_of_faces_do() -> None:
+    session, photo = Session(), Photo(PICTURE, "Ann")
+    session.photo, session.embedding = photo, make_embedding()
+    session.embedding.photo = photo
+    assert session.photo_bytes == PICTURE.nbytes, "one photo is one, whoever holds it"
+    session.embedding.photo = Photo(PICTURE, "Ben")
+    assert session.photo_bytes == 2 * PICTURE.nbytes
+
+
+def test_a_film_or_sheet_of_a_face_that_was_deleted_meanwhile_is_not_kept() -> None:
+    session = Session()
+    one, other = (session.add_face(make_face(), PICTURE, name=name) for name in ("Ann", "Ben"))
+    session.keep_film("morph", object(), [one.id, other.id])
+    session.let_films_go()
+    session.delete_face(other.id)
+    assert not session.clips and not session.made_of
+    with pytest.raises(BadSetting, match="deleted meanwhile"):
+        session.keep_film("morph", object(), [one.id, other.id])
+    with pytest.raises(BadSetting, match="deleted meanwhile"):
+        session.keep_sheet("mix", Sheet("Neighbours", 1, [], [], lambda index: None, of=[other]))
+    session.keep_sheet("mix", Sheet("Neighbours", 1, [], [], lambda index: None, of=[one]))
+    assert not session.clips and set(session.sheets) == {"mix"}
 
 
 def test_films_of_those_who_are_long_away_make_room_and_an_opened_clip_stays(monkeypatch) -> None:

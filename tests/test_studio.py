@@ -72,7 +72,8 @@ def test_samples_are_the_same_for_the_same_seed(studio):
     first, again, other = (studio.sample(2, seed=seed) for seed in (3, 3, 4))
     assert all(np.array_equal(one[1], two[1]) for one, two in zip(first, again, strict=True))
     assert not np.array_equal(first[0][1], other[0][1])
-    assert np.array_equal(studio.render(first[0][0]), first[0][1])
+    drawn = studio.render(first[0][0]).astype(int)
+    assert np.abs(drawn - first[0][1]).max() <= 1, "in a batch the last bits are rounded otherwise"
     mean = studio.sample(2, seed=3, truncation=0)
     assert np.array_equal(mean[0][1], mean[1][1])
 
@@ -150,8 +151,14 @@ def test_without_vggs_weights_the_error_says_where_they_go(studio, tmp_path, mon
         studio.embed(aligned, EmbedSettings(perceptual="vgg16"))
 
 
-def test_everything_that_a_first_visitor_needs_warms_up(studio: Studio) -> None:
+def test_everything_that_a_first_visitor_needs_warms_up() -> None:
+    studio = Studio("faces128", device="cpu")
     studio.warm_up()
+    resident = set(studio._resident)
+    aligned = as_aligned(studio.sample(1, seed=5)[0][1])
+    studio.find_faces(aligned.crop)
+    list(studio.embed(aligned, SHORT))
+    assert set(studio._resident) == resident, "nothing is left to be loaded when a photo comes"
 
 
 def test_a_device_that_is_not_there_is_said_at_once(monkeypatch):

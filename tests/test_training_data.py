@@ -153,6 +153,7 @@ def test_a_damaged_member_of_a_zip_is_named(tmp_path):
     (tmp_path / "data.zip").write_bytes(data)
     with pytest.raises(BadSetting, match=r"1\.png in .* is damaged"):
         open_pictures(tmp_path / "data.zip", resolution=8, cache=tmp_path / "cache")
+    assert not [*(tmp_path / "cache").iterdir()], "nothing half made stays"
 
 
 def test_nothing_to_train_on_is_a_clear_error(tmp_path):

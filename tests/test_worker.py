@@ -121,6 +121,22 @@ def test_too_many_jobs_get_a_friendly_refusal(worker: Worker) -> None:
         steps.close()
 
 
+def test_whoever_waits_for_a_worker_that_is_closed_is_told_so() -> None:
+    worker, begun, done = Worker(), threading.Event(), threading.Event()
+    with ThreadPoolExecutor(4) as callers:
+        running = callers.submit(worker.run, lambda: begun.set() or done.wait())
+        begun.wait()
+        waiting = [callers.submit(worker.run, done.wait), callers.submit(list, worker.iterate(range, 2))]
+        while worker._thread._work_queue.qsize() < len(waiting):
+            time.sleep(0.01)
+        closing = callers.submit(worker.close)
+        for each in waiting:
+            with pytest.raises(Busy, match="shutting down"):
+                each.result()
+        done.set()
+        assert running.result() and closing.result() is None
+
+
 def test_a_closed_worker_says_so() -> None:
     worker = Worker()
     steps = worker.iterate(lambda: iter(range(9)))

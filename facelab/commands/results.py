@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,26 +78,29 @@ class Job:
         self.faces: list[Face] = read_faces(paths)
         self.studio = open_studio(self.faces[0].latent.model)
 
-    def said(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What the file's metadata says: how the first face was made and what was done to it; nobody's name."""
-        from facelab.face import describe_step
+    def said(self, steps: Sequence[Mapping[str, Any]], result: Face | None = None) -> dict[str, Any]:
+        """What the file's metadata says: how the result was made, or else what steps have made of the faces; nobody's
+        name.
+        """
+        from facelab.media.provenance import Provenance
 
-        return {
-            "model": self.studio.card.name,
-            "operations": [*self.faces[0].operations, *map(describe_step, steps)],
-            "from_photo": any(face.from_photo for face in self.faces),
-        }
+        return asdict(Provenance.of(result or self.faces[0].made_by(*steps, of=self.faces)))
 
     def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, film: Any = None, **figures: Any) -> None:
         """Write the result and print what was done. film: the frames of an animation, where it is not the usual way."""
-        write_result(self.studio, self.output, self.faces[0], result, self.said(steps), frames=film)
-        self.report(steps, **figures)
+        write_result(self.studio, self.output, self.faces[0], result, self.said(steps, result), frames=film)
+        self.report(steps, result=result, **figures)
 
     def report(
-        self, steps: Sequence[Mapping[str, Any]], *, files: Sequence[Path] | None = None, **figures: Any
+        self,
+        steps: Sequence[Mapping[str, Any]],
+        *,
+        result: Face | None = None,
+        files: Sequence[Path] | None = None,
+        **figures: Any,
     ) -> None:
-        """Print what was done. files: what was written, by default --out."""
-        output, said, files = self.output, self.said(steps), files or [self.output.path]
+        """Print what was done. result: what became of it, where that is a face. files: written, by default --out."""
+        output, said, files = self.output, self.said(steps, result), files or [self.output.path]
         film = {"frames": output.frames, "fps": output.fps} if output.path.suffix in ANIMATIONS else {}
         answered = {"model": said["model"], "operations": said["operations"], **film, **figures}
         answered["seconds"] = round(time.perf_counter() - self.started, 2)

@@ -89,7 +89,8 @@ def orthogonal_to(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
     """`vector` [D] without its part in the span of `others`, [D] each."""
     if not others:
         return vector
-    basis, _ = torch.linalg.qr(torch.stack(list(others), dim=1))
+    axes, sizes, _ = torch.linalg.svd(torch.stack(list(others), dim=1), full_matrices=False)
+    basis = axes[:, sizes > 1e-6 * sizes.max()]  # what is said twice, or is nothing here, holds nothing more
     return vector - basis @ (basis.T @ vector)
 
 

@@ -19,6 +19,7 @@ from facelab.evaluation.judge import Judge, as_images, judge
 from facelab.evaluation.metrics import face_score, frechet_distance, laplacian_variance, mean_pairwise_distance
 from facelab.evaluation.portraits import Portraits, describe, draw_samples
 from facelab.evaluation.sizes import at_size
+from facelab.files import write_file
 from facelab.generators.base import Generator
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Comparison:
 
     def save(self) -> None:
         """Write checkpoints/comparison.json."""
-        (checkpoint_folder() / COMPARISON).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_file((json.dumps(asdict(self), indent=2) + "\n").encode(), checkpoint_folder() / COMPARISON)
 
 
 def load_comparison() -> Comparison | None:

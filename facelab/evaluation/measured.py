@@ -15,6 +15,7 @@ from typing import Any
 from facelab.checkpoints.cards import catalogue, checkpoint_folder, find_card
 from facelab.errors import BadSetting, BadWeights
 from facelab.evaluation.machine import machine
+from facelab.files import write_file
 
 FOLDER = "measured"
 KINDS = (
@@ -54,7 +55,7 @@ class Measured:
         """Write the file; returns its path."""
         path = _path(self.kind, self.model)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_file((json.dumps(asdict(self), indent=2) + "\n").encode(), path)
         return path
 
 

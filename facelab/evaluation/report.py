@@ -20,6 +20,7 @@ from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.latent_map import METHODS, THUMB, LatentMap, apart
 from facelab.evaluation.machine import machine
 from facelab.evaluation.table import Line, markdown
+from facelab.files import write_file
 from facelab.media import Provenance, contact_sheet, encode_png
 from facelab.training.plot import plot_losses
 from facelab.training.run import PROGRESS
@@ -42,7 +43,7 @@ class Report:
         """Write all files into a folder, made if need be; returns their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in self.files.items():
-            (folder / name).write_bytes(data)
+            write_file(data, folder / name)
         return [folder / name for name in self.files]
 
     def as_zip(self) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facelab.errors import BadSetting
+from facelab.files import write_file
 
 Cell = str | int | float | None
 CLEAR = 0.5  # dB, above which a difference of means counts
@@ -165,7 +166,7 @@ class Report:
         figures = [figure for result in self.results.values() for figure in result.figures]
         files |= {figure.file: figure.data for figure in figures if figure.data}
         for name, data in files.items():
-            (folder / name).write_bytes(data)
+            write_file(data, folder / name)
         return [folder / name for name in dict.fromkeys([*files, *(figure.file for figure in figures)])]
 
 

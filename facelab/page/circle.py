@@ -260,7 +260,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             yield {sheet: neighbours(session, circle, faces[0], float(values[angle])).view()}
             return
         if values[way] == "average":
-            session.sheets["circle"] = sheet_of_means(worker, circle, [each.face for each in faces], of=faces)
+            session.keep_sheet("circle", sheet_of_means(worker, circle, [each.face for each in faces], of=faces))
             yield {sheet: session.sheets["circle"].view()}
             return
 
@@ -304,7 +304,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
 
         labels = [f"Take neighbour {number + 1}" for number in range(len(near))]
         made = Sheet(f"{centre.name}, {wide:g} rad around", COLUMNS, drawn, labels, take, of=[centre])
-        session.sheets["circle"] = made
+        session.keep_sheet("circle", made)
         return made
 
     inputs = {way, one, first, second, many, feature, strength, sure, hold, carry, position, expression, angle, home}

@@ -99,6 +99,10 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
         sides, heads = ([each.as_now() for each in faces] for faces in (sides, heads))
         yield {sheet: {"title": "Crossover grid", "running": True, "text": "Drawing …"}}
         pictures, stopping = [], session.begin_job("crossover")
+
+        def take(index: int) -> Result:
+            return crossed(sides[index // len(heads)], heads[index % len(heads)], rows, amount)
+
         try:
             for side in sides:
                 [row] = worker.run(
@@ -112,16 +116,12 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
                 if stopping.is_set():
                     sides = sides[: len(pictures) // len(heads)]
                     break
+            labels = [f"Take {side.name} in the style of {head.name}" for side in sides for head in heads]
+            made = Sheet("Crossover grid", len(heads), pictures, labels, take, heads, sides)
+            session.keep_sheet("crossover", made)
         except Exception:
             yield {sheet: last_sheet(session, "crossover")}
             raise
-
-        def take(index: int) -> Result:
-            return crossed(sides[index // len(heads)], heads[index % len(heads)], rows, amount)
-
-        labels = [f"Take {side.name} in the style of {head.name}" for side in sides for head in heads]
-        made = Sheet("Crossover grid", len(heads), pictures, labels, take, heads, sides)
-        session.sheets["crossover"] = made
         yield {sheet: made.view()}
 
     inputs = {content, style, span, strength, exact}

@@ -106,7 +106,7 @@ class Film:
             yield self._running("Putting the frames together …", 0.95)
             said = Provenance(model, operations, from_photo)
             clip = Clip(made, fps, name, said, some_frames(made[strip or slice(None)]) if film else made)
-            session.clips[self.tab], session.made_of[self.tab] = clip, set(faces.values())
+            session.keep_film(self.tab, clip, faces.values())
             seen = [] if film and strip is None else clip.strip
             yield {
                 "state": "done",

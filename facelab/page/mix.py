@@ -192,7 +192,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             alike = len({face.latent.model for face in faces}) == 1
             latents = worker.run(studio.average, faces) if alike else None
             home = studio.of(mean.latent.model)
-            session.sheets["mix"] = sheet_of_means(worker, home, faces, of=chosen, latents=latents)
+            session.keep_sheet("mix", sheet_of_means(worker, home, faces, of=chosen, latents=latents))
             yield {sheet: session.sheets["mix"].view()}
 
     def made(faces: list[LibraryFace], face: Face, step: dict[str, Any], *, title: str = "") -> Result:
@@ -208,7 +208,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         name = values[way]
         centre_face = picked(session, values[centre], "Face").as_now() if name == "neighbours" else None
         stopping = session.begin_job("mix")
-        title = "Neighbours" if name == "neighbours" else "Random faces"
+        title, noun = ("Neighbours", "neighbour") if name == "neighbours" else ("Random faces", "random face")
         yield {"title": title, "running": True, "text": "Drawing …"}
         drawing, seeded = [], int(values[seed] or 0)
         if name == "neighbours":
@@ -233,9 +233,9 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             step = {"op": "neighbour", "count": NEIGHBOURS, "number": index, **how}
             return Result(f"{centre_face.name} {index + 1}", f"Neighbour {index + 1}", faces[index], source, step)
 
-        labels = [f"Take {title.lower().rstrip('s')} {number + 1}" for number in range(len(drawing))]
+        labels = [f"Take {noun} {number + 1}" for number in range(len(drawing))]
         made_sheet = Sheet(title, COLUMNS, drawing, labels, take, of=[] if centre_face is None else [centre_face])
-        session.sheets["mix"] = made_sheet
+        session.keep_sheet("mix", made_sheet)
         yield made_sheet.view()
 
     def combinations(session: Session, values: dict[Any, Any]) -> Iterator[dict[str, Any]]:
@@ -261,7 +261,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
 
         labels = [f"Take combination {number + 1}" for number in range(len(made))]
         drawn = worker.finish(studio.render_many, made)
-        session.sheets["mix"] = Sheet(title, COLUMNS, drawn, labels, take, of=faces)
+        session.keep_sheet("mix", Sheet(title, COLUMNS, drawn, labels, take, of=faces))
         yield session.sheets["mix"].view()
 
     @friendly

@@ -53,7 +53,7 @@ class OwnDirections:
         def on_make(title: str, some: Any, others: Any, request: gr.Request) -> dict[Any, Any]:
             session = self.backstage.visitor(request)
             groups = [[each.face for each in picked_faces(session, value)] for value in (some, others)]
-            return put(session, studio.new_direction(str(title or ""), *groups))
+            return put(session, self.backstage.worker.run(studio.new_direction, str(title or ""), *groups))
 
         @friendly
         def on_open(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:

@@ -25,6 +25,7 @@ from facelab.stylising import StyliseSettings, style_picture
 
 JOB = "stylise"
 SHOWN_SECONDS, SHOWN_SIDE, CURVE_POINTS = 0.2, 256, 120
+KEPT_SIDE = 1024  # of the picture's middle square, which is all of it that gives its style
 EYES = {
     "vgg16": "The style is seen by VGG-16's conv4_2, as in Image2StyleGAN.",
     "discriminator": "The style is seen by this model's discriminator, as deep as VGG-16's conv4_2. Put VGG-16's "
@@ -62,8 +63,9 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
             session, pixels = backstage.visitor(request), read_photo(take_upload(event.path))
         except Exception as error:  # shown where the picture was chosen; the one before it stays
             return {"state": "idle", "refusal": explain(error), "number": token_hex(4)}
-        session.style = (PurePath(str(event.name)).stem[:40], pixels)
-        return gr.update(value=shown(session, "idle"), style=jpeg_uri(style_picture(pixels, SHOWN_SIDE)))
+        square = style_picture(pixels, min(KEPT_SIDE, *pixels.shape[:2]))
+        session.style = (PurePath(str(event.name)).stem[:40], square)
+        return gr.update(value=shown(session, "idle"), style=jpeg_uri(style_picture(square, SHOWN_SIDE)))
 
     @friendly
     def on_act(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:

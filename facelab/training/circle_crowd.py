@@ -85,9 +85,11 @@ class Crowd:
         self.spread = scores.std(dim=0)
 
     def batch(self, step: int, *, size: int, seed: int, flip: bool = False, share: tuple[int, int] = (0, 1)) -> Known:
-        """The batch of one step: every other face has dlib's vector, as far as there are any, or each has FaceNet's."""
+        """The batch of one step: every other face has dlib's vector, as far as there are any, or each has FaceNet's.
+
+        A circle is trained by one process and never on mirrored faces: flip and share are those of other batches.
+        """
         draw = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        size = size * (share[1] > share[0]) // share[1]
         half = size // 2 if len(self.found) else 0
         by_dlib = self.found[torch.randint(0, max(len(self.found), 1), (half,), generator=draw)] if half else None
         others = torch.randint(0, len(self.goals), (size - half,), generator=draw)

@@ -222,9 +222,13 @@ def _decode(source: Path, names: list[str], resolution: int, path: Path) -> None
         box = (left, top, left + side, top + side)
         array[index] = np.asarray(picture.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for first in range(0, len(names), 1024):  # bounded, so that a large data set is not held twice
-            chunk = names[first : first + 1024]
-            list(pool.map(place, range(first, first + len(chunk)), chunk, _contents(source, chunk)))
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for first in range(0, len(names), 1024):  # bounded, so that a large data set is not held twice
+                chunk = names[first : first + 1024]
+                list(pool.map(place, range(first, first + len(chunk)), chunk, _contents(source, chunk)))
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     array.flush()
     partial.replace(path)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -181,7 +181,8 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     family = values.get("family")
     if family not in TITLES:
         raise BadSetting(f"{run.folder} is no run of {', '.join(TITLES)}: its settings.json names {family!r}.")
-    settings = FAMILIES[family].settings(**{key: value for key, value in values.items() if key != "family"})
+    known = {each.name for each in fields(FAMILIES[family].settings)}  # a run of another version may name others
+    settings = FAMILIES[family].settings(**{key: value for key, value in values.items() if key in known})
     path, images = _newest(run)
     left_out = LEFT_OUT_OF_STYLEGAN2 if family == "stylegan2" else LEFT_OUT
     kept = {key: value for key, value in read_weights(path).items() if not key.startswith(left_out)}
@@ -247,13 +248,12 @@ def _shape_of(settings: TrainSettings, weights: Mapping[str, Tensor]) -> tuple[i
 
 def _newest(run: Run) -> tuple[Path, int]:
     """The newest weight file of a run, and how many pictures it has seen."""
-    from safetensors import safe_open
+    from facelab.training.run import images_seen
 
     files = run.weight_files()
     if not files:
         raise BadSetting(f"{run.folder} has no weights yet. Train further, until the first are written.")
-    with safe_open(files[-1], framework="pt") as file:
-        return files[-1], int(file.metadata()["images"])
+    return files[-1], images_seen(files[-1])
 
 
 def _history(run: Run, images: int) -> dict[str, float]:

@@ -21,9 +21,9 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from pickle import UnpicklingError
@@ -274,12 +274,11 @@ def train(
     settings, first = trainer.settings, distributed.rank() == 0
     if first:
         run.write_settings(settings)
-    stop = _stop_on_signal()
     begun, saved = time.monotonic(), time.monotonic()
     last = None if steps is None else trainer.steps + steps
     latest: dict[str, float] = {}
     share = distributed.rank(), distributed.world()
-    with ThreadPoolExecutor(1) as loader:
+    with _signals() as stop, ThreadPoolExecutor(1) as loader:
 
         def load(step: int) -> Future:
             return loader.submit(
@@ -305,14 +304,21 @@ def train(
             if time.monotonic() - saved > settings.checkpoint_minutes * 60:
                 run.save(trainer, elapsed)
                 saved = time.monotonic()
-    if first:
-        run.save(trainer, seconds + time.monotonic() - begun)
-        run.publish(trainer)
+        if first:
+            run.save(trainer, seconds + time.monotonic() - begun)
+            run.publish(trainer)
 
 
-def _stop_on_signal() -> list[int]:
+@contextmanager
+def _signals() -> Iterator[list[int]]:
     """A list that becomes true when the process is asked to end, so that the step under way is still saved."""
     received: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda which, frame: received.append(which))
-    return received
+    before = {
+        number: signal.signal(number, lambda which, frame: received.append(which))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
