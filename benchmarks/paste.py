@@ -30,7 +30,7 @@ from benchmarks.machine import machine
 from facelab.alignment import align, crop_to_photo, quad_from_landmarks
 from facelab.detail import find_change
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS
-from facelab.embedding import as_picture
+from facelab.embedding import as_image
 from facelab.embedding_settings import PRESETS
 from facelab.errors import FaceLabError, NoFaceFound
 from facelab.evaluation.judge import ATTRIBUTES, judge, load_judge
@@ -166,7 +166,7 @@ def smiling(studio: Studio, photo: np.ndarray, quad: np.ndarray) -> float:
 
 def smile_of(studio: Studio, image: np.ndarray) -> float:
     """The judge's logit for "Smiling" of an aligned picture, uint8 [R, R, 3]."""
-    return float(judge(load_judge(), as_picture(image, studio.generator))[0, ATTRIBUTES.index("Smiling")])
+    return float(judge(load_judge(), as_image(image, studio.generator))[0, ATTRIBUTES.index("Smiling")])
 
 
 def in_photo(mask: np.ndarray, quad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

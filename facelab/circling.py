@@ -27,6 +27,7 @@ from facelab.edits.sphere import (
 from facelab.errors import BadSetting, LatentMismatch, UnknownModel
 from facelab.face import AlignedFace, Face, Latent
 from facelab.facenet import facenet_vectors, load_facenet
+from facelab.pixels import as_images
 from facelab.ranges import between
 from facelab.recognition import SAME_PERSON, identity_distance
 
@@ -168,8 +169,7 @@ class Circling:
     def _facenet(self, image: np.ndarray) -> Tensor:
         """FaceNet's unit vector of an aligned picture uint8 [R, R, 3], [512]."""
         network = self._keep("facenet", lambda: load_facenet(device=self.device), shared=True)
-        shown = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
-        return facenet_vectors(network, shown)[0]
+        return facenet_vectors(network, as_images([image]))[0]
 
     def answers(self, face: Face) -> dict[str, float]:
         """By feature, what its classifier says of a face's vector: a probability."""

@@ -16,11 +16,12 @@ from facelab.editing import BATCH, MAX_FACES
 from facelab.errors import BadSetting
 from facelab.evaluation.comparison import Row, describe_faces, load_comparison, of_model
 from facelab.evaluation.inception import load_inception
-from facelab.evaluation.judge import Judge, as_images, judge, load_judge
+from facelab.evaluation.judge import Judge, judge, load_judge
 from facelab.evaluation.latent_map import LatentMap, thumbnail
-from facelab.evaluation.portraits import Portraits, as_pictures, draw_samples
+from facelab.evaluation.portraits import Portraits, draw_samples
 from facelab.evaluation.sizes import at_size
 from facelab.evaluation.table import Line, build_table
+from facelab.pixels import as_images, as_pixels
 
 if TYPE_CHECKING:
     from facelab.generators.base import Generator
@@ -146,7 +147,7 @@ class Comparing:
 
     @torch.inference_mode()
     def _drawn(self, latents: Tensor) -> list[np.ndarray]:
-        return as_pictures(self.generator.synthesize(latents))
+        return list(as_pixels(self.generator.synthesize(latents)))
 
     @property
     def _judge(self) -> Judge:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from facelab import regions
 from facelab.circle import CIRCLE
+from facelab.detail import resized
 from facelab.edits import arithmetic, interpolation
 from facelab.edits.crossover import checked_rows, crossover, crossover_delta, parse_rows
 from facelab.edits.expression import REGION, THRESHOLD, transfer
@@ -22,6 +22,7 @@ from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Delta, Face, Latent, Recipe
 from facelab.generators.deltas import on_device, style_row
 from facelab.generators.stylegan2 import fast_dtype
+from facelab.pixels import as_pixels
 from facelab.ranges import between
 from facelab.recipes import replay
 from facelab.refinement import check_delta
@@ -352,7 +353,8 @@ class Editing:
     def _draw(self, rows: Tensor, deltas: Sequence[Delta | None], size: int | None) -> list[np.ndarray]:
         deltas = on_device(deltas, self.device)
         pictures = self.generator.synthesize(rows.to(self.device), deltas, dtype=fast_dtype(self.device))
-        return to_pixels(pictures, size)
+        pixels = as_pixels(pictures)
+        return list(pixels) if size is None else [resized(picture, size) for picture in pixels]
 
     @property
     def _row_norm(self) -> float:
@@ -369,15 +371,6 @@ def check_size(size: int) -> None:
     """Raise BadSetting for a picture's side that is out of range."""
     if not 16 <= size <= MAX_SIDE:
         raise BadSetting(f"The size of a picture must be between 16 and {MAX_SIDE} pixels, not {size}.")
-
-
-def to_pixels(pictures: Tensor, size: int | None) -> list[np.ndarray]:
-    """float [N, 3, R, R] in [-1, 1] -> N pictures, uint8 [size, size, 3]."""
-    pixels = ((pictures + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-    if size in (None, pixels.shape[1]):
-        return list(pixels)
-    lanczos = Image.Resampling.LANCZOS
-    return [np.array(Image.fromarray(picture).resize((size, size), lanczos)) for picture in pixels]
 
 
 def _on_circle(space: str | None) -> bool:

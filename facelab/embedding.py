@@ -20,6 +20,7 @@ from facelab.face import Delta, Latent
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.perceptual import Distance
+from facelab.pixels import as_images, as_pixels
 from facelab.refinement import (
     EDIT_EVERY,
     Edit,
@@ -144,7 +145,7 @@ def embed(
         raise BadSetting("identity_weight is not 0, but embed was given no distance of identities.")
     if settings.start == "encoder" and encode is None and resume is None:
         raise BadSetting(f"{generator.name} ships without an encoder. Start from the mean face.")
-    task = _Task(generator, as_picture(target, generator), settings, perceptual, identity, edits)
+    task = _Task(generator, as_image(target, generator), settings, perceptual, identity, edits)
     state = resume or task.start(encode)
     if (state.model, state.space) != (generator.name, settings.space):
         raise LatentMismatch(
@@ -154,7 +155,7 @@ def embed(
     return task.run(state)
 
 
-def as_picture(target: np.ndarray, generator: Generator) -> Tensor:
+def as_image(target: np.ndarray, generator: Generator) -> Tensor:
     """uint8 [R, R, 3] -> float32 [1, 3, R, R] in [-1, 1] on the generator's device.
 
     Raises BadSetting for another size or type.
@@ -165,12 +166,7 @@ def as_picture(target: np.ndarray, generator: Generator) -> Tensor:
             f"{generator.name} embeds uint8 pictures of {side} x {side} RGB pixels, not {target.dtype} {target.shape}."
         )
     device = generator.mean_latent().device
-    return torch.from_numpy(target).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-
-
-def as_pixels(picture: Tensor) -> np.ndarray:
-    """float [1, 3, H, W] in [-1, 1] -> uint8 [H, W, 3]."""
-    return ((picture[0].detach().float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    return as_images([target]).to(device)
 
 
 def first_latent(generator: Generator, settings: EmbedSettings) -> Tensor:
@@ -359,7 +355,7 @@ class _Task:
             latent_distance_per_row=away.mean().item(),
             latent=Latent(latent.cpu(), state.space, state.model),
             delta=None if delta is None else Delta({name: value.cpu() for name, value in delta.values.items()}),
-            image=as_pixels(picture) if shown else None,
+            image=as_pixels(picture)[0] if shown else None,
             state=state,
             phase_done=progress.over,
             done=progress.over and self._is_last(state),

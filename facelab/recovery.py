@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.embedding import Descent, EmbedStep, as_picture, as_pixels, learning_rate_at, signal_to_noise
+from facelab.embedding import Descent, EmbedStep, as_image, learning_rate_at, signal_to_noise
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Latent
 from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.generators.stylegan2 import fast_dtype
+from facelab.pixels import as_pixels
 from facelab.seeds import MAX_SEED
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -115,7 +116,7 @@ def recover(
     """
     if settings.start == "encoder" and encode is None and resume is None:
         raise BadSetting(f"{generator.name} has no encoder. Recover from random starts.")
-    goal = as_picture(target, generator)
+    goal = as_image(target, generator)
     if resume is not None and (resume.model, resume.space) != (generator.name, generator.edit_space):
         raise LatentMismatch(f"This recovery was begun with {resume.model}; it cannot go on with {generator.name}.")
     return _search(generator, goal, settings, encode, resume)
@@ -209,7 +210,7 @@ def _report(
         latent_distance_per_row=away,
         latent=Latent(latent.cpu(), state.space, state.model),
         delta=None,
-        image=None if picture is None else as_pixels(picture),
+        image=None if picture is None else as_pixels(picture)[0],
         state=state,
         phase_done=done,
         done=done,

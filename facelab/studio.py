@@ -25,7 +25,7 @@ from facelab.comparing import Comparing
 from facelab.detail import Look, find_change, resized
 from facelab.editing import Editing, check_size
 from facelab.edits.attributes import move
-from facelab.embedding import EmbedState, EmbedStep, as_picture, embed, signal_to_noise
+from facelab.embedding import EmbedState, EmbedStep, as_image, embed, signal_to_noise
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound
 from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
@@ -198,7 +198,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
 
         Raises UnknownModel for a model that ships without an encoder.
         """
-        rows = self._encode(as_picture(self.fitted(aligned), self.generator))[0]
+        rows = self._encode(as_image(self.fitted(aligned), self.generator))[0]
         return Face(
             latent=Latent(rows.cpu(), self.generator.edit_space, self.card.name),
             crop=aligned.crop,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from facelab.embedding import as_picture
+from facelab.embedding import as_image
 from facelab.errors import BadSetting
 from facelab.face import Face
 from facelab.perceptual import Vgg16, has_vgg16
@@ -61,7 +61,7 @@ class Styling:
         if not self.has_layers:
             raise BadSetting(f"{self.card.title} has no layers to style. Choose a face of a StyleGAN2.")
         extract = self._extract(settings.features or self.style_features)
-        target = as_picture(style_picture(style, self.card.resolution), self.generator)
+        target = as_image(style_picture(style, self.card.resolution), self.generator)
         delta = face.delta
         return stylise(self.generator, self._rows(face).to(self.device), target, extract, settings, delta=delta)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from facelab.edits.crossover import checked_rows
-from facelab.embedding import Descent, as_pixels, learning_rate_at
+from facelab.embedding import Descent, learning_rate_at
 from facelab.embedding_settings import PERCEPTUALS
 from facelab.errors import BadSetting
 from facelab.face import Delta, Latent
@@ -23,6 +23,7 @@ from facelab.generators.base import Generator
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.perceptual import Distance, Vgg16
+from facelab.pixels import as_pixels
 
 Extract = Callable[[Tensor], list[Tensor]]
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Image2StyleGAN's Adam
@@ -126,7 +127,7 @@ def stylise(
             losses=dict(zip(("total", "style", "content"), numbers, strict=True)),
             latent=Latent(whole.detach().cpu(), "w+", generator.name),
             rows=(rows.start, rows.stop),
-            image=as_pixels(picture) if shown else None,
+            image=as_pixels(picture)[0] if shown else None,
             done=done,
         )
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from facelab.embedding import Descent, as_picture, as_pixels, as_rows, embed, learning_rate_at
+from facelab.embedding import Descent, as_image, as_rows, embed, learning_rate_at
 from facelab.embedding_settings import PRESETS, SPACES, EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Delta
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.perceptual import discriminator_distance
+from facelab.pixels import as_pixels
 from facelab.refinement import Edit
 from facelab.regions import moved_locally
 
@@ -51,7 +52,7 @@ def perceptual():
 @pytest.fixture(scope="module")
 def target(generator):
     """A picture that the generator can make, but not at its mean."""
-    return as_pixels(generator.synthesize(generator.sample(1, seed=5), dtype=torch.float32))
+    return as_pixels(generator.synthesize(generator.sample(1, seed=5), dtype=torch.float32))[0]
 
 
 def run(generator, target, perceptual, **changes):
@@ -207,7 +208,7 @@ def test_two_faces_at_once_are_the_same_as_one_after_the_other(generator, target
 
 def test_it_stops_early_when_nothing_gets_better(generator, perceptual):
     mean = generator.mean_latent()[:, None]
-    goal = as_pixels(generator.synthesize(mean))
+    goal = as_pixels(generator.synthesize(mean))[0]
     steps = run(generator, goal, perceptual, steps=500, learning_rate=1e-6, refine=False, patience=5)
     assert len(steps) < 50
     assert steps[-1].done and steps[-1].total == steps[-1].step
@@ -224,13 +225,13 @@ def test_every_space_is_embedded_in_its_own_shape(generator, target, perceptual,
     assert last.latent.space == space and last.latent.model == "tiny"
     assert tuple(last.latent.values.shape) == generator.latent_shape(space)
     assert min(step.losses["total"] for step in steps[:20]) < steps[0].losses["total"]
-    picture = as_pixels(generator.synthesize(as_rows(generator, last.latent.values, space), [last.delta]))
+    picture = as_pixels(generator.synthesize(as_rows(generator, last.latent.values, space), [last.delta]))[0]
     assert np.abs(picture.astype(int) - last.image).mean() < 4  # float32 here, perhaps bfloat16 there
 
 
 def test_a_row_a_layer_fits_better_than_one_row(generator, perceptual):
     rows = generator.sample(generator.num_layers, seed=9)[:, 0][None]
-    goal = as_pixels(generator.synthesize(rows))
+    goal = as_pixels(generator.synthesize(rows))[0]
     losses = {
         space: run(generator, goal, perceptual, space=space, steps=60, refine=False)[-1].state.best_loss
         for space in ("w", "w+")
@@ -263,7 +264,7 @@ def test_identity_counts_while_the_latent_is_searched_and_not_after(generator, t
         return [step for step in steps if step.phase == "latent"], [step for step in steps if step.phase == "refine"]
 
     def apart(step):
-        return colour(as_picture(target, generator))(as_picture(step.image, generator)).item()
+        return colour(as_image(target, generator))(as_image(step.image, generator)).item()
 
     (without, _), (with_it, refining) = search(0.0), search(30.0)
     assert apart(with_it[-1]) < 0.5 * apart(without[-1])

@@ -28,8 +28,8 @@ from facelab.experiments.pictures import BUNDLED, LICENCES, Picture, bundled, co
 from facelab.experiments.results import Claim, Figure, Report, Result, Table
 from facelab.experiments.robustness import hole, transform
 from facelab.perceptual import discriminator_distance
+from facelab.pixels import as_images
 from facelab.template import TEMPLATE_EYES
-from facelab.training.data import as_batch
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,7 +75,7 @@ def test_a_batch_finds_what_single_embeddings_find(space, start):
     generator, discriminator = load_model("tiny")
     images = [draw(16, seed) for seed in (1, 2, 3)]
     settings = EmbedSettings(space=space, start=start, steps=6, learning_rate=0.05, preview_every=0)
-    batch = as_batch(np.stack(images))
+    batch = as_images(images)
     told = []
     found = embed_batch(
         generator,
@@ -140,7 +140,7 @@ def test_setups_change_what_they_say(lab):
     assert not torch.equal(random.state_dict()[weight], trained.state_dict()[weight])
     draws = random.map(torch.randn(2000, 8, generator=torch.Generator().manual_seed(9)))
     assert (random.mean_latent() - draws.mean(dim=0)).abs().max() < 0.2 * draws.std()
-    image, target = (as_batch(draw(16, seed)[None]) for seed in (1, 2))
+    image, target = (as_images(draw(16, seed)[None]) for seed in (1, 2))
     features, goals = (lab.discriminator.features(each) for each in (image, target))
     errors = [
         ((one - two).float().square().mean() / two.float().square().mean()).item()

@@ -12,10 +12,11 @@ from facelab.checkpoints.weights import load_model
 from facelab.encoder import LOOKS, Encoder, load_encode, look_closely
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
-from facelab.evaluation.portraits import Portraits, as_pictures
+from facelab.evaluation.portraits import Portraits
 from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.identity import WIDTHS, FaceReader, load_reader, reader_distance
+from facelab.pixels import as_pixels
 from facelab.training import distributed, identity
 from facelab.training.data import Pictures
 from facelab.training.drawn import _search, draw_faces
@@ -295,7 +296,7 @@ def test_drawn_faces_are_random_ones_and_likenesses_in_turn_and_are_kept(tmp_pat
         alike = generator.synthesize(load_encode(generator)(portraits.tensor(slice(0, 3))))[:2]
         random = generator.synthesize(generator.sample(3, seed=0, truncation=1.0))
     for mine, theirs in ((drawn[1::2], alike), (drawn[::2], random)):
-        assert np.abs(mine.astype(int) - np.stack(as_pictures(theirs))).mean() < 2  # of 255, the batch's rounding
+        assert np.abs(mine.astype(int) - as_pixels(theirs)).mean() < 2  # of 255, the batch's rounding
     assert (draw_faces("faces128", None, 5, cache=tmp_path) == drawn).all()
 
 

@@ -12,7 +12,6 @@ from facelab.evaluation.latent_map import (
     in_a_square,
     neighbour_embedding,
     principal_components,
-    sprite,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -58,13 +57,6 @@ def test_t_sne_keeps_groups_together():
     middles = places[:30].mean(axis=0), places[30:].mean(axis=0)
     spread = np.linalg.norm(places[:30] - middles[0], axis=1).max()
     assert np.linalg.norm(middles[0] - middles[1]) > 2 * spread
-
-
-def test_a_sprite_holds_every_thumbnail_at_its_place():
-    pictures = [np.full((4, 4, 3), index, np.uint8) for index in range(7)]
-    sheet, columns = sprite(pictures)
-    assert columns == 3 and sheet.shape == (12, 12, 3)
-    assert all((sheet[index // 3 * 4, index % 3 * 4] == index).all() for index in range(7))
 
 
 def test_faces_that_are_shown_do_not_overlap_and_those_before_have_the_right_of_way():

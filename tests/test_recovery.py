@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facelab.checkpoints import cards
-from facelab.embedding import Descent, as_picture
+from facelab.embedding import Descent, as_image
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import AlignedFace, Face, Latent
@@ -120,7 +120,7 @@ def test_an_encoder_begins_and_its_word_alone_is_one_step(studio):
     studio = studio.of("tinyvae")
     aligned = as_aligned(drawn(studio)[1])
     (step,) = studio._search(studio.fitted(aligned), RECOVERY_PRESETS["encode"], None)
-    seen = studio.generator.encode(as_picture(studio.fitted(aligned), studio.generator))[0]
+    seen = studio.generator.encode(as_image(studio.fitted(aligned), studio.generator))[0]
     assert step.phase == "encode" and step.done and torch.equal(step.latent.values, seen)
     further = replace(RECOVERY_PRESETS["encode"], steps=40)
     steps = list(studio._search(studio.fitted(aligned), further, None))

@@ -8,12 +8,13 @@ import torch
 
 from facelab.checkpoints import cards
 from facelab.errors import BadSetting
-from facelab.evaluation.judge import as_images, load_judge
+from facelab.evaluation.judge import load_judge
 from facelab.evaluation.measured import keep, load_measured
 from facelab.evaluation.papers.report import read_page
 from facelab.evaluation.portraits import describe
 from facelab.evaluation.runs import measure_training, newest
 from facelab.generators.vae import VAE
+from facelab.pixels import as_images
 from facelab.training.run import write_weights
 from tests.tiny_models import put_models
 

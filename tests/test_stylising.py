@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_embedding import tiny_generator
 
-from facelab.embedding import as_picture
+from facelab.embedding import as_image
 from facelab.errors import BadSetting, BadWeights
 from facelab.face import Recipe
 from facelab.generators.discriminator import Discriminator
@@ -149,4 +149,4 @@ def test_a_studio_stylises_a_face_and_a_recipe_does_it_again():
     assert torch.equal(again.latent.values, made.latent.values) and again.operations == made.operations
     elsewhere = studio.apply(other, Recipe("faces128", (step,)), {"found": made})
     assert torch.equal(elsewhere.latent.values[:2], other.latent.values.expand(12, -1)[:2])
-    assert as_picture(last.image, studio.generator).shape == (1, 3, 128, 128)
+    assert as_image(last.image, studio.generator).shape == (1, 3, 128, 128)

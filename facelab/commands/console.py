@@ -15,6 +15,8 @@ import typer
 from facelab.errors import BadFaceFile, BadSetting
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from facelab.edits.attributes import Direction
     from facelab.face import Face, Recipe
     from facelab.studio import Studio
@@ -123,3 +125,10 @@ def answer(figures: dict[str, Any], as_json: bool, text: str) -> None:
 def say(line: str) -> None:
     """Print a line on stderr."""
     print(line, file=sys.stderr)
+
+
+def progress_bar(name: str, total: int, unit: str) -> tqdm:
+    """A progress bar on stderr."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, dynamic_ncols=True)

@@ -24,11 +24,12 @@ from facelab.edits.interpolation import karcher_mean
 from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere, walk_until_sure
 from facelab.evaluation.edits import UPPER
 from facelab.evaluation.geometry import measured
-from facelab.evaluation.judge import ATTRIBUTES, Judge, as_images, judge
-from facelab.evaluation.portraits import Portraits, as_pictures, describe, describers
+from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
+from facelab.evaluation.portraits import Portraits, describe, describers
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader
+from facelab.pixels import as_images, as_pixels
 from facelab.recognition import SAME_PERSON
 from facelab.training.direction_list import WANTED
 
@@ -90,7 +91,7 @@ def decode(circle: Circle, generator: Generator, points: Tensor) -> list[np.ndar
     """Pictures of points [N, V], uint8 [R, R, 3] each."""
     dtype = fast_dtype(points.device)
     parts = [generator.synthesize(circle(part), dtype=dtype) for part in points.split(BATCH)]
-    return as_pictures(torch.cat(parts))
+    return list(as_pixels(torch.cat(parts)))
 
 
 @describers()

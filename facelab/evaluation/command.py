@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import Space, check_spared
+from facelab.commands.console import Space, check_spared, progress_bar
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS
 from facelab.errors import BadSetting
 from facelab.evaluation.figures import (
-    bar,
     measure_embeddings,
     measure_eyes,
     measure_runs,
@@ -241,7 +240,7 @@ def _compare(
         row = saved and saved.row(card)
         if row is None:
             generator = load_model(card.name)[0]
-            with bar(card.name, count, "face") as told:
+            with progress_bar(card.name, count, "face") as told:
                 row = compare_model(card, generator, network, real, **options, progress=told.update)
         if faces and row.reconstructed != faces:
             row = _reconstructed(row, card, data, faces, steps, side, cache)
@@ -266,7 +265,7 @@ def _reconstructed(row: Row, card: Card, data: Path, count: int, steps: int, sid
 
     pictures = open_pictures(data, resolution=card.resolution, cache=cache, split="val").images
     chosen = [pictures[index] for index in spread(len(pictures), count)]
-    with bar(f"{card.name} reconstructs", len(chosen), "face") as told:
+    with progress_bar(f"{card.name} reconstructs", len(chosen), "face") as told:
         done = reconstruct(Studio(card.name), chosen, side=side, steps=steps, progress=told.update)
     return row.with_reconstruction(done)
 

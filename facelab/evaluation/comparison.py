@@ -15,12 +15,13 @@ from torch import nn
 from facelab.checkpoints.cards import COMPARISON, Card, checkpoint_folder
 from facelab.errors import BadWeights
 from facelab.evaluation.inception import inception_score
-from facelab.evaluation.judge import Judge, as_images, judge
+from facelab.evaluation.judge import Judge, judge
 from facelab.evaluation.metrics import face_score, frechet_distance, laplacian_variance, mean_pairwise_distance
 from facelab.evaluation.portraits import Portraits, describe, draw_samples
 from facelab.evaluation.sizes import at_size
 from facelab.files import write_file
 from facelab.generators.base import Generator
+from facelab.pixels import as_images
 
 if TYPE_CHECKING:
     from facelab.evaluation.reconstruction import Reconstruction

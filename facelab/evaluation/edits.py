@@ -16,9 +16,10 @@ from PIL import Image
 
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.evaluation.geometry import measured, skin_tone
-from facelab.evaluation.judge import ATTRIBUTES, Judge, as_images, judge
+from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.evaluation.portraits import describe, describers
 from facelab.face import Face
+from facelab.pixels import as_images
 from facelab.recognition import SAME_PERSON
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facelab.commands.console import progress_bar
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def measure_runs(runs: list[Path], model: str, data: Path, count: int, seed: int
         generator = _generator(model, training.weights)
         real = real_faces(data, "val", generator.resolution, None, cache)
         photos = open_pictures(data, resolution=generator.resolution, cache=cache, split="val").images
-        with bar(training.weights.parents[1].name, count, "face") as told:
+        with progress_bar(training.weights.parents[1].name, count, "face") as told:
             options = {"real": real, "photos": photos, "count": count, "seed": seed, "progress": told.update}
             rows.append(measure_training(training, generator, network, **options))
     return rows
@@ -158,7 +158,7 @@ def measure_embeddings(
         figures["steps"] = steps
     if directions:
         faces = [one.face for one in embedded]
-        with bar("directions", len(studio.directions()), "direction") as told:
+        with progress_bar("directions", len(studio.directions()), "direction") as told:
             measured = measure_directions(studio, network, faces, images, method=method, progress=told.update)
         figures["method"], figures["directions"] = method, measured
         if matrix is not None:
@@ -176,7 +176,7 @@ def _embedded(
 
     pictures = open_pictures(data, resolution=studio.card.resolution, cache=cache, split="val").images
     chosen = [pictures[index] for index in spread(len(pictures), count)]
-    with bar("embedding", len(chosen), "face") as told:
+    with progress_bar("embedding", len(chosen), "face") as told:
         done = embed_portraits(chosen, model=studio.card.name, settings=settings, folder=cache, progress=told.update)
     return chosen, done
 
@@ -225,19 +225,12 @@ def real_faces(data: Path, split: str, resolution: int, count: int | None, cache
     from facelab.training.data import open_pictures
 
     images = open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count]
-    with bar(split, len(images), "face") as told:
+    with progress_bar(split, len(images), "face") as told:
         return describe_split(images, cache=cache, name=split, progress=told.update)
 
 
 def _look(name: str, images: list) -> Portraits:
     from facelab.evaluation.portraits import describe
 
-    with bar(name, len(images), "face") as told:
+    with progress_bar(name, len(images), "face") as told:
         return describe(images, progress=told.update)
-
-
-def bar(name: str, total: int, unit: str) -> Any:
-    """A progress bar on stderr."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, dynamic_ncols=True)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facelab.pixels import as_images
 from facelab.trunk import Trunk
 
 # In the order of CelebA's list (Liu et al. 2015).
@@ -53,11 +54,6 @@ def load_judge(path: Path | None = None) -> Judge:
 def judge(network: Judge, images: Tensor, *, batch: int = 32) -> Tensor:
     """Logits [N, 40] of any number of pictures [N, 3, R, R] in [-1, 1], in batches."""
     return torch.cat([network(part) for part in images.split(batch)])
-
-
-def as_images(pictures: Sequence[np.ndarray]) -> Tensor:
-    """N times uint8 [R, R, 3] -> float32 [N, 3, R, R] in [-1, 1]."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @torch.inference_mode()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,17 +90,6 @@ def thumbnail(picture: np.ndarray) -> np.ndarray:
     if len(picture) == THUMB:
         return picture
     return np.asarray(Image.fromarray(picture).resize((THUMB, THUMB), Image.Resampling.LANCZOS))
-
-
-def sprite(thumbnails: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-    """All thumbnails as one picture, row by row, so that a browser asks once; and how many there are in a row."""
-    columns = math.ceil(math.sqrt(len(thumbnails)))
-    rows, side = -(-len(thumbnails) // columns), len(thumbnails[0])
-    sheet = np.zeros((rows * side, columns * side, 3), np.uint8)
-    for index, picture in enumerate(thumbnails):
-        top, left = index // columns * side, index % columns * side
-        sheet[top : top + side, left : left + side] = picture
-    return sheet, columns
 
 
 def apart(places: np.ndarray, distance: float) -> list[int]:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from facelab.files import read_or_make
 from facelab.generators.base import Generator
+from facelab.pixels import as_pixels
 from facelab.recognition import Recogniser
 
 CHUNK = 16
@@ -114,14 +114,8 @@ def draw_samples(generator: Generator, count: int, *, seed: int, truncation: flo
     ws = generator.sample(count, seed=seed, truncation=truncation)
     pictures = []
     for part in ws.split(CHUNK):
-        pictures.extend(as_pictures(generator.synthesize(part)))
+        pictures.extend(as_pixels(generator.synthesize(part)))
     return pictures
-
-
-def as_pictures(images: Tensor) -> list[np.ndarray]:
-    """float [N, 3, R, R] in [-1, 1] -> N times uint8 [R, R, 3]."""
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return list(pixels.permute(0, 2, 3, 1).cpu().numpy())
 
 
 @cache

@@ -180,9 +180,7 @@ def combine_draws(generator: SingleLatentGenerator, pairs: int, operands: int, *
 def _pictures(generator: SingleLatentGenerator, latents: Tensor) -> list[np.ndarray]:
     import torch
 
-    from facelab.editing import to_pixels
+    from facelab.pixels import as_pixels
 
     with torch.inference_mode():
-        return [
-            picture for part in latents.split(32) for picture in to_pixels(generator.synthesize(part[:, None]), None)
-        ]
+        return [picture for part in latents.split(32) for picture in as_pixels(generator.synthesize(part[:, None]))]

@@ -12,9 +12,10 @@ import torch
 
 from facelab.errors import BadSetting
 from facelab.evaluation.comparison import describe_faces
-from facelab.evaluation.judge import Judge, as_images
+from facelab.evaluation.judge import Judge
 from facelab.evaluation.portraits import Portraits, describe, draw_samples
 from facelab.generators.base import Generator
+from facelab.pixels import as_images
 from facelab.training.run import Run, images_seen
 
 FIGURES = ("face_score", "sharpness", "frechet", "found", "diversity")  # of comparison.Row

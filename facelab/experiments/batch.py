@@ -11,10 +11,10 @@ from torch import Tensor
 
 from facelab.embedding import Descent, first_latent, learning_rate_at, signal_to_noise
 from facelab.embedding_settings import EmbedSettings
-from facelab.evaluation.portraits import as_pictures
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.perceptual import Distance
+from facelab.pixels import as_pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ def _describe(generator: Generator, targets: Tensor, latents: Tensor, terms: Ten
             away_per_row=away[index].mean().item(),
             curve=curves[:, index].numpy(),
         )
-        for index, image in enumerate(as_pictures(pictures))
+        for index, image in enumerate(as_pixels(pictures))
     ]
 
 

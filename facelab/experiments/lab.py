@@ -18,13 +18,13 @@ from facelab.checkpoints.cards import find_card
 from facelab.checkpoints.weights import build_networks, load_model
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting
-from facelab.evaluation.portraits import as_pictures, describe
+from facelab.evaluation.portraits import describe
 from facelab.experiments.batch import Embedded, embed_batch
 from facelab.experiments.pictures import Picture
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import SynthesisLayer, fast_dtype
 from facelab.perceptual import Distance, discriminator_distance, load_vgg16, vgg16_distance
-from facelab.training.data import as_batch
+from facelab.pixels import as_images, as_pixels
 
 BATCH = 12
 LONG = 1000  # steps from which the paper's constant rate gets anywhere
@@ -112,7 +112,7 @@ class Lab:
     def _run(
         self, pictures: list[Picture], settings: EmbedSettings, setup: Setup, words: str, number: int, parts: int
     ) -> list[Embedded]:
-        targets = as_batch(np.stack([picture.image for picture in pictures])).to(self.device)
+        targets = as_images([picture.image for picture in pictures]).to(self.device)
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)  # of noise that is resampled
             return embed_batch(
@@ -144,7 +144,7 @@ class Lab:
     @torch.no_grad()
     def unlikeness(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> list[float]:
         """The perceptual distance, all layers at their own size, of pictures uint8 [R, R, 3], pair by pair."""
-        targets, images = (as_batch(np.stack(each)).to(self.device) for each in (first, second))
+        targets, images = (as_images(each).to(self.device) for each in (first, second))
         parts = [
             self.distance(goal)(image) for goal, image in zip(targets.split(BATCH), images.split(BATCH), strict=True)
         ]
@@ -164,7 +164,7 @@ class Lab:
     @torch.inference_mode()
     def draw(self, latents: Tensor) -> list[np.ndarray]:
         """The trained network's pictures of w+ latents [N, L, D]."""
-        return as_pictures(self.generator.synthesize(latents.to(self.device)))
+        return list(as_pixels(self.generator.synthesize(latents.to(self.device))))
 
     def network(self, name: str) -> Generator:
         """A network of `Setup`."""

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from facelab.evaluation.portraits import as_pictures
 from facelab.generators.base import Generator
 from facelab.photo import read_photo
+from facelab.pixels import as_pixels
 from facelab.training.data import has_splits, names_of_split, read_member
 
 TRUNCATION = 0.8
@@ -93,7 +93,7 @@ def vary_faces(generator: Generator, count: int, *, seed: int) -> list[np.ndarra
     crossed = torch.cat([latents[:count, :rows], latents[count:, rows:]], dim=1)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        drawn = as_pictures(generator.synthesize(crossed, noise="random"))
+        drawn = list(as_pixels(generator.synthesize(crossed, noise="random")))
     random = np.random.default_rng(seed)
     return [_vary(picture, random) for picture in drawn]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -15,8 +16,9 @@ import numpy as np
 from facelab.comparing import MAPPED
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.evaluation.latent_map import METHODS, LatentMap, sprite
+from facelab.evaluation.latent_map import METHODS, LatentMap
 from facelab.history import History
+from facelab.media import contact_sheet
 from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.film import build_film
 from facelab.page.library import Library
@@ -118,13 +120,13 @@ def build_map(backstage: Backstage, library: Library) -> None:
 def _view(faces: LatentMap, method: str) -> dict[str, Any]:
     """A map as parts/map.js draws it: one picture of all faces, where they lie, and what is seen in each."""
     places, share = faces.places(method)
-    sheet, columns = sprite(faces.thumbnails)
+    columns = math.ceil(math.sqrt(len(faces.thumbnails)))
     note = "Near means alike to the generator; far apart says little." if share is None else _axes(share)
     return {
         "number": token_hex(4),
         "model": faces.model,
         "method": method,
-        "sprite": jpeg_uri(sheet, quality=82),
+        "sprite": jpeg_uri(contact_sheet(faces.thumbnails, columns=columns, gap=0), quality=82),  # one request
         "columns": columns,
         "places": np.round(places, 4).tolist(),
         "seen": base64.b64encode(np.round(faces.seen * 255).astype(np.uint8).tobytes()).decode("ascii"),

@@ -6,11 +6,10 @@ all.
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import load_model
 from facelab.circle import DLIB, FEATURES, SPHERES, Sphere
+from facelab.commands.console import progress_bar
 from facelab.edits.sphere import on_sphere
 from facelab.encoder import load_encode
 from facelab.errors import BadSetting
@@ -126,7 +126,7 @@ def open_crowd(source: Path, settings: CircleSettings, cache: Path) -> Crowd:
         return Crowd(vectors, latents, scores, classes, points=points)
     looked_at = open_pictures(source, resolution=max(generator.resolution, DESCRIBED_SIDE), cache=cache)
     described = min(settings.described, len(pictures))
-    with _bar("dlib", described) as bar:
+    with progress_bar("dlib", described, "face") as bar:
         seen = describe_split(looked_at.images[:described], cache=cache, name="train", progress=bar.update)
     described, found = torch.from_numpy(seen.vectors), torch.from_numpy(seen.found)
     return Crowd(vectors, latents, scores, classes, described=described, found=found)
@@ -230,7 +230,7 @@ def _in_parts(
 ) -> Columns:
     """All columns, PART faces a file beside `stem`. shown: the pictures looked at, where nothing else tells them."""
     parts: list[Columns] = []
-    with _bar(name, count) as bar:
+    with progress_bar(name, count, "face") as bar:
 
         def look_at(first: int, stop: int) -> bytes:
             chunks, buffer = [], io.BytesIO()
@@ -250,9 +250,3 @@ def _in_parts(
 
 def _read_columns(data: bytes) -> Columns:
     return tuple(torch.load(io.BytesIO(data), weights_only=True))
-
-
-def _bar(name: str, total: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=name, unit="face", file=sys.stderr, dynamic_ncols=True)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from facelab.errors import BadSetting, UnreadablePhoto
 from facelab.photo import read_photo
+from facelab.pixels import as_images
 
 SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
 
@@ -57,22 +58,17 @@ class Pictures:
         if flip:
             mirrored = np.random.default_rng((seed, step, 1)).random(size)[mine] < 0.5
             pixels[mirrored] = pixels[mirrored, :, ::-1]
-        return as_batch(pixels), torch.from_numpy(indices)
+        return as_images(pixels), torch.from_numpy(indices)
 
     def tensor(self, chosen: slice | np.ndarray) -> Tensor:
         """Some of the pictures as they are: float32 [N, 3, R, R] in [-1, 1]."""
-        return as_batch(np.array(self.images[chosen]))
+        return as_images(np.array(self.images[chosen]))
 
 
 @lru_cache(maxsize=4)
 def _order(count: int, seed: int, epoch: int) -> np.ndarray:
     """The permutation of one epoch, which many steps ask for."""
     return np.random.default_rng((seed, epoch)).permutation(count)
-
-
-def as_batch(pixels: np.ndarray) -> Tensor:
-    """uint8 [N, R, R, 3] -> float32 [N, 3, R, R] in [-1, 1], channels last."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)
 
 
 def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | None = "train") -> Pictures:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.console import check_spared, say
+from facelab.commands.console import check_spared, progress_bar, say
+from facelab.pixels import as_pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ def find(
     labels = labels_of(data, pictures)
     if start is None:
         directions = _found(labels, pictures, encode, cache)
-        with _bar("rows", len(directions), "direction") as bar:
+        with progress_bar("rows", len(directions), "direction") as bar:
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
         directions = list(read_directions(start).values())
@@ -97,7 +97,7 @@ def find(
         join(*searched),
     )
     shades = find_shades(generator, encode, pictures, labels)
-    with _bar("tuning", len(directions), "direction") as bar:
+    with progress_bar("tuning", len(directions), "direction") as bar:
         helpers = {"discriminator": discriminator, "shades": shades, "progress": bar.update}
         directions = [
             tune([each], generator, reader, drawn_well if each.id in having else crowd, **helpers)[0]
@@ -110,7 +110,7 @@ def find(
     faces, likeness = _refined(portraits, model, cache)
     values, deltas = torch.stack([face.latent.values for face in faces]), [face.delta for face in faces]
     how = {"deltas": deltas, "likeness": likeness, "any_rows": False}
-    with _bar("strengths", len(directions), "direction") as bar:
+    with progress_bar("strengths", len(directions), "direction") as bar:
         directions = reach(directions, generator, reader, values, **how, progress=lambda *_: bar.update())
     write_directions(directions, out, parts=parts)
     print(out)
@@ -127,13 +127,13 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
 
     labels = labels_of(data, pictures)
     encode = load_encode(generator)
-    with _bar("encoding", len(pictures), "face") as bar:
+    with progress_bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encode, pictures, progress=bar.update)
     directions = _found_by(latents, score_labels(labels))
     if not has_reader():
         return directions
     how = {"any_rows": False, "progress": lambda *_: bar.update()}
-    with _bar("strengths", len(directions), "direction") as bar:
+    with progress_bar("strengths", len(directions), "direction") as bar:
         return reach(directions, generator, load_reader(), latents[:ENCODED], **how)
 
 
@@ -141,9 +141,9 @@ def _found(labels: Labels, pictures: Pictures, encode: Encode, cache: Path) -> l
     from facelab.evaluation.portraits import describe_split
     from facelab.training.directions import encode_pictures, score_portraits
 
-    with _bar("dlib", len(pictures), "face") as bar:
+    with progress_bar("dlib", len(pictures), "face") as bar:
         seen = describe_split(pictures.images, cache=cache, name="train", progress=bar.update)
-    with _bar("encoding", len(pictures), "face") as bar:
+    with progress_bar("encoding", len(pictures), "face") as bar:
         latents = encode_pictures(encode, pictures, progress=bar.update)
     return _found_by(latents, score_portraits(pictures, labels, seen))
 
@@ -183,7 +183,7 @@ def labels_of(data: Path, pictures: Pictures) -> Labels:
         labels = read_labels(data)
         return Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
     reader, attributes, pose = load_reader(), [], []
-    with _bar("reading", len(pictures), "face") as bar:
+    with progress_bar("reading", len(pictures), "face") as bar:
         for first in range(0, len(pictures), READ):
             part = reader.read(pictures.tensor(slice(first, first + READ)))
             attributes.append(part.attributes.cpu().numpy() > 0)
@@ -205,7 +205,7 @@ def _embedded(portraits: Sequence[np.ndarray], model: str, cache: Path, *, refin
     from facelab.evaluation.embedding import embed_portraits
 
     settings = replace(PRESETS["fast"], refine=refine)
-    with _bar("embedding", len(portraits), "face") as bar:
+    with progress_bar("embedding", len(portraits), "face") as bar:
         done = embed_portraits(portraits, model=model, settings=settings, folder=cache, progress=bar.update)
     return [one.face for one in done]
 
@@ -215,19 +215,13 @@ def _refined(portraits: list[np.ndarray], model: str, cache: Path) -> tuple[list
     import numpy as np
 
     from facelab.evaluation.embedding import FAILED
-    from facelab.evaluation.portraits import as_pictures, describe
+    from facelab.evaluation.portraits import describe
 
     faces, vectors = _embedded(portraits, model, cache, refine=True), describe(portraits).vectors
 
     def likeness(pictures: Tensor, whose: Tensor) -> np.ndarray:
-        seen = describe(as_pictures(pictures))
+        seen = describe(list(as_pixels(pictures)))
         distances = np.linalg.norm(seen.vectors - vectors[whose.numpy()], axis=1)
         return np.where(seen.found, distances, FAILED)
 
     return faces, likeness
-
-
-def _bar(name: str, total: int, unit: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, dynamic_ncols=True)

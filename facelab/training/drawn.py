@@ -16,11 +16,11 @@ from torch import Tensor
 from facelab.checkpoints.cards import fingerprint
 from facelab.checkpoints.weights import load_model
 from facelab.encoder import load_encode
-from facelab.evaluation.portraits import as_pictures
 from facelab.files import read_or_make
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader, has_reader, load_reader, reader_distance
+from facelab.pixels import as_pixels
 from facelab.studio import best_device
 from facelab.training.data import Pictures
 
@@ -61,7 +61,7 @@ def _draw(model: str, portraits: Pictures, count: int) -> np.ndarray:
         if reader is not None and part % 2:
             alike = _search(generator, reader, photos, alike)
         both = torch.stack([random, alike], dim=1).flatten(0, 1)
-        pictures += as_pictures(generator.synthesize(both))
+        pictures.extend(as_pixels(generator.synthesize(both)))
     return np.stack(pictures[:count])
 
 

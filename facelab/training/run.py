@@ -38,6 +38,8 @@ from torch import Tensor
 
 from facelab.errors import BadSetting, BadWeights
 from facelab.files import write_file
+from facelab.media.sheets import contact_sheet
+from facelab.pixels import as_pixels
 from facelab.training import distributed
 from facelab.training.plot import plot_losses
 from facelab.training.settings import RunSettings
@@ -252,10 +254,7 @@ def images_seen(path: Path) -> int:
 
 def picture_grid(images: Tensor, *, columns: int) -> np.ndarray:
     """Pictures [N, 3, R, R] in [-1, 1] as one: uint8 [N / columns * R, columns * R, 3]."""
-    size = images.shape[-1]
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()
-    grid = pixels.reshape(-1, columns, 3, size, size).permute(0, 3, 1, 4, 2)
-    return grid.reshape(-1, columns * size, 3).numpy()
+    return contact_sheet(as_pixels(images), columns=columns, gap=0)
 
 
 def train(

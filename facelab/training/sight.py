@@ -12,6 +12,7 @@ from torch import Tensor
 from facelab.evaluation.geometry import measure, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import FaceReader, Reading
+from facelab.pixels import as_pixels
 from facelab.training.direction_list import WANTED, Wanted
 from facelab.training.labels import POSE
 
@@ -46,8 +47,7 @@ def see(reader: FaceReader, pictures: Tensor, wanted: Sequence[Wanted] = WANTED)
     scores = {name: values.cpu().numpy() for name, values in scores_of(reading, wanted).items()}
     for each in wanted:
         if each.seen == SKIN:
-            pixels = ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            scores[each.id] = skin_tone(pixels, reading.landmarks.float().cpu().numpy())
+            scores[each.id] = skin_tone(as_pixels(pictures), reading.landmarks.float().cpu().numpy())
     return Sight(scores, reading.vectors)
 
 
