@@ -22,6 +22,7 @@ from facelab.recovery import SHOWN_EVERY, RecoverySettings
 
 FACE_DELETED = "A face that this is made of was deleted meanwhile. Choose others and make it again."
 FACES_GONE = "This page was away too long, and its faces are gone. Save projects before long breaks."
+REFINING = 1.8  # times as long as a step in the latent space takes one of refinement
 MAX_PHOTO_BYTES = 2**29  # of the photos behind a library's faces, unpacked; the oldest are let go
 MAX_DIRECTIONS = 24  # of a visitor's own
 MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
@@ -60,9 +61,9 @@ class Embedding:
 
     step: the last step made. image: the last picture, uint8 [R, R, 3]. psnr, identity: the last ones measured; once it
     is at rest, image and both are the kept face's. history: (step, total loss, PSNR) of every step. restarts: the
-    losses of a recovery's restarts at every step. strip: (step, picture) every hundred steps of a recovery. seconds:
-    spent so far. stopping: set to make it stop. running: whether steps are being made. dropped: its face was deleted
-    meanwhile. photo: where the crop is from.
+    losses of a recovery's restarts at every step. pace: by phase, the seconds that so many steps took. strip: (step,
+    picture) every hundred steps of a recovery. seconds: spent so far. stopping: set to make it stop. running: whether
+    steps are being made. dropped: its face was deleted meanwhile. photo: where the crop is from.
     """
 
     aligned: AlignedFace
@@ -75,15 +76,19 @@ class Embedding:
     identity: float | None = None
     history: list[tuple[int, float, float]] = field(default_factory=list)
     restarts: list[tuple[float, ...]] = field(default_factory=list)
+    pace: dict[str, tuple[float, int]] = field(default_factory=dict)
     strip: list[tuple[int, np.ndarray]] = field(default_factory=list)
     seconds: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
     running: bool = False
     dropped: bool = False
 
-    def record(self, step: EmbedStep) -> None:
-        """Take in one more step."""
-        self.step, self.psnr = step, step.psnr
+    def record(self, step: EmbedStep, seconds: float = 0.0) -> None:
+        """Take in one more step, which took so long."""
+        if self.step is not None and step.phase == self.step.phase:  # a phase's first step is no measure of the others
+            spent, steps = self.pace.get(step.phase, (0.0, 0))
+            self.pace[step.phase] = (spent + seconds, steps + 1)
+        self.step, self.psnr, self.seconds = step, step.psnr, self.seconds + seconds
         self.history.append((step.step, step.losses["total"], step.psnr))
         if step.image is not None:
             self.image = step.image
@@ -93,6 +98,14 @@ class Embedding:
                 self.strip.append((step.step, step.image))
         if step.identity_distance is not None:
             self.identity = step.identity_distance
+
+    @property
+    def seconds_left(self) -> float:
+        """About how long the steps that are left will take."""
+        left = self.step.total - self.step.step
+        spent, steps = self.pace.get(self.step.phase, (self.seconds, len(self.history)))
+        later = min(left, getattr(self.settings, "refine_steps", 0)) if self.step.phase == "latent" else 0
+        return spent / max(steps, 1) * (left + (REFINING - 1) * later)
 
 
 @dataclass

@@ -48,8 +48,8 @@ def test_the_figures_of_a_stopped_embedding_are_the_kept_face_s(visitor: Visitor
     embedding, figures = visitor.session.embedding, []
     record = embedding.record
 
-    def record_and_stop(step: EmbedStep) -> None:
-        record(replace(step, psnr=1.0, identity_distance=1.9))
+    def record_and_stop(step: EmbedStep, seconds: float) -> None:
+        record(replace(step, psnr=1.0, identity_distance=1.9), seconds)
         figures.append((embedding.psnr, embedding.identity))
         embedding.stopping.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
@@ -29,7 +30,34 @@ def test_a_film_that_fails_leaves_no_stop_button_behind(visitor: Visitor) -> Non
         "fl-picker-morph-second": chosen(visitor.add("vae64")),
     }
     told = told_until_it_fails(visitor.do("on_make", "fl-film-morph", values), "“Faces, 128 px”")
-    assert [each["fl-film-morph"]["state"] for each in told] == ["running", "idle"]
+    assert [each["fl-film-morph"]["state"] for each in told] == ["running", "kept"]
+
+
+def test_faces_that_do_not_go_together_are_said_in_the_picture_s_place(visitor: Visitor) -> None:
+    one, two, other = visitor.add(), visitor.add(), visitor.add("vae64")
+    picked = {"fl-picker-morph-first": chosen(one), "fl-picker-morph-second": chosen(two)}
+    assert "picture" in told_of(visitor.do("on_change", "fl-picker-morph-first", picked))["fl-viewer-morph"]
+    assert "morph" in visitor.session.results
+    picked["fl-picker-morph-second"] = chosen(other)
+    told = told_of(visitor.do("on_change", "fl-picker-morph-first", picked))["fl-viewer-morph"]
+    assert "“Faces, 128 px”" in told["hint"] and "morph" not in visitor.session.results, "nothing older can be kept"
+
+
+def test_a_widget_s_value_is_of_few_pieces(visitor: Visitor) -> None:
+    """Gradio's page copies them one by one at every message of any tab."""
+
+    def pieces(value: object) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        return 1 + sum(map(pieces, inner))
+
+    drawn = [*map(told_of, visitor.do("on_open", "fl-lineup", {"Models": ["faces128", "vae64"]}))]
+    assert json.loads(drawn[0]["fl-losses"]["models"][0]["curves"])[0]["points"]
+    assert json.loads(drawn[0]["fl-figures"]["lines"])[0]["cells"]
+    told = [*drawn, *map(told_of, visitor.embed()[1])]
+    values = [
+        each[name] for each in told for name in ("fl-losses", "fl-figures", "fl-lineup", "fl-embedding") if name in each
+    ]
+    assert len(values) > 5 and max(map(pieces, values)) < 80
 
 
 def test_a_grid_that_fails_leaves_the_sheet_before_it(visitor: Visitor) -> None:

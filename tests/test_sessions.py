@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from facelab.embedding import EmbedStep
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting, Busy
 from facelab.face import AlignedFace, Face, Latent
@@ -189,6 +190,23 @@ def test_a_film_or_sheet_of_a_face_that_was_deleted_meanwhile_is_not_kept() -> N
         session.keep_sheet("mix", Sheet("Neighbours", 1, [], [], lambda index: None, of=[other]))
     session.keep_sheet("mix", Sheet("Neighbours", 1, [], [], lambda index: None, of=[one]))
     assert not session.clips and set(session.sheets) == {"mix"}
+
+
+def test_what_an_embedding_still_takes_counts_that_refining_is_slower() -> None:
+    embedding = make_embedding()
+
+    def record(count: int, phase: str, seconds: float) -> None:
+        latent = make_face().latent
+        step = EmbedStep(phase, count, 300, {"total": 1.0}, 20.0, 1.0, 1.0, latent, None, None, None, False, False)
+        embedding.record(step, seconds)
+
+    record(1, "latent", 9.0)
+    for count in range(2, 12):
+        record(count, "latent", 0.1)
+    assert embedding.seconds == pytest.approx(10) and embedding.seconds_left == pytest.approx(0.1 * (39 + 1.8 * 250))
+    record(51, "refine", 5.0)
+    record(52, "refine", 0.4)
+    assert embedding.seconds_left == pytest.approx(0.4 * 248)
 
 
 def test_films_of_those_who_are_long_away_make_room_and_an_opened_clip_stays(monkeypatch) -> None:

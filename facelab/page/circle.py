@@ -193,8 +193,19 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         if name == "sum":
             text = readable_sum(values[expression])
             return Result(f"{len(faces)} faces", text, worker.run(circle.circle_mix, text, lettered(faces)))
+        if name == "verify":
+            return None
         title = f"{names[0]}, decoded from the vector alone"
         return Result(f"{names[0]}, decoded", title, worker.run(circle.close_circle, faces[0].face))
+
+    def hinted(session: Session, values: dict[Any, Any]) -> str:
+        """What stands in the picture's place: what is to be done, or of two faces whether they are one person's."""
+        faces = chosen(session, values) if values[way] == "verify" else []
+        if len(faces) < 2:
+            return HINTS[values[way]]
+        found = worker.run(studio.verify, faces[0].face, faces[1].face)
+        names = f"{faces[0].name} and {faces[1].name}"
+        return f"{names} are {'one person' if found.same_by_distance else 'two people'}, by dlib's distance"
 
     def edited(circle: Studio, kept: LibraryFace, values: dict[Any, Any]) -> Result:
         found, amount = feature_of(str(values[feature])) or FEATURES[0], float(values[strength])
@@ -215,7 +226,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
     def told(session: Session, values: dict[Any, Any], made: Result | None) -> dict[str, Any]:
         """The vectors of what goes in and of what came out, and what is to be said of them."""
         faces, name = chosen(session, values), values[way]
-        if made is None:
+        if made is None and (name != "verify" or not faces):
             return {"vectors": [], "rows": []}
         vectors = [_vector(each.name, worker.run(studio.point, each.face)) for each in faces[:2]]
         rows: list[list[str]] = []
@@ -312,7 +323,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
     # strength.change: also when a feature brings its preset
     moved = [strength.change, position.input, feature.input, sure.input, hold.input, carry.input, home.input]
     triggers = [*picks, *moved, expression.submit, expression.blur, way.input]
-    viewer.follow(triggers, inputs, result, hint=HINTS["edit"], beside=(numbers, told))
+    viewer.follow(triggers, inputs, result, hint=hinted, beside=(numbers, told))
     columns = [for_one, for_two, for_many, for_edit, for_between, for_sum, for_near]
     feature.input(on_feature, {feature, home}, strength, **QUIET)
     way.input(on_way, way, [way, *columns, act, film.view, sheet], **QUIET)
@@ -327,4 +338,4 @@ def _vector(title: str, point: Any) -> dict[str, Any]:
 
 
 def _verdict(same: bool, limit: str) -> str:
-    return f"one person: under {limit}" if same else f"not one person: over {limit}"
+    return f"one person, under {limit}" if same else f"not one person, over {limit}"

@@ -21,7 +21,7 @@ from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.latent_map import build_map
 from facelab.page.library import Library
 from facelab.page.parcels import parcel
-from facelab.page.parts import part
+from facelab.page.parts import packed, part
 from facelab.page.pictures import jpeg_uri
 from facelab.page.seed import seed_field
 from facelab.page.viewer import IN_TURN, QUIET
@@ -59,7 +59,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
                 seed = seed_field()
             lineup = part("lineup", {"sheets": []})
         with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0) as measuring:
-            figures = part("figures", {"lines": []}, parcel=None, progress={"state": "idle"})
+            figures = part("figures", {}, parcel=None, progress={"state": "idle"})
             with gr.Row(elem_classes="fl-pairs"):
                 samples = gr.Slider(
                     16, 512, MEASURED, step=16, label="Faces to measure", info="More take longer and say it better."
@@ -72,7 +72,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
         build_map(backstage, library)
 
     def table(chosen: Sequence[str]) -> dict[str, Any]:
-        return {figures: _table_view(studio, chosen) if chosen else {"lines": []}}
+        return {figures: _table_view(studio, chosen) if chosen else {}}
 
     def sheets(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         """The sheets, one more each time."""
@@ -87,7 +87,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
             yield {lineup: {"sheets": []}}
 
     def curves(chosen: Sequence[str]) -> dict[Any, Any]:
-        told = [_titled(find_card(name)) | {"curves": _curves(studio.of(name).losses())} for name in chosen]
+        told = [_titled(find_card(name)) | {"curves": packed(_curves(studio.of(name).losses()))} for name in chosen]
         return {losses: {"models": told}}
 
     def everything(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
@@ -203,24 +203,26 @@ def _table_view(studio: Studio, chosen: Sequence[str]) -> dict[str, Any]:
         "models": [{"title": card.title} for card in cards],
         "about": " ".join(about),
         "real": any(line.real is not None for line in lines),
-        "lines": [
-            {
-                "title": line.figure.title,
-                "help": line.figure.help,
-                "why": line.why,
-                "real": in_words(line.real, line.figure),
-                "cells": [
-                    {
-                        "text": in_words(cell.value, line.figure),
-                        "here": cell.here,
-                        "other": "" if cell.other is None else in_words(cell.other, line.figure),
-                        "best": place in line.best,
-                    }
-                    for place, cell in enumerate(line.cells)
-                ],
-            }
-            for line in lines
-        ],
+        "lines": packed(
+            [
+                {
+                    "title": line.figure.title,
+                    "help": line.figure.help,
+                    "why": line.why,
+                    "real": in_words(line.real, line.figure),
+                    "cells": [
+                        {
+                            "text": in_words(cell.value, line.figure),
+                            "here": cell.here,
+                            "other": "" if cell.other is None else in_words(cell.other, line.figure),
+                            "best": place in line.best,
+                        }
+                        for place, cell in enumerate(line.cells)
+                    ],
+                }
+                for line in lines
+            ]
+        ),
     }
 
 

@@ -17,7 +17,7 @@ from facelab.history import Version
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.embed_controls import build_groups, build_preset, further
 from facelab.page.library import Library
-from facelab.page.parts import part
+from facelab.page.parts import packed, part
 from facelab.page.pictures import THUMB_SIDE, enlarged, jpeg_uri, png_uri
 from facelab.recognition import SAME_PERSON
 from facelab.recovery import RecoveryState
@@ -53,14 +53,23 @@ def build_embed_tab(
                 start = gr.Button("Embed", variant="primary", size="lg", interactive=False, elem_id="fl-start")
                 stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="fl-stop")
                 go_on = gr.Button("Continue", size="lg", interactive=False, elem_id="fl-continue")
+            edit = gr.Button("Edit this face", variant="primary", size="lg", visible=False, elem_id="fl-edit")
             with gr.Accordion("Advanced", open=False):
                 controls = build_groups(preset, studio)
 
     def buttons(session: Session, *, running: bool) -> dict[Any, Any]:
         embedding = session.embedding
+        kept = embedding is not None and session.face_of(embedding) is not None
+        once_more = kept and embedding.step is not None
         return {
-            start: gr.Button(visible=not running, interactive=target(session) is not None),
+            start: gr.Button(
+                "Embed again" if once_more else "Embed",
+                variant="secondary" if once_more else "primary",
+                visible=not running,
+                interactive=target(session) is not None,
+            ),
             stop: gr.Button(visible=running),
+            edit: gr.Button(visible=kept),
             go_on: gr.Button(interactive=not running and embedding is not None and embedding.step is not None),
         }
 
@@ -107,16 +116,15 @@ def build_embed_tab(
             ):  # a likeness to edit while the search goes on
                 keep(session, embedding, worker.run(studio.encode, embedding.aligned))
                 seen = {} if stopping.is_set() else {view: _show(embedding, "waiting")}
-                yield {**seen, library.rail: library.show(session)}
+                yield {**seen, library.rail: library.show(session), **buttons(session, running=True)}
             steps = worker.iterate(studio.embed, embedding.aligned, embedding.settings, resume=resume)
             with closing(steps):
                 shown = began = time.monotonic()
                 first = True
                 for step in steps:
                     now = time.monotonic()
-                    embedding.seconds += now - began
+                    embedding.record(step, now - began)
                     began = now
-                    embedding.record(step)
                     if stopping.is_set():
                         break
                     if now - shown >= FRAME_SECONDS and not step.done:
@@ -270,7 +278,7 @@ def build_embed_tab(
     def on_preset(name: str, request: gr.Request) -> dict[Any, Any]:
         return controls.choose(name, backstage.studio_of(backstage.visitor(request)))
 
-    outputs = [view, library.rail, start, stop, go_on]
+    outputs = [view, library.rail, start, stop, go_on, edit]
     quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     inputs = set(controls.inputs)
     settings = [*controls.groups, *controls.inputs, *([] if models is None else [models])]
@@ -282,6 +290,7 @@ def build_embed_tab(
     for button, begin in ((lead_on, on_lead_on), (start, on_start), (go_on, on_continue)):
         # "multiple": a click counts while another face is embedded, which stops and is kept
         button.click(begin, inputs, outputs, trigger_mode="multiple", **quiet).then(None, js=REDRAW)
+    edit.click(None, js="() => facelab.goTo('attributes')")
     stop.click(on_stop, None, None, queue=False, **quiet)
     tab.select(on_tab, None, outputs, **quiet)
     library.rail.open(on_open, None, [*outputs, *settings, tabs], **quiet)
@@ -299,12 +308,12 @@ def _show(embedding: Embedding, state: str) -> dict[str, Any]:
     phase = PHASES[step.phase]
     words = {"waiting": "Going on", "running": phase, "stopped": "Stopped", "done": "Done"}[state]
     identity = embedding.identity
-    left = embedding.seconds / len(embedding.history) * (total - step.step)
+    times = f"{_duration(embedding.seconds_left)} left", f"took {_duration(embedding.seconds)}"
     view = {
         "state": state,
         "title": phase if embedding.running else f"{words} at step {step.step}",
         "progress": f"{words} · step {step.step} of {total}",
-        "left": f"{_duration(left)} left" if embedding.running else f"took {_duration(embedding.seconds)}",
+        "left": times[0] if embedding.running else times[1],
         "fraction": step.step / max(total, 1),
         "numbers": {
             "loss": f"{best:.4f}",
@@ -313,10 +322,10 @@ def _show(embedding: Embedding, state: str) -> dict[str, Any]:
             "latent": f"{step.latent_distance:.1f}",
         },
         "good": ["identity"] if identity is not None and identity < SAME_PERSON else [],
-        "curve": _curve(embedding.history),
+        "curve": packed(_curve(embedding.history)),
         "total": total,
         "split": step.state.steps_before if step.phase == "refine" else 0,
-        "others": _curves(embedding),
+        "others": packed(_curves(embedding)),
         "strip": [{"step": number, "picture": jpeg_uri(image, side=THUMB_SIDE)} for number, image in _strip(embedding)],
     }
     if embedding.image is not None:

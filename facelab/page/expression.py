@@ -59,7 +59,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
                     info="How much of the difference; minus turns it around.",
                 )
                 with gr.Row(elem_classes="fl-actions"):
-                    make = gr.Button("Make a film", variant="primary", size="lg")
+                    make = gr.Button("Make the film", variant="primary", size="lg")
                 with gr.Accordion("From a video clip", open=False):
                     clip = part("clip", {})
                 with gr.Accordion("Advanced", open=False):

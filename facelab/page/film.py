@@ -100,7 +100,7 @@ class Film:
                             else self._running(f"Frame {len(made)}" + (f" of {total}" if total else ""), 0.9 * done)
                         )
             if stopping.is_set() or not made:
-                yield {"state": "done", "text": f"Stopped at frame {len(made)}.", "kinds": []}
+                yield {"state": "kept", "text": f"Stopped at frame {len(made)}."}
                 return
             total = len(made)
             yield self._running("Putting the frames together …", 0.95)
@@ -117,7 +117,7 @@ class Film:
                 "kinds": KINDS,
             }
         except Exception:
-            yield {"state": "idle"}
+            yield {"state": "kept"}
             raise
 
     def _running(self, text: str, fraction: float) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from facelab.media import contact_sheet
 from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.film import build_film
 from facelab.page.library import Library
-from facelab.page.parts import part
+from facelab.page.parts import packed, part
 from facelab.page.pictures import jpeg_uri
 from facelab.page.viewer import QUIET
 
@@ -128,7 +128,7 @@ def _view(faces: LatentMap, method: str) -> dict[str, Any]:
         "method": method,
         "sprite": jpeg_uri(contact_sheet(faces.thumbnails, columns=columns, gap=0), quality=82),  # one request
         "columns": columns,
-        "places": np.round(places, 4).tolist(),
+        "places": packed(np.round(places, 4).tolist()),
         "seen": base64.b64encode(np.round(faces.seen * 255).astype(np.uint8).tobytes()).decode("ascii"),
         "note": f"{len(faces):,} drawn faces by their latents ({faces.space}). {note}",
     }

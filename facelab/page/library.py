@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from facelab.checkpoints.cards import title_of
 from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face
@@ -169,9 +170,11 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
         "id": face.id,
         "name": face.name,
         "model": face.face.latent.model,
+        "maker": title_of(face.face.latent.model),
         "picture": jpeg_uri(face.picture, side=THUMB_SIDE * 2, quality=88),
         "saved": face.saved,
         "open": opened,
+        "running": face.embedding is not None and face.embedding.running,
         "edits": face.history.at,
         "photo": face.face.quad is not None,
         "of": "" if face.photo is None else face.photo.number,

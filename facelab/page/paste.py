@@ -80,6 +80,7 @@ def build_paste_tab(backstage: Backstage) -> None:
             "caption": words,
             "picture": jpeg_file_uri(shared),
             "ratio": width / height,
+            "same": not edited,
         }
         before = jpeg_uri(photo.pixels, side=PHOTO_SIDE, quality=93)
         return {view: gr.update(value=value, before=before), fetch: gr.Button(interactive=edited > 0)}

@@ -39,6 +39,7 @@ GONE = (
     "The edit uses a direction of your own that is not here any more. Open its file in Attributes, under New "
     "direction, or choose Reset all."
 )
+MADE = "video-made"  # in what a session was last asked for: the edit of the video that is there
 DRAWN = "video-directions"  # in what a session was last asked for: whose sliders are drawn
 TOLD_SECONDS, SHOWN_SECONDS = 0.25, 1.0  # at most so often go progress and pictures to the browser
 SHOWN_SIDE = 480
@@ -69,7 +70,7 @@ def build_video_tab(backstage: Backstage) -> None:
     with gr.Tab("Video", id=TAB) as tab, gr.Row(elem_classes="fl-split"):
         with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
             clip = part("clip", {}, tag=TAB, seconds=8, sound=True, hint=f"Up to {MAX_SECONDS:g} seconds and 100 MB.")
-            footage = part("footage", {"state": "idle"}, tag=TAB, faces=[], chosen=0, film=None)
+            footage = part("footage", {"state": "idle"}, tag=TAB, faces=[], chosen=0, film=None, stale=False)
             view = part("viewer", {"hint": HINT}, tag=TAB, before="", uses=[], keep="", goto=None)
         with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
             source = gr.Radio(
@@ -95,8 +96,9 @@ def build_video_tab(backstage: Backstage) -> None:
             with gr.Row(elem_classes="fl-actions"):
                 make = gr.Button("Make the video", variant="primary", size="lg", interactive=False)
             gr.HTML(
-                '<p class="fl-small fl-muted">The clip stays in memory and goes when you close the page. Frames in '
-                "which the face is not seen stay as they are. The file says that it was changed with AI.</p>",
+                '<p class="fl-small fl-muted">The face is embedded once, a minute or two on a plain CPU, then frame '
+                "after frame is drawn. The clip stays in memory and goes when you close the page. Frames in which the "
+                "face is not seen stay as they are. The file says that it was changed with AI.</p>",
                 js_on_load=None,
                 apply_default_css=False,
             )
@@ -186,7 +188,9 @@ def build_video_tab(backstage: Backstage) -> None:
 
     @friendly
     def on_edit(values: dict[Any, Any], request: gr.Request) -> Any:
-        return preview(backstage.visitor(request), values)
+        session = backstage.visitor(request)
+        made, now = session.asked.get(MADE), _asked(edit_of(session, values))
+        return {view: preview(session, values), footage: gr.update(stale=made is not None and made != now)}
 
     @friendly
     def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
@@ -217,9 +221,10 @@ def build_video_tab(backstage: Backstage) -> None:
             "with its sound" if step.sound else "its sound could not be read" if kept.clip.audio else "without sound"
         )
         words = f"{step.done} frames, {step.done / kept.clip.fps:.1f} s, {sound}"
+        session.asked[MADE] = _asked(edit)
         film = {**parcel(step.film, f"{kept.name} edited", "mp4"), "marked": mark}
         yield {
-            footage: gr.update(value={"state": "done", "text": words}, film=film),
+            footage: gr.update(value={"state": "done", "text": words}, film=film, stale=False),
             make: gr.Button(interactive=True),
         }
 
@@ -246,9 +251,14 @@ def build_video_tab(backstage: Backstage) -> None:
     footage.choose(on_choose, inputs, [footage, view], **QUIET)
     footage.stop(on_stop, None, None, queue=False, **QUIET)
     changes = [source.input, method.input, event_of(sliders, "slide"), event_of(edited, "pick")]
-    gr.on([*changes, event_of(view, "detail")], on_edit, inputs, [view], **IN_TURN)
+    gr.on([*changes, event_of(view, "detail")], on_edit, inputs, [view, footage], **IN_TURN)
     source.input(on_source, source, [by_sliders, by_face], **QUIET)
     make.click(on_make, inputs, [footage, make], **QUIET)
+
+
+def _asked(edit: tuple[Recipe, Others] | None) -> str:
+    """What tells an edit from another one."""
+    return "" if edit is None else edit[0].to_json()
 
 
 def _kept(session: Session) -> Footage:

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face
 from facelab.history import Result
 from facelab.media import Provenance, encode_png
@@ -76,20 +76,25 @@ class Viewer:
         inputs: set[gr.components.Component],
         make: Callable[[Session, dict[Any, Any]], Result | None],
         *,
-        hint: str,
+        hint: str | Callable[[Session, dict[Any, Any]], str],
         beside: tuple[gr.HTML, Callable[[Session, dict[Any, Any], Result | None], Any]] | None = None,
     ) -> None:
         """Draw what `make` returns of the inputs' values whenever one of the triggers fires: light while they move,
-        exact when they rest. Where it returns None the hint is shown. beside: another part, and what it shows of a
+        exact when they rest. Where it returns None the hint is shown, or what a hint of several kinds says of the
+        values. beside: another part, and what it shows of a
         result that rests, or of none.
         """
 
         @friendly
         def on_change(values: dict[Any, Any], request: gr.Request) -> Any:
             session = self.backstage.visitor(request)
-            result = make(session, values)
+            try:
+                result, words = make(session, values), hint if isinstance(hint, str) else hint(session, values)
+            except (BadSetting, LatentMismatch) as error:  # said where the picture would be, not over it
+                result, words = None, str(error)
             if result is None:
-                return {self.view: self.empty(hint), **also(session, values, None)}
+                session.results.pop(self.tab, None)
+                return {self.view: self.empty(words), **also(session, values, None)}
             asked = repr([values[each] for each in sorted(inputs, key=lambda each: each._id)])
             moving = session.asked.get(self.tab) != asked  # what is asked for twice has come to rest
             session.asked[self.tab] = asked

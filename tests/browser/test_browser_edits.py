@@ -276,7 +276,7 @@ def test_what_is_missing_is_said(visit):
     for tab, hint in (("Morph", "every face between"), ("Expression", "neutral and an expressive")):
         open_tab(page, tab)
         expect(page.get_by_text(hint).locator("visible=true")).to_be_visible()
-    page.get_by_role("button", name="Make a film").click()
+    page.get_by_role("button", name="Make the film").click()
     expect(page.get_by_text("Choose a face under “Target”")).to_be_visible()
 
 

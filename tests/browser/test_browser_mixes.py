@@ -87,7 +87,7 @@ def test_expression_goes_from_face_to_face(visit, portrait: Path, tmp_path: Path
     set_slider(page, "Strength", -1)
     another_picture(page, "expression", before)
     check_png(save_picture(page, "expression", tmp_path), said="express -1")
-    page.get_by_role("button", name="Make a film").click()
+    page.get_by_role("button", name="Make the film").click()
     film = page.locator("#fl-film-expression")
     expect(film.locator(".fl-film-picture")).to_be_visible()
     expect(film.locator(".fl-film-frames img")).to_have_count(10)

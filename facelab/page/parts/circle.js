@@ -27,12 +27,12 @@ const picture = ({ title, cells }) => el("figure", { class: "fl-vector" },
 
 const draw = () => {
   const value = props.value || {}, shown = value.vectors || [], rows = value.rows || [];
-  said.textContent = value.refusal || (shown.length ? "" : "From the photo straight to its vector, without embedding.");
+  said.textContent = value.refusal || (shown.length ? "Each square is a number of the vector: its colour the sign, its strength the size." : "From the photo straight to its vector, without embedding.");
   said.classList.toggle("bad", Boolean(value.refusal));
   vectors.hidden = !shown.length;
   vectors.replaceChildren(...shown.map(picture));
   table.hidden = !rows.length;
-  table.replaceChildren(...rows.flatMap(([what, amount, verdict]) => [el("dt", {}, what), el("dd", {}, el("b", {}, amount), ` ${verdict}`)]));
+  table.replaceChildren(...rows.flatMap(([what, amount, verdict]) => [el("dt", {}, what), el("dd", {}, el("b", {}, amount), ` · ${verdict}`)]));
 };
 draw();
 watch("value", draw);

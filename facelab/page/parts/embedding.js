@@ -1,5 +1,5 @@
 // One embedding, live. value: {state, title, picture, fraction, progress, left, numbers, curve, split, others, strip}; prop target.
-// others: curves of a recovery's restarts. strip: [{step, picture}], the faces on the way.
+// curve: [[step, loss]], and others, curves of a recovery's restarts, both as JSON. strip: [{step, picture}], the faces on the way.
 const { el, svg, icon } = facelab;
 const root = element.querySelector(".fl-embedding");
 
@@ -95,6 +95,11 @@ const drawPlot = (curve, total, split, others = []) => {
     svg("circle", { cx: x(lastStep), cy: y(lastLoss), r: 3.5, class: "now" }));
 };
 
+const drawLoss = () => {
+  const { curve = "[]", total, split, others = "[]" } = props.value || {};
+  drawPlot(JSON.parse(curve), total, split, JSON.parse(others));
+};
+
 let last = null;
 const draw = () => {
   const value = props.value || {};
@@ -105,17 +110,17 @@ const draw = () => {
   const whole = Math.round(100 * (value.fraction || 0));
   bar.style.transform = `scaleX(${value.fraction || 0})`;
   track.setAttribute("aria-valuenow", String(whole));
-  progress.textContent = value.progress || "Ready when you are";
+  progress.textContent = value.progress || (props.target ? "Ready when you are" : "No face is chosen yet");
   left.textContent = value.left || "";
   if (state.textContent !== (value.title || "")) state.textContent = value.title || "";
   for (const [key, { value: node }] of Object.entries(tiles)) {
     node.textContent = value.numbers?.[key] ?? "–";
     node.parentElement.classList.toggle("good", Boolean(value.good?.includes(key)));
   }
-  drawPlot(value.curve, value.total, value.split, value.others);
+  drawLoss();
   drawStrip(value.strip);
 };
 
 draw();
 watch(["value", "target"], draw);
-new ResizeObserver(() => drawPlot(props.value?.curve, props.value?.total, props.value?.split, props.value?.others)).observe(plotBox);
+new ResizeObserver(drawLoss).observe(plotBox);

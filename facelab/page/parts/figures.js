@@ -1,5 +1,5 @@
-// A table of figures: a line each, models side by side. value: {models: [{title}], lines: [{title, help, why, real,
-// cells: [{text, here, other, best}]}], real, about}; props progress {state: idle|running|refused, text, fraction}, parcel.
+// A table of figures: a line each, models side by side. value: {models: [{title}], lines, real, about}, lines as JSON:
+// [{title, help, why, real, cells: [{text, here, other, best}]}]; props progress {state: idle|running|refused, text, fraction}, parcel.
 const { el, button, save } = facelab;
 const root = element.querySelector(".fl-figures");
 
@@ -20,7 +20,8 @@ const cell = ({ text, here, other, best }, model) => el("td", { role: "cell", cl
   best ? el("span", { class: "fl-hidden" }, "best") : null,
   other ? el("small", { class: "fl-here", title: "Measured on this machine" }, other) : null);
 const draw = () => {
-  const { models = [], lines = [], real = false, about: words = "" } = props.value || {};
+  const { models = [], lines: text = "[]", real = false, about: words = "" } = props.value || {};
+  const lines = JSON.parse(text);
   root.hidden = !lines.length;
   about.textContent = words;
   about.hidden = !words;

@@ -1,5 +1,6 @@
-// A film that a tab makes, and the strip of its frames. value: {state: idle|running|done, text, fraction, picture, frames,
+// A film that a tab makes, and the strip of its frames. value: {state: idle|running|kept|done, text, fraction, picture, frames,
 // kinds: [[ending, words]], of: {picker: id of the face that it chose}}; props wide, parcel.
+// "kept" is a film that came to nothing: the one before stays.
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-film");
 
@@ -16,10 +17,15 @@ root.classList.toggle("wide", Boolean(props.wide));
 
 // As few rows as can be of at most so many pictures, all about as long.
 const columns = (count, most) => Math.ceil(count / Math.ceil(count / most));
-let parcel = null, shown = "";
+let parcel = null, shown = "", film = { state: "idle" };
 const picked = {};  // by picker, since the page was opened
 const draw = () => {
-  const value = props.value || {}, of = value.state === "done" ? Object.entries(value.of || {}) : [];
+  const told = props.value || {};
+  if (told.state === "done" || told.state === "idle") film = told;
+  const before = told.state === "kept" && film.state === "done";
+  const value = before ? { ...film, text: told.text ? `${told.text} This is the film before.` : film.text }
+    : told.state === "kept" ? { ...told, state: told.text ? "done" : "idle" } : told;
+  const of = value.state === "done" ? Object.entries(value.of || {}) : [];
   const gone = of.some(([, id]) => !facelab.faces.some((face) => face.id === id));
   const other = of.some(([picker, id]) => (picked[`fl-picker-${picker}`] || id) !== id);
   const state = gone ? "idle" : value.state || "idle";

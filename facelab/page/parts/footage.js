@@ -1,5 +1,5 @@
 // A clip and what becomes of it. value: {state: idle|running|done|refused, text, fraction, picture}; props faces
-// ([pictures] to choose from), chosen, film (the finished file, and whether it is marked for the eye). Events "choose" {index}, "stop".
+// ([pictures] to choose from), chosen, film (the finished file, and whether it is marked for the eye), stale (whether another edit is chosen now). Events "choose" {index}, "stop".
 const { el, icon, button, save } = facelab;
 const root = element.querySelector(".fl-footage");
 
@@ -60,14 +60,17 @@ const offer = () => {
 };
 const draw = () => {
   const value = props.value || {}, state = value.state || "idle";
-  const made = Boolean(props.film) && ["done", "refused"].includes(state);  // a file that is refused leaves the film before it
+  const made = Boolean(props.film) && state !== "running";  // what is refused or stopped leaves the film before it
   const other = made && props.film.marked !== facelab.marked;  // it would leave as it was made
   root.dataset.state = state;
   progress.hidden = !value.text;
   track.hidden = stop.hidden = state !== "running";
   bar.style.transform = `scaleX(${value.fraction || 0})`;
   track.setAttribute("aria-valuenow", String(Math.round(100 * (value.fraction || 0))));
-  text.textContent = !other || state === "refused" ? value.text || "" : facelab.marked
+  const stale = made && state !== "refused" && props.stale;
+  root.classList.toggle("other", Boolean(stale));
+  if (stale) progress.hidden = false;
+  text.textContent = stale ? "Another edit is chosen by now: make the video again to see it." : !other || state === "refused" ? value.text || "" : facelab.marked
     ? "This video was made before “made with AI” was ticked. Make it again to have that written on it."
     : "This video has “made with AI” written on it. Make it again to have it without.";
   text.classList.toggle("bad", state === "refused");
@@ -80,7 +83,7 @@ const draw = () => {
 
 draw();
 offer();
-watch("value", draw);
+watch(["value", "stale"], draw);
 watch(["faces", "chosen"], offer);
 watch("film", () => { take(); draw(); });
 document.addEventListener("facelab:redraw", draw);

@@ -14,7 +14,7 @@ input.addEventListener("change", async () => {
   if (!file) return;
   try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { said.textContent = "The file did not get through, or is larger than this page opens. Choose it again."; }
 });
-const saveAll = button("Save all as a project (.facelab)", { class: "fl-icon-button", onclick: () => trigger("project", { presets: facelab.presets.stored() }) }, icon("save"));
+const saveAll = button("Save all as a project (.facelab); photos are not in it", { class: "fl-icon-button", onclick: () => trigger("project", { presets: facelab.presets.stored() }) }, icon("save"));
 const marks = el("input", { type: "checkbox", onchange: () => {
   facelab.marked = marks.checked;
   trigger("mark", { on: marks.checked });
@@ -49,8 +49,14 @@ const card = (face) => {
   return el("li", { class: open ? "fl-face open" : "fl-face", "data-id": face.id },
     button(`Show ${face.name}`, { class: "fl-face-picture", "data-control": "show", "aria-pressed": String(open), onclick: () => show(face.id) },
       el("img", { src: face.picture, alt: "" })),
-    el("div", { class: "fl-face-side" }, name, tools));
+    el("div", { class: "fl-face-side" }, name, ...notes(face), tools));
 };
+
+// Whose face it is where there are several models, and that it still gets better.
+const notes = (face) => [
+  (props.value?.faces || []).some((each) => each.model !== face.model) ? face.maker : "",
+  face.running ? "getting nearer …" : "",
+].filter(Boolean).map((words) => el("span", { class: "fl-face-note" }, words));
 
 // Where a face is edited, a click makes it the tab's face; beside Upload and Embed it shows the face there.
 const editing = () => !["upload", "embed"].includes(facelab.openTab());

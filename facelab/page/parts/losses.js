@@ -1,4 +1,5 @@
-// How trainings went: small plots over the images seen. value: {models: [{title, curves: [{name, points: [[images, value]]}]}]}.
+// How trainings went: small plots over the images seen. value: {models: [{title, curves}]}, curves as JSON:
+// [{name, points: [[images, value]]}].
 const { el, svg } = facelab;
 const root = element.querySelector(".fl-losses");
 const W = 260, H = 120, L = 42, R = 8, T = 8, B = 20, WINDOW = 0.05;
@@ -34,7 +35,7 @@ const plot = ({ name, points }, title) => {
 const draw = () => {
   const models = props.value?.models || [];
   root.hidden = !models.length;
-  root.replaceChildren(el("h2", {}, "Training"), ...models.map(({ title, curves }) => el("section", {}, el("h3", {}, title),
+  root.replaceChildren(el("h2", {}, "Training"), ...models.map(({ title, curves: text }) => [title, JSON.parse(text)]).map(([title, curves]) => el("section", {}, el("h3", {}, title),
     curves.length ? el("div", { class: "fl-losses-grid" }, ...curves.map((curve) => plot(curve, title)))
       : el("p", { class: "fl-small fl-muted" }, "No table of losses ships with this model."))));
 };

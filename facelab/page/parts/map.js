@@ -1,5 +1,5 @@
 // Drawn faces in a plane. value: {state: idle|running|done|refused, text, fraction}; props faces {number, model, method, sprite,
-// columns, places: [[x, y] in 0..1], seen (base64, a byte for each face and attribute), note}, models, methods, attributes, count.
+// columns, places ([[x, y] in 0..1] as JSON), seen (base64, a byte for each face and attribute), note}, models, methods, attributes, count.
 // Events "ask" {model, method}, "stop", "keep" {model, index}, "morph" {model, first, second}.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-map");
@@ -204,7 +204,7 @@ const draw = () => {
 const take = () => {
   if (!props.faces || props.faces.number === shown) return;
   const same = faces?.model === props.faces.model;
-  faces = props.faces;
+  faces = { ...props.faces, places: JSON.parse(props.faces.places) };
   shown = faces.number;
   seen = Uint8Array.from(atob(faces.seen), (letter) => letter.charCodeAt(0));
   URL.revokeObjectURL(source);

@@ -1,4 +1,4 @@
-// The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail} or {hint};
+// The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail, same (as before any edit)} or {hint};
 // props before, uses, keep, goto, history ({titles, at} or null), large (the file to save is made when it is asked for).
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-viewer");
@@ -111,7 +111,7 @@ const draw = () => {
     kind.setAttribute("aria-checked", String(on));
     kind.tabIndex = on ? 0 : -1;
   });
-  [...copies, keep, use].forEach((each) => { each.disabled = nothing || value.moving; });
+  [...copies, keep, use].forEach((each) => { each.disabled = nothing || value.moving || value.same; });
   root.classList.toggle("nothing", nothing);
   clearTimeout(resting);
   if (value.moving && !props.history) resting = setTimeout(() => trigger("settle", {}), 350);
