@@ -59,7 +59,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
     if not homes:
         return
     with gr.Tab("Circle", id="circle"):
-        with gr.Row(elem_classes="fl-split"):
+        with gr.Row(elem_classes=["fl-split", "fl-live"]):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
                 viewer = build_viewer(backstage, library, "circle", hint=HINTS["edit"])
                 film = build_film(backstage, "circle")
@@ -205,7 +205,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             return HINTS[values[way]]
         found = worker.run(studio.verify, faces[0].face, faces[1].face)
         names = f"{faces[0].name} and {faces[1].name}"
-        return f"{names} are {'one person' if found.same_by_distance else 'two people'}, by dlib's distance"
+        said = "one person" if found.same_by_distance else "two people"
+        return f"{names} are {said}: {found.distance:.2f} apart, and one person's photos stay under {SAME_PERSON}"
 
     def edited(circle: Studio, kept: LibraryFace, values: dict[Any, Any]) -> Result:
         found, amount = feature_of(str(values[feature])) or FEATURES[0], float(values[strength])

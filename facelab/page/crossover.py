@@ -35,7 +35,7 @@ def build_crossover_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
     with gr.Tab("Style crossover", id="crossover"):
-        with gr.Row(elem_classes="fl-split"):
+        with gr.Row(elem_classes=["fl-split", "fl-live"]):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
                 viewer = build_viewer(backstage, library, "crossover", hint="One face in the style of another")
             with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):

@@ -41,7 +41,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
     with gr.Tab("Expression", id="expression"):
-        with gr.Row(elem_classes="fl-split"):
+        with gr.Row(elem_classes=["fl-split", "fl-live"]):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
                 viewer = build_viewer(backstage, library, "expression", hint=MISSING)
             with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):

@@ -34,7 +34,7 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
     """Build the tab."""
     studio, worker = backstage.studio, backstage.worker
     circle = bool(studio.decoders())
-    with gr.Tab("Morph", id="morph"), gr.Row(elem_classes="fl-split"):
+    with gr.Tab("Morph", id="morph"), gr.Row(elem_classes=["fl-split", "fl-live"]):
         with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
             viewer = build_viewer(backstage, library, "morph", hint="Two faces, and every face between them")
         with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):

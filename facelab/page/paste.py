@@ -81,6 +81,7 @@ def build_paste_tab(backstage: Backstage) -> None:
             "picture": jpeg_file_uri(shared),
             "ratio": width / height,
             "same": not edited,
+            "focus": _focus(chosen[0].face.quad, width, height),
         }
         before = jpeg_uri(photo.pixels, side=PHOTO_SIDE, quality=93)
         return {view: gr.update(value=value, before=before), fetch: gr.Button(interactive=edited > 0)}
@@ -100,6 +101,12 @@ def build_paste_tab(backstage: Backstage) -> None:
 def said_of(faces: list[LibraryFace]) -> Provenance:
     """What a photo with these faces in it says."""
     return Provenance.of(*(face.face for face in faces), then=["paste"])
+
+
+def _focus(quad: np.ndarray, width: int, height: int) -> list[float]:
+    """Where a face is in its photo: its middle, and how wide it is, in parts of the photo's width and height."""
+    x, y = quad.mean(axis=0) / (width, height)
+    return [round(float(each), 4) for each in (x, y, np.hypot(*(quad[3] - quad[0])) / width)]
 
 
 def _photo_of(session: Session, face: LibraryFace) -> Photo:

@@ -319,10 +319,11 @@ def test_a_second_face_is_another_one_of_the_same_model_or_asked_for(visit):
         page.evaluate(show, models)
         expect(second.get_by_text("A second face is needed")).to_be_visible(visible=name is None)
         expect(second.get_by_role("button", name="Add the examples")).to_be_visible(visible=name is None)
-        ticked = second.locator(".fl-pick[aria-checked=true]").evaluate_all("all => all.map((each) => each.title)")
+        picks = second.locator(".fl-pick[aria-checked=true]")
+        ticked = picks.evaluate_all("all => all.map((each) => each.dataset.name)")
         assert ticked == ([] if name is None else [name])
     choose(page, "morph-first", "2")
-    expect(second.locator(".fl-pick[title='0']")).to_have_attribute("aria-checked", "true")
+    expect(second.locator(".fl-pick[data-name='0']")).to_have_attribute("aria-checked", "true")
 
 
 def test_the_examples_can_be_added_beside_one_s_own_face(visit, portrait: Path):
@@ -342,8 +343,8 @@ def test_a_result_that_is_used_in_mix_is_chosen_there_beside_the_others(visit):
     choose(page, "attributes-face", "Otto")
     picture(page, "attributes")
     page.locator("#fl-viewer-attributes").get_by_label("Use in another tab").select_option("mix")
-    expect(page.locator("#fl-picker-mix-several .fl-pick[title='Otto']")).to_have_attribute("aria-checked", "true")
-    expect(page.locator("#fl-picker-mix-several .fl-pick[title='Leo']")).to_have_attribute("aria-checked", "true")
+    expect(page.locator("#fl-picker-mix-several .fl-pick[data-name='Otto']")).to_have_attribute("aria-checked", "true")
+    expect(page.locator("#fl-picker-mix-several .fl-pick[data-name='Leo']")).to_have_attribute("aria-checked", "true")
     expect(page.locator(".fl-face")).to_have_count(6)
 
 
@@ -358,6 +359,13 @@ def test_a_film_of_other_faces_than_are_chosen_says_so_and_goes_with_its_face(vi
     choose(page, "morph-second", "Otto")
     expect(film.locator(".fl-progress-text")).to_have_text(re.compile("other faces are chosen now$"))
     expect(film).to_have_class(re.compile("other"))
+    panel.get_by_role("button", name="Make the film").click()
+    panel.get_by_role("button", name="Stop").click()
+    expect(film.locator(".fl-progress-text")).to_have_text(
+        re.compile("^Stopped at frame [0-9]+. This is the film before.")
+    )
+    expect(film.locator(".fl-film-picture")).to_be_visible()
+    expect(film.get_by_role("button", name="GIF")).to_be_visible()
     page.get_by_role("button", name="Delete Leo").click()
     page.get_by_role("button", name="Delete Leo for good").click()
     expect(film).to_be_hidden()

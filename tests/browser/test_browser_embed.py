@@ -33,6 +33,8 @@ def test_a_portrait_becomes_a_face_in_the_library(visit, shared_photos: Path, tm
     for number in ("loss", "psnr", "identity", "latent"):
         assert any(letter.isdigit() for letter in page.locator(f"[data-number={number}]").inner_text()), number
     assert page.evaluate("facelab.previews") >= 3
+    page.get_by_role("button", name="Edit this face").click()
+    expect(page.get_by_role("tab", name="Attributes")).to_have_attribute("aria-selected", "true")
     name = page.locator(".fl-name")
     expect(name).to_have_value("Astronaut")
     name.fill("Eileen")

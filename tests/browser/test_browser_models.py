@@ -130,7 +130,7 @@ def test_faces_of_one_latent_are_morphed_combined_and_not_crossed(visit):
     first, second = draw_and_keep(page, "tinyprogan", 0, 5)
     page.get_by_role("radio", name="Combine two").check(force=True)
     for name in (first, second):
-        pick = page.locator(f"#fl-picker-mix-several .fl-pick[title='{name}']")
+        pick = page.locator(f"#fl-picker-mix-several .fl-pick[data-name='{name}']")
         if pick.get_attribute("aria-checked") != "true":
             pick.click()
     page.get_by_label("From several recoveries").check()

@@ -109,6 +109,13 @@ def test_every_edit_is_done_to_an_uploaded_portrait_and_saved(visit, shared_phot
 
     open_tab(page, "Back into the photo")
     picture(page, "paste")
+    near = page.locator("#fl-viewer-paste").get_by_role("button", name="Look at the face closely")
+    shown = page.locator("#fl-viewer-paste .fl-view-after")
+    near.click()
+    expect(near).to_have_attribute("aria-pressed", "true")
+    assert shown.evaluate("image => new DOMMatrix(getComputedStyle(image).transform).a") > 1.5
+    near.click()
+    assert shown.evaluate("image => new DOMMatrix(getComputedStyle(image).transform).a") == 1
     path = download(page, page.get_by_role("button", name="Download the photo"), tmp_path)
     photo, pasted = Image.open(shared_photos / "astronaut.png").convert("RGB"), Image.open(path)
     assert pasted.size == photo.size and pasted.text["Comment"].endswith("attribute smile 1.5, paste.")

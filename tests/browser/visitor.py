@@ -99,7 +99,7 @@ def open_tab(page: object, name: str) -> object:
 def choose(page: object, picker: str, *names: str) -> None:
     """Choose faces in a picker by their names."""
     for name in names:
-        page.locator(f"#fl-picker-{picker} .fl-pick[title='{name}']").click()
+        page.locator(f"#fl-picker-{picker} .fl-pick[data-name='{name}']").click()
 
 
 AT_REST = """([tab, before]) => {

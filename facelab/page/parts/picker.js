@@ -88,7 +88,7 @@ const draw = () => {
   clear.hidden = !now.length;
   const stop = Math.max(faces.findIndex((face) => now.includes(face.id)), 0);
   list.replaceChildren(...faces.map((face, index) => el("button", {
-    type: "button", class: "fl-pick", role: several ? "checkbox" : "radio", "aria-checked": String(now.includes(face.id)),
+    type: "button", class: "fl-pick", "data-name": face.name, role: several ? "checkbox" : "radio", "aria-checked": String(now.includes(face.id)),
     "aria-label": letters && now.includes(face.id) ? `${face.name}, ${String.fromCharCode(65 + now.indexOf(face.id))}` : face.name, title: faces.some((each) => each.model !== face.model) ? `${face.name}, ${face.maker}` : face.name, tabindex: several || index === stop ? "0" : "-1", onclick: () => pick(face.id),
     onkeydown: (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];

@@ -1,4 +1,4 @@
-// The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail, same (as before any edit)} or {hint};
+// The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail, same (as before any edit), focus ([x, y, width] of a face)} or {hint};
 // props before, uses, keep, goto, history ({titles, at} or null), large (the file to save is made when it is asked for).
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-viewer");
@@ -15,13 +15,24 @@ const frame = el("div", { class: "fl-view-frame" }, after, before, line, ...tags
 const caption = el("p", { class: "fl-view-caption", role: "status" });
 
 const isEmpty = () => !props.value?.picture;
-let comparing = false, holding = false;
+let comparing = false, holding = false, near = false;
+// How a photo is enlarged so that a face of it fills the frame: the point that stays, in percent, and how many times.
+const look = () => {
+  const [x, y, side] = props.value?.focus || [0.5, 0.5, 1], scale = near ? Math.min(Math.max(0.8 / side, 1), 8) : 1;
+  const fixed = (middle) => (scale === 1 ? 50 : 100 * Math.min(Math.max((middle * scale - 0.5) / (scale - 1), 0), 1));
+  return [fixed(x), scale, fixed(y)];
+};
 const place = () => {
   const at = Number(divider.value);
-  before.style.clipPath = comparing && !holding ? `inset(0 ${100 - at}% 0 0)` : "none";
+  const [left, scale] = look(), inside = left + (at - left) / scale;  // where the divider is in the enlarged picture
+  before.style.clipPath = comparing && !holding ? `inset(0 ${100 - inside}% 0 0)` : "none";
   line.style.left = `${at}%`;
 };
 const show = () => {
+  const [left, scale, top] = look();
+  for (const picture of [after, before]) Object.assign(picture.style, { transformOrigin: `${left}% ${top}%`, transform: scale === 1 ? "" : `scale(${scale})` });
+  closer.hidden = !props.value?.focus;
+  closer.setAttribute("aria-pressed", String(near));
   const can = !isEmpty() && Boolean(props.before);
   const split = can && comparing && !holding;
   before.hidden = !can || !(comparing || holding);
@@ -36,6 +47,7 @@ const holds = (on) => () => { if (on !== holding && (!on || props.before)) { hol
 
 const tool = (name, label, act, more = {}) => button(label, { class: "fl-icon-button large", onclick: act, ...more }, icon(name));
 const compare = tool("compare", "Compare before and after by a divider", () => { comparing = !comparing; show(); if (comparing) divider.focus({ preventScroll: true }); }, { "aria-pressed": "false" });
+const closer = tool("closer", "Look at the face closely", () => { near = !near; show(); }, { "aria-pressed": "false", hidden: true });
 const hold = tool("eye", "Hold to see the face before the edit (space key)", null, {
   "aria-pressed": "false",
   onkeydown: (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); holds(true)(); } },
@@ -88,7 +100,7 @@ const keep = el("button", { type: "button", class: "fl-button", onclick: () => {
 const use = el("select", { class: "fl-view-use", "aria-label": "Use in another tab", onchange: () => { const tab = use.value; use.value = ""; trigger("use", { tab }); } },
   el("option", { value: "" }, "Use in …"), ...(props.uses || []).map(({ tab, title }) => el("option", { value: tab }, title)));
 const act = el("div", { class: "fl-view-act" }, keep, use, said, toggle);
-const bar = el("div", { class: "fl-view-bar" }, caption, el("span", { class: "fl-view-tools" }, undo, redo), el("span", { class: "fl-view-tools" }, compare, hold), el("span", { class: "fl-view-tools" }, ...copies));
+const bar = el("div", { class: "fl-view-bar" }, caption, el("span", { class: "fl-view-tools" }, undo, redo), el("span", { class: "fl-view-tools" }, closer, compare, hold), el("span", { class: "fl-view-tools" }, ...copies));
 root.append(frame, bar, steps, act);
 
 // While a slider moves the picture is a light one; once it rests, the exact one is asked for.
@@ -111,7 +123,8 @@ const draw = () => {
     kind.setAttribute("aria-checked", String(on));
     kind.tabIndex = on ? 0 : -1;
   });
-  [...copies, keep, use].forEach((each) => { each.disabled = nothing || value.moving || value.same; });
+  [keep, use].forEach((each) => { each.disabled = nothing || value.moving; });
+  copies.forEach((each) => { each.disabled = nothing || value.moving || value.same; });
   root.classList.toggle("nothing", nothing);
   clearTimeout(resting);
   if (value.moving && !props.history) resting = setTimeout(() => trigger("settle", {}), 350);
