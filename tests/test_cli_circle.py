@@ -94,7 +94,7 @@ def test_the_edits_take_the_circle(facelab, files, tmp_path):
 
     studio, faces = Studio("faces128", device="cpu"), [Face.load(path) for path in files]
     done = run("edit", files[0], "--set", "smile=0.5", "--method", "circle", "--out", tmp_path / "edit.npz")
-    assert done["operations"][-1] == "attribute smile 0.5" and done["recipe"]["steps"][0]["method"] == "circle"
+    assert done["operations"][-1] == "circle smile 0.5" and done["recipe"]["steps"][0]["method"] == "circle"
     run("morph", *files[:2], "--space", "circle", "--t", 0.25, "--out", tmp_path / "morph.npz")
     run("average", *files, "--space", "circle", "--out", tmp_path / "average.npz")
     letters = [f"{letter}={path}" for letter, path in zip("AB", files, strict=False)]
