@@ -23,6 +23,7 @@ from facelab.page.library import Library
 from facelab.page.parcels import parcel
 from facelab.page.parts import packed, part
 from facelab.page.pictures import jpeg_uri
+from facelab.page.progress import TOLD_SECONDS, running
 from facelab.page.seed import seed_field
 from facelab.page.viewer import IN_TURN, QUIET
 from facelab.studio import Studio
@@ -30,7 +31,6 @@ from facelab.training.run import PROGRESS
 
 TAB = "compare"
 SHOWN, COLUMNS = 12, 4  # faces of each model
-TOLD_SECONDS = 0.25  # at most so often goes progress to the browser
 MOST_POINTS = 200  # of a curve
 
 
@@ -119,7 +119,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
     def work(session: Any, jobs: Sequence[Any], done: Any) -> Iterator[dict[Any, Any]]:
         """Do jobs on the device one after the other, with progress and a way to stop; `done` makes the last update."""
         stopping, told = session.begin_job(TAB), 0.0
-        yield {figures: gr.update(progress=_running("Waiting for the device", 0)), **_buttons(False)}
+        yield {figures: gr.update(progress=running("Waiting for the device …", 0)), **_buttons(False)}
         try:
             for number, job in enumerate(jobs):
                 with closing(worker.iterate(job)) as steps:
@@ -237,9 +237,5 @@ def _curves(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
     return [curve for curve in curves if len(curve["points"]) > 1]
 
 
-def _running(text: str, fraction: float) -> dict[str, Any]:
-    return {"state": "running", "text": f"{text} …", "fraction": round(fraction, 3)}
-
-
 def _told(step: Progress, number: int, jobs: int) -> dict[str, Any]:
-    return _running(step.text, (number + step.done / step.total) / jobs)
+    return running(f"{step.text} …", (number + step.done / step.total) / jobs)

@@ -17,12 +17,12 @@ from facelab.page.backstage import Backstage, friendly
 from facelab.page.parcels import parcel
 from facelab.page.parts import part
 from facelab.page.pictures import gif_file_uri, jpeg_uri
+from facelab.page.progress import TOLD_SECONDS, running
 from facelab.page.viewer import QUIET
 from facelab.sessions import LibraryFace, Session
 
 KINDS = [("gif", "GIF"), ("mp4", "MP4"), ("webp", "WebP"), ("png", "PNG strip")]
 STRIP_SIDE, STRIP_QUALITY = 192, 86  # of the pictures that are seen side by side
-TOLD_SECONDS = 0.15  # at most so often goes progress to the browser
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Film:
         """
         faces = {picker: kept.id for picker, kept in (of or {}).items()}
         stopping, made, told = session.begin_job(self.tab), [], time.monotonic()
-        yield self._running("Waiting for the device …", 0)
+        yield running("Waiting for the device …", 0)
         try:
             with closing(self.backstage.worker.iterate(frames)) as steps:
                 for item in steps:
@@ -95,15 +95,15 @@ class Film:
                         told = time.monotonic()
                         done = len(made) / max(total or 1, len(made), 1)
                         yield (
-                            self._running(item.text, item.fraction)
+                            running(item.text, item.fraction)
                             if before
-                            else self._running(f"Frame {len(made)}" + (f" of {total}" if total else ""), 0.9 * done)
+                            else running(f"Frame {len(made)}" + (f" of {total}" if total else ""), 0.9 * done)
                         )
             if stopping.is_set() or not made:
                 yield {"state": "kept", "text": f"Stopped at frame {len(made)}."}
                 return
             total = len(made)
-            yield self._running("Putting the frames together …", 0.95)
+            yield running("Putting the frames together …", 0.95)
             said = Provenance(model, operations, from_photo)
             clip = Clip(made, fps, name, said, some_frames(made[strip or slice(None)]) if film else made)
             session.keep_film(self.tab, clip, faces.values())
@@ -119,9 +119,6 @@ class Film:
         except Exception:
             yield {"state": "kept"}
             raise
-
-    def _running(self, text: str, fraction: float) -> dict[str, Any]:
-        return {"state": "running", "text": text, "fraction": fraction}
 
 
 def build_film(backstage: Backstage, tab: str, *, wide: bool = False) -> Film:

@@ -24,10 +24,10 @@ from facelab.page.film import build_film
 from facelab.page.library import Library
 from facelab.page.parts import packed, part
 from facelab.page.pictures import jpeg_uri
+from facelab.page.progress import TOLD_SECONDS, running
 from facelab.page.viewer import QUIET
 
 TAB = "map"
-TOLD_SECONDS = 0.25  # at most so often goes progress to the browser
 FRAMES, FPS = 48, 24.0
 
 
@@ -61,7 +61,7 @@ def build_map(backstage: Backstage, library: Library) -> None:
     def on_ask(event: gr.EventData, request: gr.Request) -> Iterator[Any]:
         stopping, told = backstage.visitor(request).begin_job("map-draw"), time.monotonic()
         model, method = str(event.model), str(event.method)
-        yield gr.update(value=_running("Waiting for the device", 0))
+        yield gr.update(value=running("Waiting for the device …", 0))
         try:
             with closing(worker.iterate(steps_of(model))) as steps:
                 for step in steps:
@@ -71,9 +71,9 @@ def build_map(backstage: Backstage, library: Library) -> None:
                     if step.map is None and time.monotonic() - told > TOLD_SECONDS:
                         told = time.monotonic()
                         text = f"Drawing faces · {step.done} of {step.total}"
-                        yield gr.update(value=_running(text, 0.95 * step.done / step.total))
+                        yield gr.update(value=running(text, 0.95 * step.done / step.total))
             if method == "tsne":
-                yield gr.update(value=_running("Finding each face's neighbours", 0.97))
+                yield gr.update(value=running("Finding each face's neighbours …", 0.97))
             faces = _view(step.map, method)  # not on the device's thread: nobody waits for it
         except Exception as error:
             yield gr.update(value={"state": "refused", "text": explain(error)})
@@ -142,7 +142,3 @@ def _index(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise BadSetting("Choose a face of the map first.")
     return value
-
-
-def _running(text: str, fraction: float) -> dict[str, Any]:
-    return {"state": "running", "text": f"{text} …" if "·" not in text else text, "fraction": round(fraction, 3)}

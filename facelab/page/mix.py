@@ -18,6 +18,7 @@ from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.means import sheet_of_means
 from facelab.page.picker import picked, picked_faces, picker
+from facelab.page.progress import TOLD_SECONDS
 from facelab.page.seed import seed_field
 from facelab.page.sheet import Sheet, build_sheet, last_sheet
 from facelab.page.viewer import IN_TURN, QUIET, build_viewer
@@ -34,7 +35,6 @@ WAYS = {
 COLUMNS = 9
 NEIGHBOURS = 63  # as many as ISTRC shows
 RECOVERIES = RecoverySettings(steps=500, restarts=9)
-TOLD_SECONDS = 0.2  # at most so often goes progress to the browser
 MOST_DRAWN = 200  # random faces that are averaged along
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -24,6 +24,7 @@ from facelab.page.parts import event as event_of
 from facelab.page.parts import part
 from facelab.page.picker import all_picked, picked, picker
 from facelab.page.pictures import jpeg_uri, png_file_uri, thumb_uri
+from facelab.page.progress import TOLD_SECONDS, running
 from facelab.page.uploads import take_upload
 from facelab.page.viewer import IN_TURN, MOVING_QUALITY, QUIET
 from facelab.pasting import QUAD_OF_CROP
@@ -41,7 +42,7 @@ GONE = (
 )
 MADE = "video-made"  # in what a session was last asked for: the edit of the video that is there
 DRAWN = "video-directions"  # in what a session was last asked for: whose sliders are drawn
-TOLD_SECONDS, SHOWN_SECONDS = 0.25, 1.0  # at most so often go progress and pictures to the browser
+SHOWN_SECONDS = 1.0  # at most so often goes a picture to the browser
 SHOWN_SIDE = 480
 WORDS = {
     "follow": "Following the faces",
@@ -152,7 +153,7 @@ def build_video_tab(backstage: Backstage) -> None:
     def on_clip(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
         stopping, name = session.begin_job(TAB), PurePath(str(event.name)).name[:40]
-        yield {footage: _running("Opening the video", 0), make: gr.Button(interactive=False)}
+        yield {footage: running("Opening the video …", 0), make: gr.Button(interactive=False)}
         as_before = {make: gr.Button(interactive=TAB in session.clips)}
         try:
             opened = read_clip(take_upload(event.path))
@@ -161,7 +162,7 @@ def build_video_tab(backstage: Backstage) -> None:
                     if stopping.is_set():
                         yield {footage: {"state": "idle", "text": "Stopped."}, **as_before}
                         return
-                    yield {footage: _running(_told(step), step.done / (step.total or step.done + 100))}
+                    yield {footage: running(_told(step), step.done / (step.total or step.done + 100))}
         except Exception as error:  # shown where the clip was chosen; the clip before it stays
             words = f"“{session.clips[TAB].name}” is still open." if TAB in session.clips else "Choose another video."
             told = {clip: {"number": token_hex(4), "refused": f"That one was not opened. {words}"}}
@@ -199,7 +200,7 @@ def build_video_tab(backstage: Backstage) -> None:
         if edit is None:
             raise BadSetting(NOTHING)
         stopping, started, shown, mark = session.begin_job(TAB), time.monotonic(), 0.0, session.mark
-        yield {footage: _running("Waiting for the device", 0), make: gr.Button(interactive=False)}
+        yield {footage: running("Waiting for the device …", 0), make: gr.Button(interactive=False)}
         try:
             track = kept.tracks[kept.chosen]
             recipe, others = edit
@@ -209,7 +210,7 @@ def build_video_tab(backstage: Backstage) -> None:
                         yield {footage: {"state": "idle", "text": "Stopped."}, make: gr.Button(interactive=True)}
                         return
                     fraction = step.fraction(since="align")
-                    update = _running(_told(step, fraction, time.monotonic() - started), fraction)
+                    update = running(_told(step, fraction, time.monotonic() - started), fraction)
                     if step.frame is not None and time.monotonic() - shown > SHOWN_SECONDS:
                         shown = time.monotonic()
                         update["picture"] = jpeg_uri(step.frame, side=SHOWN_SIDE)
@@ -274,10 +275,6 @@ def _now_and_then(steps: Iterator[ClipStep], seconds: float) -> Iterator[ClipSte
         if time.monotonic() - told > seconds or step.film or step.tracks:
             told = time.monotonic()
             yield step
-
-
-def _running(text: str, fraction: float) -> dict[str, Any]:
-    return {"state": "running", "text": f"{text} …" if "·" not in text else text, "fraction": round(fraction, 3)}
 
 
 def _told(step: ClipStep, fraction: float = 0.0, elapsed: float = 0.0) -> str:
