@@ -28,7 +28,7 @@ from facelab.edits.attributes import move
 from facelab.embedding import EmbedState, EmbedStep, as_image, embed, signal_to_noise
 from facelab.embedding_settings import PRESETS, EmbedSettings
 from facelab.errors import BadSetting, NoFaceFound
-from facelab.face import CROP_SIZE, AlignedFace, Face, Latent
+from facelab.face import CROP_SIZE, AlignedFace, Face, Latent, Recipe
 from facelab.generators.base import Generator
 from facelab.generators.families import FAMILIES
 from facelab.generators.stylegan2 import fast_dtype
@@ -62,7 +62,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
 
     model: a name of the catalogue. device: "cpu", "cuda", "mps", or "auto" for the best that there is. beside: a studio
     whose device and resident models this one shares; `of` makes such.
-    Raises UnknownModel for a model without a card.
+    Raises UnknownModel for a model without a card and BadSetting for a device that is not here.
     """
 
     def __init__(self, model: str = "faces128", *, device: str = "auto", beside: Studio | None = None) -> None:
@@ -309,8 +309,10 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
 
         return find_tracks(self._clip_eyes, clip)
 
-    def edit_clip(self, clip: Clip, edit: Callable[[Face], Face], **options: Any) -> Iterator[ClipStep]:
-        """Do the same edit to one face of a clip, frame by frame and without flicker: see `video.edit_clip`."""
+    def edit_clip(self, clip: Clip, edit: Recipe | Callable[[Face], Face], **options: Any) -> Iterator[ClipStep]:
+        """Do the same edit, a recipe or a function, to one face of a clip, frame by frame and without flicker: see
+        `video.edit_clip`.
+        """
         from facelab.video import edit_clip
 
         return edit_clip(self, self._clip_eyes, clip, edit, **options)

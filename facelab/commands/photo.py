@@ -81,7 +81,7 @@ def paste(
 
 
 def import_latents(
-    latents: Annotated[Path, typer.Argument(help="w+ latents: .npy of stylegan-encoder, .pt of e4e or pSp.")],
+    latents: Annotated[Path, typer.Argument(help="w+ latents of --model, .npy as stylegan-encoder's or .pt as e4e's.")],
     out: Annotated[Path, typer.Option(help="FACE.npz; of several latents FACE-1.npz, FACE-2.npz and so on.")],
     model: ModelOption = "faces128",
     as_json: JsonOption = False,

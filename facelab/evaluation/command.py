@@ -48,7 +48,7 @@ def evaluate(
         int, typer.Option(min=1, help="Of latent recovery, by which models with one latent embed and reconstruct.")
     ] = 1000,
     add: Annotated[
-        bool, typer.Option("--add", help="Of a comparison: measure only what was not saved alike of these weights.")
+        bool, typer.Option("--add", help="Of a comparison: leave out what is saved of these weights.")
     ] = False,
     save: Annotated[
         bool, typer.Option("--save", help="Keep the figures beside the models, for the page, reports and papers.")

@@ -39,7 +39,7 @@ def recovery(
     model: Annotated[str, typer.Argument(help="A name that `models list` prints, of a model with one latent.")],
     targets: Annotated[int, typer.Option(min=0, help="Pictures of its own to recover.")] = 100,
     restarts: Annotated[int, typer.Option(min=1, max=64, help="Searches side by side for each.")] = 8,
-    steps: Annotated[int, typer.Option(min=1, help="Of each search; it ends before at 30 dB.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Of each search, which ends as soon as it reaches 30 dB.")] = 1000,
     start: Annotated[
         str, typer.Option(help="random; or encoder: one of the searches begins at what it sees.")
     ] = "random",

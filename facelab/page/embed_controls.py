@@ -21,7 +21,7 @@ RECOVERY_PREVIEWS, PREVIEWS = 20, 3  # steps between pictures, of which the page
 WAYS = {
     "fast": (
         "Fast",
-        "A minute or two on a plain CPU: 50 steps find the latent, 250 refine the generator.",
+        "Half a minute to two on a plain CPU: 50 steps find the latent, 250 refine the generator.",
     ),
     "paper": ("Paper", "The 5,000 small steps of Image2StyleGAN, the generator untouched."),
     "encode": ("Encode", "What the model's encoder sees, at once; Continue searches on from there."),

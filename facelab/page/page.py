@@ -122,7 +122,7 @@ def _header() -> str:
 
 def _footer() -> str:
     return """<footer class="fl-footer">
-  <p>Photos stay in memory and go when you close the page.</p>
+  <p>Photos stay in memory and go two minutes after you close the page.</p>
   <p>All models: for non-commercial research only, as their training pictures are. Code: MIT licence.</p>
   <nav aria-label="More"><a href="?view=api">Use it as an API</a></nav>
 </footer>"""

@@ -97,7 +97,7 @@ def build_video_tab(backstage: Backstage) -> None:
             with gr.Row(elem_classes="fl-actions"):
                 make = gr.Button("Make the video", variant="primary", size="lg", interactive=False)
             gr.HTML(
-                '<p class="fl-small fl-muted">The face is embedded once, a minute or two on a plain CPU, then frame '
+                '<p class="fl-small fl-muted">The face is embedded once, in half a minute to two, then frame '
                 "after frame is drawn. The clip stays in memory and goes when you close the page. Frames in which the "
                 "face is not seen stay as they are. The file says that it was changed with AI.</p>",
                 js_on_load=None,
