@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -24,7 +25,8 @@ AT_A_TIME = 4  # photos that are decoded: each may take half a gigabyte while it
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "BMP", "TIFF", "GIF")
 _ACCEPTED = "JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF or GIF"
 _ORIENTATION_TAG = 0x0112
-_START_OF_SCAN = b"\xff\xda"  # JPEG, B.1.1.3; in the picture's own data 0xFF is never followed by it
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")  # of a segment; in coded data 0xFF stands before 0 or a restart
 _DNG_VERSION_TAG = 50706
 _UPRIGHT = {  # EXIF 2.3, tag 0x0112: what turns the stored picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -84,7 +86,7 @@ def read_photo(source: bytes | str | os.PathLike | BinaryIO, *, min_side: int = 
 def _decode(data: bytes, min_side: int) -> np.ndarray:
     image = _open(data)
     _check_size(image.size, min_side)
-    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > MAX_SCANS:
+    if image.format in ("JPEG", "MPO") and _scans(data) > MAX_SCANS:
         raise UnreadablePhoto(
             f"This JPEG file is stored in more than {MAX_SCANS} passes, which no camera makes, and would take "
             "very long to read. Save it anew as JPEG or PNG."
@@ -106,6 +108,17 @@ def _decode(data: bytes, min_side: int) -> np.ndarray:
             f"The colours of this {_format_name(image)} file (mode {image.mode}) could not be read. "
             "Save it anew as an 8-bit JPEG or PNG."
         ) from cause
+
+
+def _scans(data: bytes) -> int:
+    """How many scans a JPEG has, as far as they matter: one more than MAX_SCANS at most, and none of what phones append
+    to a picture, such as a second one or a video (JPEG, B.1 and B.2).
+    """
+    place, scans = 2, 0
+    while scans <= MAX_SCANS and (found := _MARKER.search(data, place)) and found[0] != _END_OF_IMAGE:
+        scans += found[0] == _START_OF_SCAN
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")  # past its segment
+    return scans
 
 
 def _read_bytes(source: bytes | str | os.PathLike | BinaryIO) -> bytes:

@@ -193,6 +193,12 @@ def test_a_multi_picture_jpeg_of_a_phone_gives_its_main_picture():
     assert difference(read_photo(encoded(main, "MPO", save_all=True, append_images=[gain])), scene()) < 5
 
 
+def test_what_a_phone_appends_to_a_jpeg_does_not_count_as_its_scans():
+    scans = b"\xff\xda" * 1000
+    photo = encoded(Image.fromarray(scene()), "JPEG", progressive=True, comment=scans) + scans  # such as a short video
+    assert difference(read_photo(photo), scene()) < 3
+
+
 def test_the_limits_are_inclusive():
     smallest = encoded(Image.new("RGB", (MIN_SIDE, MIN_SIDE), "red"), "PNG")
     assert read_photo(smallest).shape == (MIN_SIDE, MIN_SIDE, 3)
