@@ -283,13 +283,13 @@ class Session:
 
     @property
     def film_bytes(self) -> int:
-        """What the frames of the tabs' films take in memory."""
-        return sum(getattr(clip, "frame_bytes", 0) for clip in list(self.clips.values()))
+        """What the frames of the tabs' films and the opened clip take in memory."""
+        return sum(getattr(clip, "held_bytes", 0) for clip in list(self.clips.values()))
 
     def let_films_go(self) -> None:
-        """Forget the tabs' films; they have to be made again. An opened clip stays."""
+        """Forget the tabs' films and the opened clip; they have to be made and opened again."""
         with self.lock:
-            for tab in [tab for tab, clip in self.clips.items() if getattr(clip, "frame_bytes", 0)]:
+            for tab in [tab for tab, clip in self.clips.items() if getattr(clip, "held_bytes", 0)]:
                 del self.clips[tab]
                 self.made_of.pop(tab, None)
 

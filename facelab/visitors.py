@@ -12,7 +12,7 @@ from facelab.sessions import Session
 GRACE = 120.0  # seconds after the page is closed: a phone that loses its network for a moment keeps its faces
 IDLE = 3600.0  # seconds without a sign of life, for a page whose closing was never noticed: phones put pages to sleep
 MAX_ALL_PHOTO_BYTES = 2**32  # of the photos behind all visitors' faces; those of who is away longest are let go
-MAX_ALL_FILM_BYTES = 2**31  # of the frames of all visitors' films, likewise
+MAX_ALL_FILM_BYTES = 2**31  # of all visitors' films and opened clips, likewise
 MAX_SESSIONS = 64
 
 

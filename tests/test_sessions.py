@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from facelab.clips import Clip as OpenedClip
 from facelab.embedding import EmbedStep
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting, Busy
@@ -18,6 +19,7 @@ from facelab.history import Result, Version
 from facelab.media import Provenance
 from facelab.page.film import Clip
 from facelab.page.sheet import Sheet
+from facelab.page.video import Footage
 from facelab.sessions import Embedding, Photo, Session
 from facelab.visitors import Sessions
 
@@ -209,20 +211,21 @@ def test_what_an_embedding_still_takes_counts_that_refining_is_slower() -> None:
     assert embedding.seconds_left == pytest.approx(0.4 * 248)
 
 
-def test_films_of_those_who_are_long_away_make_room_and_an_opened_clip_stays(monkeypatch) -> None:
+def test_films_and_clips_of_those_who_are_long_away_make_room(monkeypatch) -> None:
     film = Clip([PICTURE] * 4, 25.0, "morph", Provenance("faces128", [], from_photo=False), [PICTURE])
-    monkeypatch.setattr("facelab.visitors.MAX_ALL_FILM_BYTES", 2 * film.frame_bytes)
+    footage = Footage(OpenedClip(bytes(500), "mov", 25.0, (64, 64)), "clip", [])
+    monkeypatch.setattr("facelab.visitors.MAX_ALL_FILM_BYTES", 2 * (film.held_bytes + footage.held_bytes))
     clock = Clock()
     sessions = Sessions(clock=clock)
     for visitor in ("ann", "ben", "eve"):
         clock.now += 1
-        sessions.of(visitor).clips.update(morph=film, video=object())
+        sessions.of(visitor).clips.update(morph=film, video=footage, circle=object())
         sessions.of(visitor).made_of["morph"] = {"a face"}
     sessions.of("eve")
     assert [set(sessions.of(visitor).clips) for visitor in ("eve", "ben", "ann")] == [
-        {"morph", "video"},
-        {"morph", "video"},
-        {"video"},
+        {"morph", "video", "circle"},
+        {"morph", "video", "circle"},
+        {"circle"},
     ]
     assert not sessions.of("ann").made_of, "and nothing looks for it when a face is deleted"
 

@@ -38,7 +38,7 @@ class Clip:
     strip: list[np.ndarray]
 
     @property
-    def frame_bytes(self) -> int:
+    def held_bytes(self) -> int:
         """What the frames take in memory."""
         return sum(frame.nbytes for frame in self.frames)
 

@@ -64,6 +64,11 @@ class Footage:
     chosen: int = 0
     seen: dict[int, Face] = field(default_factory=dict)
 
+    @property
+    def held_bytes(self) -> int:
+        """What the clip takes in memory."""
+        return len(self.clip.data)
+
 
 def build_video_tab(backstage: Backstage) -> None:
     """Build the tab."""
