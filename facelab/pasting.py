@@ -108,7 +108,7 @@ def _paste_one(photo: np.ndarray, quad: np.ndarray, change: Change) -> None:
 
 def _as_floats(photo: np.ndarray) -> Tensor:
     """uint8 [H, W, 3] -> float32 [3, H, W] in 0 to 255."""
-    return torch.from_numpy(np.ascontiguousarray(photo)).permute(2, 0, 1).float().contiguous()
+    return torch.from_numpy(np.require(photo, np.uint8, ["C", "W"])).permute(2, 0, 1).float().contiguous()
 
 
 def _fine(image: Tensor) -> Tensor:

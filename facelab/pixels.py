@@ -11,7 +11,7 @@ from torch import Tensor
 
 def as_images(pictures: Sequence[np.ndarray]) -> Tensor:
     """N times uint8 [H, W, 3] -> float32 [N, 3, H, W] in [-1, 1], channels last."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return torch.from_numpy(np.require(pictures, np.uint8, ["C", "W"])).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def as_pixels(images: Tensor) -> np.ndarray:
