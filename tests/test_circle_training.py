@@ -334,9 +334,23 @@ def test_an_edit_reaches_as_far_as_it_is_seen_and_no_further_than_genders_hold(m
 
 def test_an_edit_that_turns_genders_at_once_goes_less_far():
     def turning_from(limit):
-        return lambda strength: (strength >= limit, False)
+        return lambda strength: circle_reach.Look(strength >= limit, shown=strength / 4, clear=0.0, alike=True)
 
     assert circle_reach._least(turning_from(1.5)) == 1.25
     assert circle_reach._least(turning_from(0.75)) == 0.5
     assert circle_reach._least(turning_from(0.1)) == min(circle_reach.GENTLER)
-    assert circle_reach._least(lambda strength: (False, strength >= 1.25)) == 1.25
+
+
+def test_an_edit_goes_on_until_it_is_clear_where_that_costs_no_likeness():
+    def seen_from(shown, *, clear=9.0, alike_to=9.0):
+        return lambda strength: circle_reach.Look(False, strength >= shown, strength >= clear, strength <= alike_to)
+
+    def shown_most_at(best):
+        return lambda strength: circle_reach.Look(False, 0.8 - abs(strength - best) / 16, clear=0.0, alike=True)
+
+    assert circle_reach._least(seen_from(1.25, clear=1.75)) == 1.75
+    assert circle_reach._least(seen_from(1.25, clear=1.75, alike_to=1.5)) == 1.5
+    assert circle_reach._least(seen_from(1.25, clear=1.75, alike_to=1.25)) == 1.25
+    assert circle_reach._least(seen_from(1.25, clear=1.75, alike_to=1.0)) == 1.25, "it has to be seen first"
+    assert circle_reach._least(shown_most_at(1.5)) == 1.5, "where few show it"
+    assert circle_reach._least(shown_most_at(9.0)) == max(circle_reach.STRENGTHS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from facelab.edits.sphere import on_sphere, walk_on_sphere
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader
+from facelab.recognition import SAME_PERSON
 from facelab.training.circle_crowd import SEEN
 from facelab.training.sight import is_binary, see
 
@@ -25,27 +27,49 @@ ENOUGH = 0.85  # of those who lack a feature must be seen to have it
 TURNED = 0.08  # of them at most, or one of few, may change their gender where it is held
 UPPER = 2 / 3  # of the random faces' scores: where nothing says yes or no, above it a face has the feature
 SURE = 0.5  # deviations of the scores beyond that border: the reader is pleased sooner than others are
+CLEAR = 1.0  # deviations, to which an edit goes on as long as people stay who they are
+KEPT = 0.95  # of them must
 STEPS, PART = 50, 16
+
+
+class Look(NamedTuple):
+    """What is seen at a strength: whether held genders change; the shares of faces that have what the edit gives, and
+    that have it clearly; whether they stay who they are.
+    """
+
+    turned: bool
+    shown: float
+    clear: float
+    alike: bool
 
 
 @torch.inference_mode()
 def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, tried: int = TRIED) -> dict[str, float]:
-    """By edit, such as "smile +" and "smile -", the least strength at which nearly all have what it gives, and else the
-    greatest; but none at which held genders change. For a circle of dlib's sphere, whose points the reader tells.
+    """By edit, such as "smile +" and "smile -", the least strength at which nearly all have what it gives, or clearly
+    have it where that costs no likeness, and else the one at which most have it; but none at which held genders change.
+    For a circle of dlib's sphere, whose points the reader tells.
     """
     faces = _draw(generator, generator.sample(tried, seed=SEED, truncation=TRUNCATION))
     points = on_sphere(reader.read(faces).vectors)
-    drawn, before = (see(reader, pictures, SEEN).scores for pictures in (faces, _draw(generator, circle(points))))
+    drawn = see(reader, faces, SEEN).scores
+    decoded = see(reader, _draw(generator, circle(points)), SEEN)
+    before = decoded.scores
     men = before["gender"] > 0
 
-    def tried_at(feature: Feature, sign: int, lacking: np.ndarray, needed: float, strength: float) -> tuple[bool, bool]:
-        """Whether held genders change, and whether nearly all have what the edit gives."""
+    def tried_at(feature: Feature, sign: int, lacking: np.ndarray, border: float, strength: float) -> Look:
         way, held = circle.classifier(feature.id), [circle.classifier(each) for each in feature.held]
         arc = sign * strength * circle.sphere.arc
         ends = walk_on_sphere(points[lacking], way, arc, steps=STEPS, frames=1, held=held)[-1]
-        after = see(reader, _draw(generator, circle(ends)), SEEN).scores
-        turned = ((after["gender"] > 0) != men[lacking]).sum() > max(1, TURNED * len(lacking))
-        return turned and feature.id != "gender", (sign * after[feature.id] > needed).mean() >= ENOUGH
+        after = see(reader, _draw(generator, circle(ends)), SEEN)
+        turned = ((after.scores["gender"] > 0) != men[lacking]).sum() > max(1, TURNED * len(lacking))
+        beyond = (sign * after.scores[feature.id] - border) / before[feature.id].std()
+        alike = (after.vectors - decoded.vectors[lacking]).norm(dim=1) < SAME_PERSON
+        return Look(
+            turned=bool(turned and feature.id != "gender"),
+            shown=float((beyond > SURE).mean()),
+            clear=float((beyond > CLEAR).mean()),
+            alike=bool(alike.float().mean() >= KEPT),
+        )
 
     found = {}
     for feature, wanted in zip(FEATURES, SEEN, strict=True):
@@ -53,22 +77,25 @@ def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, trie
             scores = sign * before[feature.id]
             low, high = (0.0, 0.0) if is_binary(wanted) else np.quantile(sign * drawn[feature.id], (0.5, UPPER))
             lacking = np.flatnonzero(scores <= low)
-            look = partial(tried_at, feature, sign, lacking, high + SURE * scores.std())
+            look = partial(tried_at, feature, sign, lacking, high)
             found[edit_key(feature.id, sign)] = _least(look) if len(lacking) >= FEWEST else STRENGTHS[0]
     return found
 
 
-def _least(look: Callable[[float], tuple[bool, bool]]) -> float:
-    """The least strength that shows, or else the greatest, of those at which held genders stay."""
-    best = None
+def _least(look: Callable[[float], Look]) -> float:
+    """The least strength that shows, or that shows clearly as long as people stay who they are, or else the one that
+    shows most, of those at which held genders stay.
+    """
+    best, most = None, -1.0
     for strength in STRENGTHS:
-        turned, shown = look(strength)
-        if turned:
+        seen = look(strength)
+        if seen.turned or (most >= ENOUGH and not seen.alike):
             break
-        best = strength
-        if shown:
+        if seen.shown > most or most >= ENOUGH:
+            best, most = strength, max(seen.shown, most)
+        if seen.clear >= ENOUGH or (most >= ENOUGH and not seen.alike):
             break
-    return best or next((each for each in GENTLER if not look(each)[0]), GENTLER[-1])
+    return best or next((each for each in GENTLER if not look(each).turned), GENTLER[-1])
 
 
 def _draw(generator: Generator, latents: Tensor) -> Tensor:
