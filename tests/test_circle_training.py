@@ -343,10 +343,13 @@ def test_an_edit_that_turns_genders_at_once_goes_less_far():
 
 def test_an_edit_goes_on_until_it_is_clear_where_that_costs_no_likeness():
     def seen_from(shown, *, clear=9.0, alike_to=9.0):
-        return lambda strength: circle_reach.Look(False, strength >= shown, strength >= clear, strength <= alike_to)
+        def look(strength):
+            return circle_reach.Look(False, strength >= shown, max(0.0, 1 - clear + strength), strength <= alike_to)
+
+        return look
 
     def shown_most_at(best):
-        return lambda strength: circle_reach.Look(False, 0.8 - abs(strength - best) / 16, clear=0.0, alike=True)
+        return lambda strength: circle_reach.Look(False, 0.8 - abs(strength - best) / 4, clear=0.0, alike=True)
 
     assert circle_reach._least(seen_from(1.25, clear=1.75)) == 1.75
     assert circle_reach._least(seen_from(1.25, clear=1.75, alike_to=1.5)) == 1.5
@@ -354,3 +357,5 @@ def test_an_edit_goes_on_until_it_is_clear_where_that_costs_no_likeness():
     assert circle_reach._least(seen_from(1.25, clear=1.75, alike_to=1.0)) == 1.25, "it has to be seen first"
     assert circle_reach._least(shown_most_at(1.5)) == 1.5, "where few show it"
     assert circle_reach._least(shown_most_at(9.0)) == max(circle_reach.STRENGTHS)
+    assert circle_reach._least(seen_from(9.0)) == max(circle_reach.STRENGTHS), "nobody can tell"
+    assert circle_reach._least(seen_from(1.25)) == 1.25, "farther it is no clearer"

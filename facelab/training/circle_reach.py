@@ -27,8 +27,10 @@ ENOUGH = 0.85  # of those who lack a feature must be seen to have it
 TURNED = 0.08  # of them at most, or one of few, may change their gender where it is held
 UPPER = 2 / 3  # of the random faces' scores: where nothing says yes or no, above it a face has the feature
 SURE = 0.5  # deviations of the scores beyond that border: the reader is pleased sooner than others are
-CLEAR = 1.0  # deviations, to which an edit goes on as long as people stay who they are
+CLEAR = 0.75  # deviations, to which an edit goes on as long as people stay who they are
 KEPT = 0.95  # of them must
+UNSEEN = 0.1  # where even fewer ever show it, the reader cannot tell, and it is as far as genders hold
+GAIN = 0.05  # of the faces must show it more, for an edit to go farther: many are as clear as they get at once
 STEPS, PART = 50, 16
 
 
@@ -84,17 +86,21 @@ def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, trie
 
 def _least(look: Callable[[float], Look]) -> float:
     """The least strength that shows, or that shows clearly as long as people stay who they are, or else the one that
-    shows most, of those at which held genders stay.
+    shows most, of those at which held genders stay; the greatest of these where next to nothing is seen at any.
     """
-    best, most = None, -1.0
+    best, farthest, shown, clear = None, None, -1.0, -1.0
     for strength in STRENGTHS:
-        seen = look(strength)
-        if seen.turned or (most >= ENOUGH and not seen.alike):
+        seen, enough = look(strength), shown >= ENOUGH
+        if seen.turned or (enough and not seen.alike):
             break
-        if seen.shown > most or most >= ENOUGH:
-            best, most = strength, max(seen.shown, most)
-        if seen.clear >= ENOUGH or (most >= ENOUGH and not seen.alike):
+        farthest = strength
+        gain = seen.clear - clear if enough else seen.shown - shown
+        if gain > GAIN or (seen.shown >= ENOUGH and not enough):
+            best, shown, clear = strength, seen.shown, seen.clear
+        if shown >= ENOUGH and (clear >= ENOUGH or not seen.alike):
             break
+    if shown < UNSEEN:
+        best = farthest
     return best or next((each for each in GENTLER if not look(each).turned), GENTLER[-1])
 
 
