@@ -221,6 +221,18 @@ def list_models(as_json: JsonOption = False) -> None:
     answer({"models": entries}, as_json, "\n".join(lines))
 
 
+@models_app.command("card")
+def show_card(
+    model: Annotated[str, typer.Argument(help="A name that `models list` prints.")], as_json: JsonOption = False
+) -> None:
+    """A model's card as Markdown: its data, licence and limits, and all that was measured of it."""
+    from facelab.checkpoints.cards import find_card
+    from facelab.evaluation.card import as_markdown
+
+    card = find_card(model)
+    answer(asdict(card), as_json, as_markdown(card).rstrip())
+
+
 def main() -> NoReturn:
     """Run the command line and exit. Every failure that a user can act on is one line on stderr."""
     try:

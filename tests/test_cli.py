@@ -126,6 +126,14 @@ def test_models_are_listed_with_their_licence(facelab):
     assert "faces128" in facelab("models", "list")[1]
 
 
+def test_a_models_card_is_printed(facelab):
+    status, out, _ = facelab("models", "card", "faces128")
+    assert status == 0 and out.startswith("# Model card: faces128") and "| Smile | " in out
+    assert json.loads(facelab("models", "card", "faces128", "--json")[1])["family"] == "stylegan2"
+    status, _, said = facelab("models", "card", "nobody")
+    assert status == 1 and "no model 'nobody'" in said
+
+
 @pytest.fixture
 def no_face(tmp_path):
     path = tmp_path / "wall.png"
