@@ -9,7 +9,9 @@ from facelab.checkpoints.cards import find_card
 from facelab.evaluation import card as cards
 from facelab.evaluation.measured import load_measured
 
-PAGE = Path(__file__).parents[1] / "docs" / "faces128.md"
+ROOT = Path(__file__).parents[1]
+PAGE, README = ROOT / "docs" / "faces128.md", ROOT / "README.md"
+IN_README = ("smile", "mouth_open", "glasses", "beard", "bangs", "hair_blond", "age", "gender")
 
 
 def rows(text):
@@ -40,3 +42,17 @@ def test_a_card_of_which_nothing_was_measured_is_short(monkeypatch):
     monkeypatch.setattr(cards, "load_measured", lambda kind, model: None)
     text = cards.as_markdown(replace(find_card("vae64"), quality={}, training={}, limits=""))
     assert not rows(text) and "**Training.**" not in text and "**Limits.**" not in text
+
+
+def test_the_figures_of_readme_are_those_that_were_measured():
+    text = README.read_text(encoding="utf-8")
+    edits = load_measured("directions", "faces128").figures["directions"]
+    ways = [edits[id]["default"] for id in IN_README]
+    shares = ", ".join(f"{100 * way['flipped']:.0f} / {100 * way['kept']:.0f}" for way in ways)
+    assert f"| {shares} % |" in text
+    stages = load_measured("embedding-wplus", "faces128").figures["embedding"]
+    first, second, last = (f"{100 * stages[name]['same_person']:.0f}" for name in ("encoder", "latent", "refine"))
+    assert f"| {first}, {second} and {last} % |" in text
+    assert f"| {stages['refine']['identity_median']:.2f} by dlib" in text
+    assert f", {stages['refine']['psnr_median']:.1f} dB |" in text
+    assert f"| {find_card('faces128').quality['found']:.1%}".replace("%", " %") in text
