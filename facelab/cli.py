@@ -225,7 +225,7 @@ def list_models(as_json: JsonOption = False) -> None:
 def show_card(
     model: Annotated[str, typer.Argument(help="A name that `models list` prints.")], as_json: JsonOption = False
 ) -> None:
-    """A model's card as Markdown: its data, licence and limits, and all that was measured of it."""
+    """A model's card as Markdown: its data, licence and limits, and how its faces, embeddings and edits measure."""
     from facelab.checkpoints.cards import find_card
     from facelab.evaluation.card import as_markdown
 

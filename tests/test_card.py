@@ -1,4 +1,4 @@
-"""A model's card for people says what was measured, and docs/faces128.md says nothing else."""
+"""A model's card for people says what was measured; docs/faces128.md and README say the same of faces128."""
 
 from dataclasses import replace
 from pathlib import Path
