@@ -34,13 +34,28 @@ def test_a_card_of_one_latent_tells_how_it_embeds_and_edits(name):
 def test_figures_of_other_weights_are_told_as_such(monkeypatch):
     card, kept = find_card("vae64"), load_measured("embedding-z", "vae64")
     assert cards.EARLIER not in cards.as_markdown(card)
-    monkeypatch.setattr(cards, "load_measured", lambda kind, model: replace(kept, weights={model: "0" * 64}))
+    earlier = replace(kept, weights={"vae64": "0" * 64})
+    monkeypatch.setattr(cards, "load_measured", lambda kind, model: earlier if kind == kept.kind else None)
     assert cards.EARLIER in cards.as_markdown(card)
+
+
+def test_a_card_tells_edits_by_group_where_there_are_enough_faces(monkeypatch):
+    kept = load_measured("directions", "faces128")
+    groups = {
+        "darker": {"faces": 12, "flipped": 0.25, "kept": 1.0},
+        "lighter": {"faces": cards.LEAST - 1, "flipped": 1.0, "kept": 1.0},
+    }
+    edits = kept.figures["directions"]
+    beard = {"beard": {**edits["beard"], "default": {**edits["beard"]["default"], "groups": groups}}}
+    told = replace(kept, figures={"directions": beard})
+    monkeypatch.setattr(cards, "load_measured", lambda kind, model: told if kind == "directions" else None)
+    lines = rows(cards.as_markdown(find_card("faces128")))
+    assert lines[-2:] == ["| direction | darker | lighter |", "| Beard | 25 / 100% of 12 | – |"]
 
 
 def test_a_card_of_which_nothing_was_measured_is_short(monkeypatch):
     monkeypatch.setattr(cards, "load_measured", lambda kind, model: None)
-    text = cards.as_markdown(replace(find_card("vae64"), quality={}, training={}, limits=""))
+    text = cards.as_markdown(replace(find_card("vae64"), training={}, limits=""))
     assert not rows(text) and "**Training.**" not in text and "**Limits.**" not in text
 
 
@@ -55,4 +70,4 @@ def test_the_figures_of_readme_are_those_that_were_measured():
     assert f"| {first}, {second} and {last} % |" in text
     assert f"| {stages['refine']['identity_median']:.2f} by dlib" in text
     assert f", {stages['refine']['psnr_median']:.1f} dB |" in text
-    assert f"| {find_card('faces128').quality['found']:.1%}".replace("%", " %") in text
+    assert f"| {load_measured('samples', 'faces128').figures['found']:.1%}".replace("%", " %") in text

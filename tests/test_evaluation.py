@@ -211,10 +211,12 @@ def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
     assert first[0].face.crop.shape == (512, 512, 3) and first[0].face.delta is not None
     again = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
     assert again[0].stages == first[0].stages, "seconds and all: it was not done again"
-    (kept,) = tmp_path.glob("*/00000.npz")
+    (kept,) = tmp_path.glob("embedded-*/*.npz")
     kept.write_bytes(kept.read_bytes()[:100])
     mended = embed_portraits([portrait], model="faces128", settings=settings, folder=tmp_path)
     assert mended[0].stages != first[0].stages, "but for what a kill has cut off"
+    both = embed_portraits([portrait[:, ::-1], portrait], model="faces128", settings=settings, folder=tmp_path)
+    assert both[1].stages == mended[0].stages, "a portrait is found again beside others"
     fewer = replace(settings, steps=3)
     for images, how in ([portrait[:, ::-1]], settings), ([portrait], fewer):
         other = embed_portraits(images, model="faces128", settings=how, folder=tmp_path)
@@ -265,7 +267,7 @@ def test_evaluate_wants_pictures_that_no_training_saw(facelab, tmp_path, options
 @pytest.mark.parametrize(
     ("options", "refused"),
     [
-        (["--save", "--copies", "--train", 9], "--train, --copies"),
+        (["--side", 64, "--copies", "--train", 9], "--train, --copies"),
         (["vae64", "--weights", "x.safetensors"], "--weights"),
         (["--side", 64, "--run", "runs"], "--run"),
         (["vae64", "--circle"], "--circle"),

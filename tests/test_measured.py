@@ -83,18 +83,30 @@ def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp
     monkeypatch.setattr(circle_report, "evaluate_circle", lambda model, data, count, **more: {"faces": count})
     monkeypatch.setattr(command, "measure_weights", lambda *more: [{"images": "8", "judge": "1.5"}])
     monkeypatch.setattr(command, "measure_embeddings", lambda *more: dict(told))
+    drawn = {
+        "samples": 30,
+        "frechet": {"judge": 0.5},
+        "train": 20,
+        "found": 0.9,
+        "found_val": 1.0,
+        "copies": {"share": 0},
+    }
+    monkeypatch.setattr(command, "measure_samples", lambda *more: dict(drawn))
     data = ("evaluate", MODEL, "--data", tmp_path, "--save")
     embed = ["--samples", 0, "--embed", 9, "--directions"]
-    for options in (["--circle", "--faces", 17], ["--run", tmp_path, "--samples", 30], embed):
+    sampled = ["--samples", 30, "--train", 20, "--copies"]
+    for options in (["--circle", "--faces", 17], ["--run", tmp_path, "--samples", 30], embed, sampled):
         status, _, said = facelab(*data, *options)
         assert status == 0, said
-    kept = {kind: load_measured(kind, MODEL) for kind in ("circle", "run", "embedding-z", "directions")}
+    kept = {kind: load_measured(kind, MODEL) for kind in ("circle", "run", "embedding-z", "directions", "samples")}
     begins = f"python -m facelab evaluate {MODEL} --data DATA"
     assert kept["circle"].figures == {"faces": 17} and kept["circle"].command == f"{begins} --circle --faces 17 --save"
     assert kept["run"].figures == {"rows": [{"images": "8", "judge": "1.5"}]}
     assert kept["run"].command == f"{begins} --samples 30 --seed 1 --run RUN --save", "no path of this machine"
     assert kept["embedding-z"].command == f"{begins} --samples 0 --embed 9 --space z --save"
     assert kept["directions"].command.endswith("--space z --directions --method mean --save")
+    assert kept["samples"].command == f"{begins} --samples 30 --seed 1 --train 20 --copies --save"
+    assert kept["samples"].figures == drawn
     assert f"{MODEL}-circle" in kept["circle"].weights and f"{MODEL}-circle" not in kept["run"].weights
 
 

@@ -43,7 +43,6 @@ class Card:
     sha256: str
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
-    quality: dict[str, Any] = field(default_factory=dict)
     companions: dict[str, dict[str, Any]] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
     limits: str = ""

@@ -24,6 +24,7 @@ from facelab.generators.parts import Parts, read_parts
 from facelab.regions import REGIONS
 
 _TEXTS = ("id", "title", "low", "high", "group")
+_WHAT = (*_TEXTS, "rows", "held", "strength", "region")
 _QUALITY = ("faces", "strength", "flipped", "kept", "both", "identity_median", "skin_drift")
 
 
@@ -74,7 +75,7 @@ def write_directions(directions: Iterable[Direction], path: Path, *, parts: Part
     entries, tensors = [], {}
     for direction in directions:
         entries.append(
-            {key: getattr(direction, key) for key in (*_TEXTS, "rows", "held", "strength", "quality", "region")},
+            {key: getattr(direction, key) for key in (*_WHAT, "quality")},
         )
         tensors[f"{direction.id}.difference"] = direction.difference
         tensors[f"{direction.id}.normal"] = direction.normal
@@ -84,6 +85,16 @@ def write_directions(directions: Iterable[Direction], path: Path, *, parts: Part
     tensors |= {} if parts is None else parts.tensors()
     halves = {name: value.detach().to(torch.float16).contiguous() for name, value in tensors.items()}
     write_file(save(halves, metadata={"directions": json.dumps(entries)}), path)  # save_file would hide it from others
+
+
+def fingerprint_directions(model: str) -> str:
+    """SHA-256 of what a model's directions are, whatever is known of how well they do. Raises as `load_directions`."""
+    digest = hashlib.sha256()
+    for direction in load_directions(model).values():
+        digest.update(json.dumps([getattr(direction, key) for key in _WHAT]).encode())
+        for vectors in (direction.difference, direction.normal):
+            digest.update(vectors.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def record_quality(model: str, measured: Mapping[str, Mapping[str, Any]]) -> None:

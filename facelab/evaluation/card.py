@@ -7,6 +7,7 @@ from typing import Any
 
 from facelab.checkpoints.cards import Card
 from facelab.checkpoints.directions import load_directions
+from facelab.edits.attributes import Direction
 from facelab.embedding_settings import PRESETS
 from facelab.evaluation.measured import Measured, embedding_kind, load_measured
 
@@ -17,6 +18,7 @@ STAGES = {
     "recover": "latent recovery",
     "refine": f"refined, {PRESETS['fast'].refine_steps} steps",
 }
+LEAST = 10  # faces of a group whose shares are told
 EARLIER = "Measured of earlier weights of this model; measure again with --save."
 
 
@@ -31,13 +33,15 @@ def as_markdown(card: Card) -> str:
     }
     parts = [f"# Model card: {card.name}", f"{card.title}: {card.family}, {card.resolution} px."]
     parts += [f"**{name}.** {text}" for name, text in facts.items() if text]
-    parts += _samples(card.quality)
+    drawn = load_measured("samples", card.name)
+    if drawn is not None:
+        parts += _samples(drawn)
     embedded = load_measured(embedding_kind("w+" if "w+" in card.spaces else card.spaces[-1]), card.name)
     if embedded is not None:
         parts += _embeddings(embedded)
     directions = load_measured("directions", card.name)
     if directions is not None and "directions" in card.companions:
-        parts += _directions(directions, {id: each.title for id, each in load_directions(card.name).items()})
+        parts += _directions(directions, load_directions(card.name))
     return "\n\n".join(parts) + "\n"
 
 
@@ -46,15 +50,15 @@ def _training(training: Mapping[str, Any]) -> list[str]:
     return [*seen, training["note"]] if "note" in training else seen
 
 
-def _samples(quality: Mapping[str, Any]) -> list[str]:
+def _samples(measured: Measured) -> list[str]:
     """Random faces beside the floor, by their Frechet distances to val."""
-    if not quality.get("frechet"):
-        return []
-    kinds = [kind for kind in FRECHET if kind in quality["frechet"]]
-    rows = [("random faces", quality["frechet"]), ("train portraits", quality.get("frechet_floor", {}))]
-    lines = [[name, *(_rounded(distances[kind]) for kind in kinds)] for name, distances in rows if distances]
-    told = f"{quality['samples']:,}; dlib finds a face in {quality['found']:.1%} of them."
-    return [f"**Random faces**, {told}", _table(["faces", *(FRECHET[kind] for kind in kinds)], lines)]
+    figures = measured.figures
+    rows = [("random faces", figures["frechet"]), ("train portraits", figures.get("frechet_floor"))]
+    lines = [[name, *(_rounded(distances[kind]) for kind in FRECHET)] for name, distances in rows if distances]
+    told = f"{figures['samples']:,}; dlib finds a face in {figures['found']:.1%} of them. {_source(measured)}"
+    if "copies" in figures:
+        told += f" Too near to a training face: {figures['copies']['share']:.1%}."
+    return [f"**Random faces**, {told}", _table(["faces", *FRECHET.values()], lines)]
 
 
 def _embeddings(measured: Measured) -> list[str]:
@@ -90,28 +94,48 @@ def _embeddings(measured: Measured) -> list[str]:
     return parts
 
 
-def _directions(measured: Measured, titles: Mapping[str, str]) -> list[str]:
-    """What the judge and dlib see of edits; gender's change in brackets is that of the plain difference of means."""
-    lines = []
+def _directions(measured: Measured, known: Mapping[str, Direction]) -> list[str]:
+    """What the judge and dlib see of edits, of groups as well, and how much changes what is held: in brackets, by the
+    plain difference of means. A direction that holds nothing tells gender.
+    """
+    titles, lines = {id: each.title for id, each in known.items()}, []
     for id, ways in measured.figures["directions"].items():
         found = ways["default"]
         if not found.get("faces"):
             continue
-        gender = f"{found['changes']['gender']:+.2f}"
-        if "plain" in ways:
-            gender += f" ({ways['plain']['changes']['gender']:+.2f})"
+        changed = []
+        for other in (known[id].held if id in known else ()) or ("gender",):
+            plain = f" ({ways['plain']['changes'][other]:+.2f})" if "plain" in ways else ""
+            changed.append(f"{titles.get(other, other).lower()} {found['changes'][other]:+.2f}{plain}")
         shares = [f"{found[share]:.0%}" for share in ("flipped", "kept", "both")]
-        lines.append([titles.get(id, id), f"{found['strength']:g}", f"{found['faces']}", *shares, gender])
-    head = ["direction", "strength", "faces", "flipped", "kept", "both", "gender"]
-    return [f"**Directions.** {_source(measured)}", _table(head, lines)]
+        lines.append([titles.get(id, id), f"{found['strength']:g}", f"{found['faces']}", *shares, ", ".join(changed)])
+    head = ["direction", "strength", "faces", "flipped", "kept", "both", "changed besides"]
+    parts = [f"**Directions.** {_source(measured)}", _table(head, lines)]
+    by_group = {id: ways["default"].get("groups", {}) for id, ways in measured.figures["directions"].items()}
+    names = list(dict.fromkeys(name for groups in by_group.values() for name in groups))
+    if names:
+        lines = [
+            [titles.get(id, id), *(_of_group(groups.get(name)) for name in names)]
+            for id, groups in by_group.items()
+            if groups
+        ]
+        parts.append(f"Flipped / kept by group, where at least {LEAST} faces lack the attribute:")
+        parts.append(_table(["direction", *names], lines))
+    return parts
+
+
+def _of_group(found: Mapping[str, Any] | None) -> str:
+    if found is None or found["faces"] < LEAST:
+        return "–"
+    return f"{100 * found['flipped']:.0f} / {found['kept']:.0%} of {found['faces']}"
 
 
 def _source(measured: Measured) -> str:
     return f"By `{measured.command}`." + (f" {EARLIER}" if measured.earlier else "")
 
 
-def _rounded(distance: float) -> str:
-    return f"{round(distance, 4):g}"
+def _rounded(distance: float | None) -> str:
+    return "–" if distance is None else f"{round(distance, 4):g}"
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

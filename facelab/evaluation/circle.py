@@ -39,6 +39,7 @@ EDITS = (
     ("gender", -1),
     ("smile", 1),
     ("mouth_open", 1),
+    ("beard", 1),
     ("beard", -1),
     ("mustache", 1),
     ("nose_size", 1),

@@ -14,6 +14,7 @@ from facelab.commands.console import Space, check_spared, progress_bar
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS
 from facelab.errors import BadSetting
 from facelab.evaluation.figures import (
+    FEWEST,
     measure_embeddings,
     measure_eyes,
     measure_runs,
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from facelab.evaluation.comparison import Comparison, Row
 
 
+SAMPLED = ("samples", "frechet", "train", "frechet_floor", "found", "found_val", "copies")  # of `measure_samples`
 FACES = 200  # of val that are edited on the circle
-FEWEST = 16  # faces whose shares say anything
 TIMED = 128  # portraits that go round the circle while its speed is taken
 
 
@@ -105,7 +106,8 @@ def evaluate(
         raise BadSetting(f"--method must be one of {', '.join(METHODS)}, not {method[:20]!r}.")
     if matrix is not None:
         check_spared(matrix, data, weights)
-    comparing = bool(len(models) > 1 or side or reconstruct or (save and not (circle or embed or run)))
+    of_one = circle or embed or run or train or copies
+    comparing = bool(len(models) > 1 or side or reconstruct or (save and not of_one))
     sampling = bool(samples and not (comparing or run or circle))
     _check_used(
         {
@@ -171,6 +173,11 @@ def _save(
     from facelab.evaluation.measured import embedding_kind, keep, stated_sha256
 
     said = f"evaluate {model} --data DATA"
+    if "frechet" in figures:
+        kept = {name: figures[name] for name in SAMPLED if name in figures}
+        floor = f" --train {figures['train']}" if "train" in figures else ""
+        command = f"{said} --samples {samples} --seed {seed}{floor}{' --copies' * ('copies' in figures)} --save"
+        keep("samples", model, kept, command=command, using=["judge"], weights=weights)
     if "run" in figures:
         sparse = f" --every {every}" if every > 1 else ""
         command = f"{said} --samples {samples} --seed {seed} --run RUN{sparse} --save"

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -107,11 +109,13 @@ def measure_direction(
     method: str = DEFAULT_METHOD,
     keep: Sequence[str] | None = None,
     everywhere: bool = False,
-) -> dict[str, float | dict[str, float]]:
+    groups: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Edit the faces that lack an attribute and look at the pictures again.
 
     before: what is seen in the unedited pictures. portraits: dlib's vectors [N, 128] of the photos behind the faces.
-    spread: of each score among real portraits, in whose units changes are given.
+    spread: of each score among real portraits, in whose units changes are given. groups: bool [N] each, of which shares
+    are given as well.
     """
     low, high = limits[direction.id]
     lacking = np.flatnonzero(before.scores[direction.id] < low if low != high else before.scores[direction.id] <= low)
@@ -139,6 +143,15 @@ def measure_direction(
         "identity_median": round(float(np.median(distance)), 3),
         "skin_drift": round(float(np.mean(np.abs(after.scores["skin"] - before.scores["skin"][lacking]))), 2),
         "changes": changes,
+        "groups": {
+            name: {
+                "faces": int(inside.sum()),
+                "flipped": round(float(flipped[inside].mean()), 3),
+                "kept": round(float(kept[inside].mean()), 3),
+            }
+            for name, inside in ((name, mask[lacking]) for name, mask in groups.items())
+            if inside.any()
+        },
     }
 
 
@@ -151,19 +164,20 @@ def measure_directions(
     *,
     method: str = DEFAULT_METHOD,
     plain: bool = True,
+    groups: Mapping[str, np.ndarray] = MappingProxyType({}),
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, dict]:
     """All directions of a studio's model on embedded faces; `plain` also measures differences of means, nothing held
     and the whole picture changed.
 
-    portraits: the photos behind the faces, uint8 [R, R, 3] each.
+    portraits: the photos behind the faces, uint8 [R, R, 3] each. groups: of these, bool [N] each, by name.
     """
     real, before = look(network, portraits), look(network, studio.render_many(faces))
     limits = thresholds(real)
     spread = {name: float(values.std()) for name, values in real.scores.items()}
     figures = {}
     for name, direction in studio.directions().items():
-        ways = {"default": {"method": method, "keep": None}}
+        ways = {"default": {"method": method, "keep": None, "groups": groups}}
         if plain and direction.held:
             ways["plain"] = {"method": "mean", "keep": (), "everywhere": True}
         figures[name] = {

@@ -18,8 +18,10 @@ import torch
 from PIL import Image
 
 from facelab.checkpoints.cards import find_card, fingerprint
+from facelab.checkpoints.directions import fingerprint_directions
 from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadFaceFile
+from facelab.evaluation.portraits import made_of
 from facelab.face import CROP_SIZE, AlignedFace, Face
 from facelab.files import write_file
 from facelab.recognition import SAME_PERSON, Recogniser, identity_distance
@@ -62,11 +64,11 @@ def embed_portraits(
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[Embedded]:
     """Embed portraits, uint8 [R, R, 3] each, one process a core; what the same weights and settings have made of the
-    same portraits in `folder` already is not done again.
+    same portrait in `folder` already is not done again, whichever portraits were beside it.
     """
-    folder = folder / f"embedded-{_made_of(images, model, settings)}"
+    folder = folder / f"embedded-{_made_by(model, settings)}"
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{index:05d}" for index in range(len(images))]
+    paths = [folder / made_of([image]) for image in images]
     done = [_load_kept(path) for path in paths]
     missing = [index for index, one in enumerate(done) if one is None]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -94,15 +96,13 @@ def summarise(embedded: Sequence[Embedded]) -> dict[str, dict[str, float]]:
     return figures
 
 
-def _made_of(images: Sequence[np.ndarray], model: str, settings: EmbedSettings) -> str:
-    """What embeddings depend on, in short: the portraits, the generator, its encoder, the settings, and where edits are
-    to be kept, the directions.
+def _made_by(model: str, settings: EmbedSettings) -> str:
+    """What makes an embedding, in short: the generator, its encoder, the settings, and where edits are to be kept, the
+    directions.
     """
-    kept = find_card(model).companions.get("directions", {}) if settings.refine and settings.edit_weight else {}
-    digest = hashlib.sha256(f"{fingerprint(model)} {settings} {kept.get('sha256', '')}".encode())
-    for image in images:
-        digest.update(np.ascontiguousarray(image))
-    return digest.hexdigest()[:16]
+    edited = settings.refine and settings.edit_weight and "directions" in find_card(model).companions
+    directions = fingerprint_directions(model) if edited else ""
+    return hashlib.sha256(f"{fingerprint(model)} {settings} {directions}".encode()).hexdigest()[:16]
 
 
 @cache

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from facelab.generators.base import Generator
 
 
+FEWEST = 16  # faces whose shares say anything
+
+
 def spread(total: int, count: int) -> list[int]:
     """At most `count` of `total` places, evenly far apart: by whole strides where there are two places for each, as all
     figures that are kept were measured.
@@ -56,7 +59,7 @@ def measure_samples(
     if train:
         floor = _distances(real_faces(data, "train", generator.resolution, train, cache), val)
         seen = _judged(data, "train", generator.resolution, train, cache)
-        figures["frechet_floor"] = floor | {"judge": _judge_distance(seen, judged)}
+        figures["train"], figures["frechet_floor"] = train, floor | {"judge": _judge_distance(seen, judged)}
     if copy_check:
         trained = real_faces(data, "train", generator.resolution, None, cache)
         vectors = [each.vectors[each.found] for each in (drawn, val, trained)]
@@ -134,7 +137,7 @@ def measure_embeddings(
     """
     from facelab.evaluation.edits import look, measure_directions
     from facelab.evaluation.embedding import summarise
-    from facelab.evaluation.groups import by_group
+    from facelab.evaluation.groups import by_group, group_masks
     from facelab.evaluation.judge import load_judge
     from facelab.studio import Studio
 
@@ -148,18 +151,21 @@ def measure_embeddings(
     else:
         settings = replace(settings, steps=steps, preview_every=0)
     images, embedded = _embedded(data, studio, count, settings, cache)
+    real = look(network, images)
     figures: dict[str, Any] = {
         "space": getattr(settings, "space", studio.generator.edit_space),
         "embedded": len(embedded),
         "embedding": summarise(embedded),
-        "groups": by_group(embedded, look(network, images)),
+        "groups": by_group(embedded, real),
     }
     if not studio.has_layers:
         figures["steps"] = steps
     if directions:
         faces = [one.face for one in embedded]
         with progress_bar("directions", len(studio.directions()), "direction") as told:
-            measured = measure_directions(studio, network, faces, images, method=method, progress=told.update)
+            measured = measure_directions(
+                studio, network, faces, images, method=method, groups=group_masks(real), progress=told.update
+            )
         figures["method"], figures["directions"] = method, measured
         if matrix is not None:
             from facelab.evaluation.matrix import draw_matrix

@@ -30,6 +30,7 @@ KINDS = (
     "recovery-encoder",
     "run",
     "runs",
+    "samples",
 )
 
 

@@ -76,7 +76,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                         0,
                         step=1,
                         label="Random faces besides",
-                        info="Drawn and averaged along; plain means of more than about 60 faces are all much alike.",
+                        info="Drawn and averaged along; averages of more than about 60 faces are all much alike.",
                     )
                 with gr.Column(visible=circle, min_width=0) as for_space:
                     space = gr.Radio(

@@ -146,13 +146,9 @@ def untrained(system: str) -> Finding:
 
 def _of_card(kind: str, card: Card) -> Measured | None:
     """Figures that a card states, where no command has kept any since."""
-    circle, quality = card.companions.get("circle", {}), card.quality
-    if kind == "circle" and "val" in circle:
-        told, figures = circle, dict(circle["val"])
-        figures["edits"] = {"decoded": figures.pop("decoded", None), **figures.get("edits", {})}
-    elif kind == "embedding-wplus" and "latent" in quality.get("embedding", {}):
-        told = quality["embedding"]
-        figures = {"space": "w+", "embedded": told.get("faces"), "embedding": told}
-    else:
+    circle = card.companions.get("circle", {})
+    if kind != "circle" or "val" not in circle:
         return None
-    return Measured(kind, card.name, f"{told.get('measured_by', 'not told')} --data DATA", ON_THE_CARD, {}, figures)
+    figures = dict(circle["val"])
+    figures["edits"] = {"decoded": figures.pop("decoded", None), **figures.get("edits", {})}
+    return Measured(kind, card.name, f"{circle.get('measured_by', 'not told')} --data DATA", ON_THE_CARD, {}, figures)
