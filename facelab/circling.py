@@ -177,6 +177,11 @@ class Circling:
             point = self.point(face)[None].to(self.device)
             return {each.id: float(torch.sigmoid(self.circle.classifier(each.id)(point))) for each in FEATURES}
 
+    def identity(self, face: Face) -> dict[str, Any]:
+        """What the sphere knows of a face, for JSON: "vector", its point [V], and "answers", as by `answers`."""
+        answers = {name: round(value, 3) for name, value in self.answers(face).items()}
+        return {"vector": [round(value, 5) for value in self.point(face).tolist()], "answers": answers}
+
     def from_circle(self, aligned: AlignedFace) -> Face:
         """An aligned face through the circle: its vector decoded, and the photo behind it."""
         if self.sphere is DLIB:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -61,7 +62,8 @@ def test_a_face_is_edited_on_the_sphere(client: Client, files: list[Path]):
     options = {"feature": "beard", "strength": -0.5, "sure": 0.9999, "steps": 5, "size": 64}
     _, _, report = ask(client, files[:1], op="edit", **options)
     assert report["steps"] == [{"op": "circle", "id": "beard", "strength": -0.05, "sure": 0.9999, "arrived": False}]
-    npz, _, _ = ask(client, files[:1], op="decode", size=64)
+    npz, _, report = ask(client, files[:1], op="decode", size=64)
+    assert np.linalg.norm(report["vector"]) == pytest.approx(1, abs=1e-3) and 0 < report["answers"]["beard"] < 1
     assert not (Face.load(npz).latent.values == face.latent.values).all()
 
 

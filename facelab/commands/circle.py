@@ -50,8 +50,7 @@ def decode(
     """A face's vector through the mapping: what of the face the sphere knows, and what the classifiers say of it."""
     job = _Job(Output(out, size, mark=mark), [face], as_json, model)
     _no_film(out)
-    answers = {name: round(value, 3) for name, value in job.studio.answers(job.faces[0]).items()}
-    job.finish(job.studio.close_circle(job.faces[0]), [{"op": "circle"}], answers=answers)
+    job.finish(job.studio.close_circle(job.faces[0]), [{"op": "circle"}], **job.studio.identity(job.faces[0]))
 
 
 @circle_app.command()

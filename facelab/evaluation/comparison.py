@@ -37,7 +37,7 @@ class Row:
     face_score: metrics.face_score by the judge, 1 to 2. inception_score: where Inception is here. sharpness: variance
     of the Laplacian; sharpness_ratio: that over real faces'. frechet: squared distance of dlib's vectors to those of
     real faces. found: the share in which dlib finds a face. diversity: mean identity distance of pairs. psnr, identity,
-    reconstructed, reconstructed_by: see reconstruction.Reconstruction. parameters: of what draws pictures.
+    reconstructed, reconstructed_by: see reconstruction.Reconstruction. parameters: an auto-encoder's, encoder and all.
     images_per_second: drawn, on this machine. training_images, training_hours: as the card says.
     """
 

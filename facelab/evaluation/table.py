@@ -49,7 +49,7 @@ FIGURES = (
     Figure("diversity", "Diversity", "Mean identity distance of pairs of drawn faces; low where all look alike.", 3, 1,
            absent="Not measured yet, or dlib found fewer than two faces."),
     Figure("found", "Faces found", "The share of drawn pictures in which dlib finds a face.", 3, 1),
-    Figure("parameters", "Parameters", "Numbers learned, of what draws pictures."),
+    Figure("parameters", "Parameters", "Numbers learned; of an auto-encoder, its encoder's as well."),
     Figure("images_per_second", "Images a second", "Drawn at the model's own size, on the machine of the measurement.",
            1, 1, machine=True),
     Figure("training_images", "Training images", "How many pictures training has seen, repeats and all.",

@@ -9,7 +9,7 @@ from facelab.experiments.batch import Embedded
 from facelab.experiments.figures import sheet
 from facelab.experiments.lab import PLAIN, Lab, Setup
 from facelab.experiments.pictures import Picture, examples
-from facelab.experiments.results import CLEAR, Claim, Figure, Result, Table, mean
+from facelab.experiments.results import CLEAR, Claim, Figure, Result, Table, mean, nearer
 
 Choice = tuple[Setup, dict[str, Any]]
 
@@ -39,7 +39,7 @@ def ablation(lab: Lab, pictures: Sequence[Picture]) -> Result:
         claims=(
             Claim(
                 "Several layers are better than one.",
-                None if all_of[2] is None else seen["all layers"][2] < min(each[2] for each in alone),
+                None if all_of[2] is None else nearer(seen["all layers"][2], min(each[2] for each in alone)),
                 f"identity distance {seen['all layers'][2]} against {min_of(alone, 2)} of the best single layer",
             ),
             Claim(
@@ -50,7 +50,7 @@ def ablation(lab: Lab, pictures: Sequence[Picture]) -> Result:
             ),
             Claim(
                 "Pixels with all layers are the best.",
-                None if all_of[2] is None else all_of[2] <= rest,
+                None if all_of[2] is None else nearer(all_of[2], rest),
                 f"identity distance {all_of[2]} against {rest} of the best of the others",
             ),
         ),
@@ -70,6 +70,7 @@ def sizes(lab: Lab, pictures: Sequence[Picture]) -> Result:
     seen = {name: _measures(lab, chosen, some) for name, some in found.items()}
     own = f"own size ({side} px)"
     best = None if seen[own][2] is None else min(seen, key=lambda name: seen[name][2])
+    told = None if best is None else nearer(seen[own][2], min(each[2] for name, each in seen.items() if name != own))
     return Result(
         name="sizes",
         title="Size that the perceptual loss looks at",
@@ -82,7 +83,7 @@ def sizes(lab: Lab, pictures: Sequence[Picture]) -> Result:
         claims=(
             Claim(
                 "The size that the network was trained at is the best one to look at.",
-                None if best is None else best == own,
+                told,
                 f"least identity distance at {best}" if best else "pictures are too small for identity distances",
             ),
         ),

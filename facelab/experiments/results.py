@@ -13,6 +13,7 @@ from facelab.files import write_file
 
 Cell = str | int | float | None
 CLEAR = 0.5  # dB, above which a difference of means counts
+CLEAR_IDENTITY = 0.01  # of dlib's distance, the same
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Claim:
         """One line of a list."""
         verdict = {True: "Holds here", False: "Does not hold here", None: "Cannot be told here"}[self.holds]
         return f"- {self.text} **{verdict}**: {self.numbers}."
+
+
+def nearer(one: float, other: float) -> bool | None:
+    """Whether a mean identity distance is less than another; None where they are too close for a few faces to tell."""
+    return None if abs(one - other) < CLEAR_IDENTITY else one < other
 
 
 @dataclass(frozen=True)

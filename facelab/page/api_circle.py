@@ -30,7 +30,8 @@ def build_circle_api(backstage: Backstage) -> None:
         "size": 512, "raw": false, "mark": false}; strength 1 is as far as two photos of one person lie apart; with sure
         an edit goes on until the classifier is this sure, however far within steps, and only the sign of strength
         counts; carry gives only the change to the face's own latent; model is whose generator decodes.
-        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
+        Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}; of decode also "vector",
+        the face's point on the sphere, and "answers", by feature the probability that its classifier gives.
         """
         how = {"op": "decode", "feature": "smile", "strength": 1.0, "steps": 500, "sure": 0.0, "keep": []}
         chosen = read_options(options, **how, carry=False, t=0.5, expression="A + B - C", model=default, **PICTURE)
@@ -65,7 +66,10 @@ def build_circle_api(backstage: Backstage) -> None:
             step["expression"] = chosen["expression"]
         else:
             result = api.run(other.close_circle, read[0])
-        return api.answer(read, result, [step], chosen)
+        npz, picture, report = api.answer(read, result, [step], chosen)
+        if op == "decode":
+            report |= api.run(other.identity, read[0])
+        return npz, picture, report
 
     @stateless
     def verify(first: str, second: str) -> dict[str, Any]:
