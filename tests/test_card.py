@@ -66,7 +66,7 @@ def test_the_figures_of_readme_are_those_that_were_measured():
     shares = ", ".join(f"{100 * way['flipped']:.0f} / {100 * way['kept']:.0f}" for way in ways)
     assert f"| {shares} % |" in text
     stages = load_measured("embedding-wplus", "faces128").figures["embedding"]
-    first, second, last = (f"{100 * stages[name]['same_person']:.0f}" for name in ("encoder", "latent", "refine"))
+    first, second, last = (f"{100 * stages[name]['same_person']:.1f}" for name in ("encoder", "latent", "refine"))
     assert f"| {first}, {second} and {last} % |" in text
     assert f"| {stages['refine']['identity_median']:.2f} by dlib" in text
     assert f", {stages['refine']['psnr_median']:.1f} dB |" in text

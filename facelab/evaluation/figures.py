@@ -41,7 +41,7 @@ def measure_samples(
     """
     from facelab.evaluation.copies import copies
     from facelab.evaluation.judge import features, load_judge
-    from facelab.evaluation.portraits import draw_samples
+    from facelab.evaluation.portraits import describe_split, draw_samples
 
     if count < 2:
         raise BadSetting("A comparison needs at least two samples.")
@@ -49,7 +49,8 @@ def measure_samples(
     val = real_faces(data, "val", generator.resolution, None, cache)
     pictures = draw_samples(generator, count, seed=seed)
     judged = _judged(data, "val", generator.resolution, None, cache)
-    drawn = _look("samples", pictures)
+    with progress_bar("samples", count, "face") as told:
+        drawn = describe_split(pictures, cache=cache, name="samples", progress=told.update)
     figures: dict[str, Any] = {
         "samples": count,
         "frechet": _distances(drawn, val) | {"judge": _judge_distance(features(load_judge(), pictures), judged)},
@@ -233,10 +234,3 @@ def real_faces(data: Path, split: str, resolution: int, count: int | None, cache
     images = open_pictures(data, resolution=resolution, cache=cache, split=split).images[:count]
     with progress_bar(split, len(images), "face") as told:
         return describe_split(images, cache=cache, name=split, progress=told.update)
-
-
-def _look(name: str, images: list) -> Portraits:
-    from facelab.evaluation.portraits import describe
-
-    with progress_bar(name, len(images), "face") as told:
-        return describe(images, progress=told.update)

@@ -25,7 +25,7 @@ PHOTO_SIDE = 512  # the detectors look for faces in it as in any photo
 SEEDS = {
     140: ("Mara", "smiling woman, brown hair"),
     10: ("Leo", "man, dark brown hair"),
-    157: ("Ivy", "smiling woman, blonde hair"),
+    157: ("Ivy", "smiling woman, light brown hair"),
     168: ("Sami", "smiling man, black hair"),
     68: ("Nina", "woman, long black hair"),
     160: ("Otto", "smiling man, short grey hair"),
