@@ -121,6 +121,12 @@ def _scans(data: bytes) -> int:
     return scans
 
 
+def check_bytes(size: int) -> None:
+    """Raise UnreadablePhoto for a file of more bytes than a photo may have, so that it need not be read."""
+    if size > MAX_BYTES:
+        raise UnreadablePhoto(_too_many_bytes(size))
+
+
 def _read_bytes(source: bytes | str | os.PathLike | BinaryIO) -> bytes:
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -145,10 +151,9 @@ def _read_path(path: Path) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device would never end
             raise UnreadablePhoto(f"{path.name or path} is not a file. Choose a photo.")
-        if status.st_size > MAX_BYTES:
-            raise UnreadablePhoto(_too_many_bytes(status.st_size))
+        check_bytes(status.st_size)
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read((status.st_size or MAX_BYTES) + 1)  # some file systems say 0 of what is not yet here
     except FileNotFoundError as cause:
         raise UnreadablePhoto(f"There is no file {path.name}. Check the path.") from cause
     except (OSError, ValueError) as cause:  # ValueError: a null byte in the path

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from facelab.checkpoints import cards
 from facelab.checkpoints.cards import catalogue, checkpoint_folder, find_card, read_card
-from facelab.checkpoints.weights import fill, load_model, read_weights
+from facelab.checkpoints.weights import fill, fill_from, load_model, part, read_weights
 from facelab.errors import BadWeights, UnknownModel
 from facelab.generators.discriminator import Discriminator
 
@@ -78,6 +79,73 @@ def test_code_in_a_weight_file_never_runs(tmp_path):
 def test_a_state_dict_of_torch_is_read(tmp_path):
     torch.save({"weight": torch.ones(2)}, tmp_path / "plain.pt")
     assert torch.equal(read_weights(tmp_path / "plain.pt")["weight"], torch.ones(2))
+
+
+def repack(source: Path, path: Path, *, program: bytes | None = None, how: int = zipfile.ZIP_STORED) -> Path:
+    """A file of torch.save's written anew, with another pickle in it, or compressed."""
+    with zipfile.ZipFile(source) as plain, zipfile.ZipFile(path, "w", how) as other:
+        for entry in plain.infolist():
+            pickled = program is not None and entry.filename.endswith("data.pkl")
+            other.writestr(entry.filename, program if pickled else plain.read(entry))
+    return path
+
+
+def test_a_malformed_pickle_in_a_weight_file_is_refused(tmp_path):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "plain.pt")
+    assert read_weights(repack(tmp_path / "plain.pt", tmp_path / "empty.pt", program=b"\x80\x02}.")) == {}
+    for program in (b"h\x05.", b"Q.", b"}K\x01u.", b")b.", b"\x85.", b""):  # IndexError, KeyError, TypeError, ...
+        bad = repack(tmp_path / "plain.pt", tmp_path / "bad.pt", program=b"\x80\x02" + program)
+        with pytest.raises(BadWeights, match=r"bad\.pt is damaged"):
+            read_weights(bad)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.zeros(1).expand(2**20, 2**20),
+        torch.zeros(3).as_strided((2, 2), (1, 1)),
+        torch.eye(2).to_sparse().sparse_resize_((2**20, 2**20), 2, 0),
+        torch.empty(2**20, 2**20, device="meta"),
+    ],
+)
+def test_a_tensor_that_promises_more_numbers_than_its_file_holds_is_refused(tmp_path, value):
+    torch.save({"weight": torch.ones(2), "large": value}, tmp_path / "weights.pt")
+    assert (tmp_path / "weights.pt").stat().st_size < 2**12
+    with pytest.raises(BadWeights, match=r"fewer numbers of large than its shape \[\d+, \d+\]"):
+        read_weights(tmp_path / "weights.pt")
+
+
+def test_a_compressed_weight_file_is_not_unpacked(tmp_path):
+    torch.save({"weight": torch.zeros(2**20)}, tmp_path / "plain.pt")
+    small = repack(tmp_path / "plain.pt", tmp_path / "small.pt", how=zipfile.ZIP_DEFLATED)
+    assert small.stat().st_size < 2**14
+    with pytest.raises(BadWeights, match="damaged"):
+        read_weights(small)
+
+
+@pytest.mark.parametrize("content", [{1: torch.ones(2)}, {"weight": [1.0]}, [torch.ones(2)], torch.ones(2)])
+def test_a_weight_file_of_something_else_than_named_tensors_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "weights.pt")
+    with pytest.raises(BadWeights, match="more than tensors"):
+        read_weights(tmp_path / "weights.pt")
+
+
+def test_nothing_is_copied_of_a_tensor_that_a_network_has_no_place_for(tmp_path, monkeypatch):
+    network = torch.nn.Linear(2, 2)
+    shared = torch.zeros(2**10, dtype=torch.int8)
+    torch.save({"weight": shared.view(32, 32), "bias": shared} | {f"{i}": shared for i in range(9)}, tmp_path / "a.pt")
+    monkeypatch.setattr(torch.Tensor, "float", None)
+    monkeypatch.setattr(torch.Tensor, "copy_", None)
+    with pytest.raises(BadWeights, match="do not fit"):
+        fill_from(network, tmp_path / "a.pt")
+
+
+def test_weights_in_half_precision_fill_a_network_in_its_own(tmp_path):
+    network = torch.nn.Linear(2, 2)
+    weights = {"g.weight": torch.eye(2).half(), "g.bias": torch.ones(2).half()}
+    torch.save(weights, tmp_path / "weights.pt")
+    fill(network, part(read_weights(tmp_path / "weights.pt"), "g."))
+    assert network.weight.dtype == torch.float32 and torch.equal(network.weight, torch.eye(2))
 
 
 def test_weights_of_another_architecture_are_refused():

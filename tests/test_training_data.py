@@ -1,6 +1,13 @@
 """What is trained on: each picture of the train split once an epoch, read as photos are; the unreadable is named."""
 
+import errno
+import os
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +16,28 @@ from PIL import Image
 
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.training.data import Pictures, has_splits, open_pictures
+from facelab.training.data import Pictures, _make_array, has_splits, open_pictures
 from facelab.training.labels import read_labels
+
+
+@contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """Fail where Python's memory grows by more than `size` bytes meanwhile."""
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < size
+
+
+def pack(folder: Path, path: Path) -> Path:
+    """A folder's files as a zip."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
+    return path
 
 
 def test_batches_visit_every_picture_once_an_epoch():
@@ -162,3 +189,71 @@ def test_nothing_to_train_on_is_a_clear_error(tmp_path):
     (tmp_path / "a.png").write_bytes(b"not a picture")
     with pytest.raises(BadSetting, match=r"a\.png"):
         open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_all_that_cannot_be_read_is_found_in_one_pass(tmp_path, kind):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "good.png")
+    for number in range(7):
+        (folder / f"{number}.png").write_bytes(b"not a picture" if number else b"")
+    if kind == "zip":
+        pack(folder, tmp_path / "data.zip")
+    source = folder if kind == "folder" else tmp_path / "data.zip"
+    refusal = r"7 of the 8 pictures .*: 0\.png, 1\.png, 2\.png, 3\.png, 4\.png and 2 more\. .* Of 0\.png: .* is empty"
+    with pytest.raises(BadSetting, match=refusal):
+        open_pictures(source, resolution=8, cache=tmp_path / "cache")
+    assert not [*(tmp_path / "cache").iterdir()], "nothing half made stays"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "lying zip"])
+def test_a_file_larger_than_any_photo_is_neither_read_nor_inflated(tmp_path, monkeypatch, kind):
+    for module in ("photo", "training.data"):
+        monkeypatch.setattr(f"facelab.{module}.MAX_BYTES", 2**20)
+    source, size = tmp_path / "data", 32 * 2**20
+    source.mkdir()
+    with (source / "large.png").open("wb") as file:
+        file.truncate(size)
+    if kind != "folder":
+        source = pack(source, tmp_path / "data.zip")
+    if kind == "lying zip":
+        source.write_bytes(source.read_bytes().replace(size.to_bytes(4, "little"), (100).to_bytes(4, "little")))
+    with (
+        pytest.raises(BadSetting, match=r"large\.png .* is (32 MB|damaged)"),
+        at_most(8 * 2**20),
+    ):
+        open_pictures(source, resolution=8, cache=tmp_path / "cache")
+
+
+def test_few_files_are_in_memory_at_once(tmp_path):
+    for number in range(64):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.bmp")
+        with (tmp_path / f"{number}.bmp").open("ab") as file:
+            file.truncate(2**20)  # behind the picture, where decoders do not look
+    with at_most(24 * 2**20):
+        assert len(open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")) == 64
+
+
+def test_a_disk_without_room_is_a_clear_error(tmp_path, monkeypatch):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    refusal = r"take 3 MB, .* has {} MB free.* Make room"
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2_000_000))
+        with pytest.raises(BadSetting, match=refusal.format(2)):
+            open_pictures(tmp_path, resolution=1024, cache=tmp_path / "cache")
+
+    def refuse(*_) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse, raising=False)
+    with pytest.raises(BadSetting, match=refusal.format("[0-9,]+")):
+        open_pictures(tmp_path, resolution=1024, cache=tmp_path / "cache")
+    assert not [*(tmp_path / "cache").iterdir()], "nothing half made stays"
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system gives a file its bytes as they are written")
+def test_the_disk_gives_room_before_anything_is_decoded(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    (made,) = _make_array(tmp_path / "array", (1, 1024, 1024, 3))
+    assert (tmp_path / "array").stat().st_blocks * 512 >= made.size == 3 * 2**20

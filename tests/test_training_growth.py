@@ -11,7 +11,7 @@ from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.run import Run, train
-from facelab.training.settings import TrainSettings
+from facelab.training.settings import ProGANSettings, TrainSettings, refuse_half_grown
 from tests.tiny_training import SETTINGS, assert_same, flatten, make_pictures, make_trainer
 
 GROWING = replace(
@@ -124,3 +124,35 @@ def test_what_is_published_is_a_plain_model_of_the_resolution_reached():
 def test_growing_must_begin_at_a_lower_power_of_two(grow_from):
     with pytest.raises(BadSetting, match="power of two"):
         TrainSettings(grow_from=grow_from)
+
+
+@pytest.mark.parametrize("grow_from", [8, 32, 64])
+@pytest.mark.parametrize("settings", [TrainSettings, ProGANSettings])
+def test_a_growing_run_has_to_see_the_pictures_that_it_takes_to_grow_up(settings, grow_from):
+    told = settings(resolution=128, grow_from=grow_from, grow_images=300, fade_images=100, batch=4)
+    schedule = {"resolution": 128, "grow_from": grow_from, "grow_images": 300, "fade_images": 100}
+    needed = next(images for images in range(0, 10_000, 4) if stage_after(images, **schedule) == Stage(128))
+    refuse_half_grown(replace(told, images=needed))
+    for images in (needed - 4, needed - 300, 300):
+        with pytest.raises(BadSetting, match=f"--images {needed} or more"):
+            refuse_half_grown(replace(told, images=images))
+    refuse_half_grown(replace(told, grow_from=0, images=4))
+
+
+@pytest.mark.parametrize("family", ["stylegan2", "progan"])
+def test_a_run_that_would_end_amid_a_fade_does_not_begin(facelab, tmp_path, family):
+    growing = [
+        "--resolution",
+        128,
+        "--grow-from",
+        64,
+        "--grow-images",
+        300_000,
+        "--fade-images",
+        100_000,
+        "--images",
+        350_000,
+    ]
+    status, _, said = facelab("train", family, "--data", tmp_path, "--out", tmp_path / "run", *growing)
+    assert status == 1 and said.count("\n") == 1 and "takes 400,000 pictures, not 350,000" in said
+    assert not (tmp_path / "run").exists()

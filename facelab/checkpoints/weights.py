@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
+import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
@@ -24,8 +24,8 @@ SPARED = ("resample_filter", "num_batches_tracked", "log_variance.weight", "log_
 def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     """All tensors of a .safetensors, or of a .pt or .pth that holds a state dict and nothing else.
 
-    Nothing in the file is executed. Raises BadWeights when it is missing, damaged, needs code to load, or its SHA-256
-    is not `sha256`.
+    Nothing in the file is executed, and it takes no more memory than a few times its size. Raises BadWeights when it is
+    missing, damaged, needs code to load, promises more numbers than it holds, or its SHA-256 is not `sha256`.
     """
     try:
         data = path.read_bytes()
@@ -37,17 +37,41 @@ def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
             "by Git LFS may be only its pointer."
         )
     try:
-        if path.suffix == ".safetensors":
-            return load_safetensors(data)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as cause:
+        tensors = load_safetensors(data) if path.suffix == ".safetensors" else _load_torch(data)
+    except Exception as cause:  # damaged and hostile files raise nearly anything: UnpicklingError, KeyError, ...
         raise BadWeights(
             f"{path.name} is damaged, or it would have to run code to be loaded, which FaceLab never does. "
             "Use a .safetensors file or a plain state dict."
         ) from cause
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
+    ):
         raise BadWeights(f"{path.name} holds more than tensors. Use a plain state dict.")
+    for name, value in tensors.items():
+        if not _is_whole(value):
+            raise BadWeights(
+                f"{path.name} holds fewer numbers of {name} than its shape {list(value.shape)} takes. Fetch it again "
+                "from a source that you trust, or save it anew as a .safetensors file."
+            )
     return tensors
+
+
+def _load_torch(data: bytes) -> object:
+    """What torch.save wrote, a dict as a plain one. Raises nearly anything."""
+    if data.startswith(b"PK"):  # a zip, in which torch.save never compresses: else a few bytes could fill the memory
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > len(data):
+                raise ValueError("compressed")
+    loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    if isinstance(loaded, dict):
+        return dict(dict.items(loaded))  # an OrderedDict could bring an items of its own
+    return loaded
+
+
+def _is_whole(value: Tensor) -> bool:
+    """Whether a tensor holds each of its numbers: a few bytes can be stretched, or promise to fill, any shape."""
+    plain = value.layout == torch.strided and value.is_cpu and not value.is_nested
+    return plain and value.nbytes <= value.untyped_storage().nbytes()
 
 
 def check_stated_sha256(path: Path) -> None:
@@ -61,7 +85,10 @@ def check_stated_sha256(path: Path) -> None:
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load tensors into a network, every name matched but for what SPARED lists. Raises BadWeights otherwise."""
+    """Copy tensors into a network, in its own type, every name matched but for what SPARED lists.
+
+    Raises BadWeights otherwise; of a tensor of another shape nothing is copied.
+    """
     try:
         missing, unexpected = network.load_state_dict(tensors, strict=False)
     except RuntimeError as cause:
@@ -75,13 +102,13 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def fill_from(network: nn.Module, path: Path, *, sha256: str | None = None) -> None:
-    """Load a weight file into a network, in float32. Raises BadWeights as `read_weights` and `fill` do."""
-    fill(network, {name: value.float() for name, value in read_weights(path, sha256=sha256).items()})
+    """Load a weight file into a network. Raises BadWeights as `read_weights` and `fill` do."""
+    fill(network, read_weights(path, sha256=sha256))
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors under `prefix`, without it, in float32."""
-    return {name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)}
+    """The tensors under `prefix`, without it, as they are: `fill` brings them to the network's own type."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def load_network(network: nn.Module, source: Path | str, *, device: torch.device | str = "cpu") -> nn.Module:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
+import math
 import os
+import shutil
+import threading
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,10 +23,12 @@ from PIL import Image
 from torch import Tensor
 
 from facelab.errors import BadSetting, UnreadablePhoto
-from facelab.photo import read_photo
+from facelab.photo import AT_A_TIME, MAX_BYTES, check_bytes, read_photo
 from facelab.pixels import as_images
 
 SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
+_NAMED = 5  # of the unreadable pictures in a refusal
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Pictures:
@@ -74,7 +80,8 @@ def _order(count: int, seed: int, epoch: int) -> np.ndarray:
 def open_pictures(source: Path, *, resolution: int, cache: Path, split: str | None = "train") -> Pictures:
     """Decode the pictures of a folder or a zip into `cache` (once), cropped to squares of `resolution` pixels.
 
-    split: as for `names_of_split`. Raises BadSetting when there is nothing to train on, or to evaluate by.
+    split: as for `names_of_split`. Raises BadSetting when there is nothing to train on, or to evaluate by, when the
+    disk has no room for the decoded pictures, and when some are unreadable: all are tried, the first ones are named.
     """
     names = names_of_split(source, split)
     path = cache / f"pictures-{resolution}-{_made_of(source, names)}.npy"
@@ -184,47 +191,118 @@ def read_member(source: Path, name: str) -> bytes | None:
         path = source / name
         return path.read_bytes() if path.exists() else None
     with _archive(source) as archive:
-        return _read(archive, name) if name in archive.namelist() else None
+        if name not in archive.namelist():
+            return None
+        try:
+            return _read(archive, name)
+        except UnreadablePhoto as cause:
+            raise BadSetting(f"{name} in {source} cannot be read. {cause}") from cause
 
 
-def _contents(source: Path, names: list[str]) -> Iterator[bytes]:
+def _read(archive: zipfile.ZipFile, name: str, most: int = -1) -> bytes:
+    """A member's bytes, or the first `most` of them. Raises UnreadablePhoto where it is damaged or encrypted."""
+    try:
+        with archive.open(name) as file:
+            return file.read(most)
+    except Exception as cause:  # BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError, struct.error, ...
+        raise UnreadablePhoto("It is damaged or encrypted within the zip. Make the zip anew without it.") from cause
+
+
+@contextmanager
+def _reader(source: Path) -> Iterator[Callable[[str], np.ndarray]]:
+    """What reads one picture of a folder or a zip by its name, on any thread: uint8 [H, W, 3], as `read_photo` does.
+
+    It raises UnreadablePhoto; a file that is larger than a photo may be is not read, nor inflated.
+    """
     if source.is_dir():
-        yield from ((source / name).read_bytes() for name in names)
+        yield lambda name: read_photo(source / name, min_side=1)
         return
     with _archive(source) as archive:
-        yield from (_read(archive, name) for name in names)
+        turn = threading.Lock()
 
+        def read(name: str) -> np.ndarray:
+            check_bytes(archive.getinfo(name).file_size)
+            with turn:  # zipfile does not promise to be for many threads, and pictures inflate faster than they decode
+                data = _read(archive, name, MAX_BYTES + 1)
+            return read_photo(data, min_side=1)
 
-def _read(archive: zipfile.ZipFile, name: str) -> bytes:
-    try:
-        return archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as cause:
-        raise BadSetting(
-            f"{name} in {archive.filename} is damaged or encrypted. Make the zip anew without it."
-        ) from cause
+        yield read
 
 
 def _decode(source: Path, names: list[str], resolution: int, path: Path) -> None:
     partial = path.with_suffix(".partial")
-    array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(names), resolution, resolution, 3))
+    refused: dict[str, str] = {}
 
-    def place(index: int, name: str, data: bytes) -> None:
+    def place(index: int, name: str) -> None:
         try:
-            picture = Image.fromarray(read_photo(data, min_side=1))
+            picture = Image.fromarray(read(name))
         except UnreadablePhoto as cause:
-            raise BadSetting(f"{name} in {source} cannot be trained on. {cause}") from cause
+            refused[name] = str(cause)
+            return
         side = min(picture.size)
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         box = (left, top, left + side, top + side)
         array[index] = np.asarray(picture.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
 
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for first in range(0, len(names), 1024):  # bounded, so that a large data set is not held twice
+        array = _make_array(partial, (len(names), resolution, resolution, 3))
+        # each holds one file; more than may decode at once, so that others read and scale meanwhile
+        workers = min(os.cpu_count() or 1, 2 * AT_A_TIME)
+        with _reader(source) as read, ThreadPoolExecutor(workers) as pool:
+            for first in range(0, len(names), 1024):  # so that not all of a large data set queues up at once
                 chunk = names[first : first + 1024]
-                list(pool.map(place, range(first, first + len(chunk)), chunk, _contents(source, chunk)))
+                list(pool.map(place, range(first, first + len(chunk)), chunk))
+        if refused:
+            raise BadSetting(_refusal(source, refused, len(names)))
+        array.flush()
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    array.flush()
     partial.replace(path)
+
+
+def _make_array(path: Path, shape: Sequence[int]) -> np.ndarray:
+    """A new uint8 array that is a file's memory, with its bytes given to it by the disk at once where that can be asked
+    for: on a disk that is full, a write into a sparse file's memory ends the process without a word (SIGBUS).
+
+    Raises BadSetting when the disk has no room for it.
+    """
+    needed, free = math.prod(shape), shutil.disk_usage(path.parent).free
+    try:
+        if needed > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=tuple(shape))
+        _allocate(path)
+    except OSError as cause:
+        if cause.errno not in _NO_ROOM:
+            raise
+        raise BadSetting(
+            f"The decoded pictures take {needed / 1e6:,.0f} MB, and the disk of {path.parent} has {free / 1e6:,.0f} MB "
+            "free, or less for you. Make room, choose an --out or --cache on another disk, or take fewer pictures."
+        ) from cause
+    return array
+
+
+def _allocate(path: Path) -> None:
+    """Have the disk hold all of a sparse file. Raises OSError where it has no room; not every system can be asked."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as cause:
+            if cause.errno in _NO_ROOM:
+                raise
+
+
+def _refusal(source: Path, refused: dict[str, str], count: int) -> str:
+    """What is said of the pictures that cannot be read, by name and with the reason of the first."""
+    names = sorted(refused)
+    first, more = names[0], len(names) - _NAMED
+    if len(names) == 1:
+        return f"{first} in {source} cannot be trained on. {refused[first]}"
+    named = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"{len(names)} of the {count} pictures in {source} cannot be trained on: {named}. Replace or remove them. Of "
+        f"{first}: {refused[first]}"
+    )

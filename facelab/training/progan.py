@@ -15,7 +15,7 @@ from facelab.generators.progan import ProGAN, ProGANCritic
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, r1_penalty
 from facelab.training.networks import NetworksTrainer, shaped_by_start
-from facelab.training.settings import ProGANSettings
+from facelab.training.settings import ProGANSettings, refuse_half_grown
 
 BETAS = (0.0, 0.99)
 PENALTY = 10.0  # weight of the gradient penalty (Gulrajani et al. 2017)
@@ -25,10 +25,14 @@ AVERAGE_BETA = 0.999  # of the generator's moving average, for a batch of 16 pic
 
 
 def make_trainer(settings: ProGANSettings) -> Trainer:
-    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device.
+
+    Raises BadSetting where a run would end before it is fully grown.
+    """
     from facelab.studio import best_device
 
     settings = shaped_by_start(settings)
+    refuse_half_grown(settings)
     torch.manual_seed(settings.seed)
     shape = {name: settings.config[name] for name in ("channel_base", "channel_max")}
     model = ProGAN(settings.resolution, **settings.config)

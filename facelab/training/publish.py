@@ -262,7 +262,8 @@ def _history(run: Run, images: int) -> dict[str, float]:
 
     seconds = [float(row["seconds"]) for row in _losses(run, images)]
     told: dict[str, float] = {"images": images}
-    for pictures in run.folder.glob("pictures-*.npy"):
+    pictures = run.decoded_pictures()
+    if pictures is not None:
         told["epochs"] = round(images / len(np.load(pictures, mmap_mode="r")), 2)
     return told | {"hours": round(max(seconds, default=0.0) / 3600, 2)}
 

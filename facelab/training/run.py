@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -98,6 +100,7 @@ class Run:
         self.settings = folder / "settings.json"
         self.table = folder / "losses.csv"
         self.plot = folder / "losses.png"
+        self.data = ""  # the name of the file of decoded pictures that it sees, where there is one
 
     def refuse_another(self) -> None:
         """Raise BadSetting where the folder holds a run, or what is left of one, with which a new one would mix."""
@@ -138,28 +141,73 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_file((json.dumps(_noted(settings), indent=2) + "\n").encode(), self.settings)
 
+    def decoded_pictures(self) -> Path | None:
+        """The file of decoded pictures that the run saw last: the one that the checkpoint names, or the newest where it
+        names none; None where there is no such file.
+        """
+        named = self._load(mmap=True).get("data") if self.checkpoint.exists() else None
+        files = self.folder.glob(named or "pictures-*.npy")
+        return max(files, key=lambda file: file.stat().st_mtime, default=None)
+
+    def note_data(self, batches: Batches) -> None:
+        """Note for the checkpoints which pictures the run sees, and say so where they are not those it saw before."""
+        from tqdm import tqdm
+
+        before, self.data = self.data, _data_of(batches)
+        if before and self.data and before != self.data:
+            line = (
+                f"The pictures, or their files, have changed: this run saw {before}, now it sees {self.data}. It goes "
+                "on, but not bit for bit as without the pause. If that was not meant, stop it and resume with the "
+                "--data of before."
+            )
+            tqdm.write(line, file=sys.stderr)  # above the bar
+
     def save(self, trainer: Trainer, seconds: float) -> None:
-        """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole; and the plot."""
+        """Write the checkpoint so that a kill at any moment leaves the old one or the new one, whole; and the plot.
+
+        Raises BadSetting as `refuse_diverged` does; the old one stays.
+        """
+        self.refuse_diverged(trainer)
+        told = {"seconds": seconds, "settings": _noted(trainer.settings), "data": self.data}
         partial = self.checkpoint.with_suffix(".partial")
         with partial.open("wb") as file:
-            torch.save({**trainer.state(), "seconds": seconds, "settings": _noted(trainer.settings)}, file)
+            torch.save({**trainer.state(), **told}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.checkpoint)
         if self.table.exists():
             plot_losses(self.read_table(), trainer.columns, self.plot)
 
+    def refuse_diverged(self, trainer: Trainer) -> None:
+        """Raise BadSetting where the trainer's state is not finite: nothing of it is worth writing."""
+        if _is_finite(trainer.state()):
+            return
+        rate = f"a --learning-rate below {trainer.settings.learning_rate:g}"
+        way_out = f"There is no checkpoint yet: start anew with {rate}."
+        if self.checkpoint.exists():
+            images = int(self._load(mmap=True)["images"])
+            way_out = f"The checkpoint of {images:,} pictures is kept: go on from it by --resume with {rate}."
+        raise BadSetting(
+            f"The training diverged: after {trainer.images:,} pictures not all of its numbers are finite. {way_out}"
+        )
+
     def resume(self, trainer: Trainer) -> float:
-        """Load the checkpoint into `trainer`; returns the seconds trained so far. Later rows leave the table."""
+        """Load the checkpoint into `trainer`; returns the seconds trained so far. Later rows leave the table.
+
+        Raises BadSetting where there is none, BadWeights for one that is damaged, diverged or of other networks.
+        """
         if not self.checkpoint.exists():
             raise BadSetting(f"There is no checkpoint in {self.folder} to resume from. Start without --resume.")
         state = self._load()
+        if not _is_finite(state):  # an older version saved whatever there was
+            raise BadWeights(f"{self.checkpoint} is of a training that diverged; start a new run.")
         try:
             trainer.load_state(state)
         except (RuntimeError, ValueError, KeyError) as cause:
             raise BadWeights(f"{self.checkpoint} is of another architecture; start a new run.") from cause
         if self.table.exists():
             self._write_table([row for row in self.read_table() if int(row["step"]) <= trainer.steps], trainer.columns)
+        self.data = state.get("data", "")
         return float(state["seconds"])
 
     def begin(self, trainer: Trainer) -> float:
@@ -210,7 +258,11 @@ class Run:
             )
 
     def publish(self, trainer: Trainer) -> None:
-        """Write a sheet of fixed seeds and the weights as float16 safetensors, where the trainer has them."""
+        """Write a sheet of fixed seeds and the weights as float16 safetensors, where the trainer has them.
+
+        Raises BadSetting as `refuse_diverged` does.
+        """
+        self.refuse_diverged(trainer)
         stem = f"{trainer.images:08d}"
         sheet, weights = trainer.sheet(), trainer.weights()
         if sheet is not None:
@@ -225,6 +277,20 @@ def _noted(settings: RunSettings) -> dict[str, Any]:
     from facelab.training.families import family_of
 
     return {"family": family_of(settings), **asdict(settings)}
+
+
+def _data_of(batches: Batches) -> str:
+    """The name of the file of decoded pictures behind `batches`, alone or with labels; "" where they are in memory."""
+    images = getattr(getattr(batches, "pictures", batches), "images", None)
+    return Path(getattr(images, "filename", None) or "").name
+
+
+def _is_finite(state: Any) -> bool:
+    """Whether a trainer's state, or a part of it, holds finite tensors alone."""
+    if isinstance(state, Tensor):
+        return bool(state.isfinite().all())
+    parts = state.values() if isinstance(state, Mapping) else state if isinstance(state, (list, tuple)) else ()
+    return all(_is_finite(part) for part in parts)
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:
@@ -268,11 +334,13 @@ def train(
 ) -> None:
     """Train until settings.images have been seen, `steps` steps were made, or a signal asks to stop.
 
-    Checkpoints go out every few minutes and at the end; `report` is called after every step.
+    Checkpoints go out every few minutes and at the end; `report` is called after every step. Raises BadSetting when the
+    training diverges; the last checkpoint is kept.
     """
     settings, first = trainer.settings, distributed.rank() == 0
     if first:
         run.write_settings(settings)
+        run.note_data(batches)
     begun, saved = time.monotonic(), time.monotonic()
     last = None if steps is None else trainer.steps + steps
     latest: dict[str, float] = {}
@@ -295,6 +363,8 @@ def train(
             report(trainer, numbers)
             elapsed = seconds + time.monotonic() - begun
             if trainer.steps % LOG_EVERY == 0:
+                if not all(map(math.isfinite, latest.values())):
+                    run.refuse_diverged(trainer)  # or only a step was skipped, as happens in float16
                 run.log(
                     {"step": trainer.steps, "images": trainer.images, "seconds": elapsed, **latest}, trainer.columns
                 )

@@ -296,3 +296,18 @@ class ProGANSettings(PaperSettings):
             raise BadSetting(
                 f"Growing must begin at a power of two from 4 up to {self.resolution}, not at {self.grow_from}."
             )
+
+
+def refuse_half_grown(settings: TrainSettings | ProGANSettings) -> None:
+    """Raise BadSetting where a run would end before its networks have grown up, perhaps amid a fade, of which there are
+    no weights.
+    """
+    if not settings.grow_from:
+        return
+    doublings = (settings.resolution // settings.grow_from).bit_length() - 1
+    needed = doublings * (settings.grow_images + settings.fade_images)
+    if settings.images < needed:
+        raise BadSetting(
+            f"Growing from {settings.grow_from} to {settings.resolution} px takes {needed:,} pictures, not "
+            f"{settings.images:,}. Say --images {needed} or more, or fewer --grow-images and --fade-images."
+        )

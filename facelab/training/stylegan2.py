@@ -22,7 +22,7 @@ from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
 from facelab.training.optimisation import bound_activations, lazy_adam, set_lazy_rates, training_dtype, warm_up
 from facelab.training.run import images_seen, picture_grid
-from facelab.training.settings import TrainSettings
+from facelab.training.settings import TrainSettings, refuse_half_grown
 
 PATH_LENGTH_DECAY = 0.01
 PATH_BATCH_SHRINK = 2
@@ -37,11 +37,15 @@ NEW_DISCRIMINATOR = {"downsample": "average", **NEW_CHANNELS}
 
 
 def make_trainer(settings: TrainSettings) -> Trainer:
-    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device."""
+    """A trainer of new networks, or of those of the catalogued model settings.start, on the fastest device.
+
+    Raises BadSetting where a run would end before it is fully grown.
+    """
     from facelab.checkpoints.cards import find_card
     from facelab.checkpoints.weights import build_networks, fill, part, read_weights
     from facelab.studio import best_device
 
+    refuse_half_grown(settings)
     torch.manual_seed(settings.seed)
     seen, heads = 0, {}
     if settings.start:
@@ -247,6 +251,7 @@ class Trainer:
         images = self._draw(ws, stage)
         lengths = path_lengths(images, ws, torch.randn_like(images))
         mean = torch.lerp(self.path_mean, lengths.mean().detach(), PATH_LENGTH_DECAY)
+        mean = torch.where(mean.isfinite(), mean, self.path_mean)  # an overflow skips a step; the mean would keep it
         penalty = (lengths - mean).square().mean()
         self._note(path=penalty, path_mean=mean)
         return penalty
