@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from facelab.checkpoints import directions as file_of_directions
 from facelab.checkpoints.directions import read_directions, write_directions
 from facelab.edits.attributes import Direction, LatentClassifier, difference_of, move, orthogonal_to, walk
 from facelab.errors import BadSetting, BadWeights
@@ -164,6 +165,16 @@ def test_directions_are_written_and_read(tmp_path):
     assert torch.allclose(age.normal, directions[1].normal, atol=1e-3) and age.classifier is None
     w = torch.randn(4, DIM)
     assert torch.allclose(smile.classifier(w), directions[0].classifier(w), atol=1e-2)
+
+
+def test_an_embedding_depends_on_those_directions_alone_that_refining_keeps(monkeypatch):
+    def fingerprint(**strengths):
+        known = [replace(a_direction("smile", X), region="mouth"), replace(a_direction("hair", XY), region="hair")]
+        shown = {each.id: replace(each, strength=strengths.get(each.id, 1.0), quality={}) for each in known}
+        monkeypatch.setattr(file_of_directions, "load_directions", lambda model: shown)
+        return file_of_directions.fingerprint_directions("any")
+
+    assert fingerprint(smile=2.0) == fingerprint() == fingerprint(hair=1.0) != fingerprint(hair=2.0)
 
 
 def test_a_file_that_holds_no_directions_is_refused(tmp_path):

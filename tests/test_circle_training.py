@@ -323,12 +323,27 @@ def test_an_edit_reaches_as_far_as_it_is_seen_and_no_further_than_genders_hold(m
             scores["gender"][0] = 5.0  # one alone may be an error of the reader's
         return Sight(scores, torch.zeros(count, 128))
 
+    class Finder:
+        """What dlib's landmarks say of noses, sooner than the reader does."""
+
+        def __init__(self):
+            self.seen = 0
+
+        def landmarks_of_aligned(self, image):
+            points, strength = TEMPLATE_LANDMARKS.copy(), gone.get("strength", 0.0)
+            points[35, 0] += 0.01 * np.linspace(-1, 1, 40)[self.seen % 40] if not strength else 0.0
+            points[35, 0] += gone["towards"] * 0.05 if strength >= 1.25 else 0.0
+            self.seen += 1
+            return points * np.float32(image.shape[1]), True
+
     monkeypatch.setattr(circle_reach, "walk_on_sphere", walk)
     monkeypatch.setattr(circle_reach, "see", look)
+    monkeypatch.setattr(circle_reach, "Recogniser", Finder)
     reader = FaceReader().eval().requires_grad_(False)
     found = circle_reach.find_reach(circle, generator, reader, tried=40)
     assert set(found) == {edit_key(each.id, sign) for each in FEATURES for sign in (1, -1)}
     assert found["smile +"] == 1.5, "where it is seen"
+    assert found["nose_size +"] == 1.25 and found["lips +"] != 1.25, "and a shape where landmarks see it"
     assert found["smile -"] == min(circle_reach.GENTLER), "there genders seem to change at once"
 
 

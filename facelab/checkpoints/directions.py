@@ -21,7 +21,7 @@ from facelab.edits.attributes import Direction, LatentClassifier
 from facelab.errors import BadWeights
 from facelab.files import write_file
 from facelab.generators.parts import Parts, read_parts
-from facelab.regions import REGIONS
+from facelab.regions import FACIAL, REGIONS
 
 _TEXTS = ("id", "title", "low", "high", "group")
 _WHAT = (*_TEXTS, "rows", "held", "strength", "region")
@@ -88,12 +88,15 @@ def write_directions(directions: Iterable[Direction], path: Path, *, parts: Part
 
 
 def fingerprint_directions(model: str) -> str:
-    """SHA-256 of what a model's directions are, whatever is known of how well they do. Raises as `load_directions`."""
+    """SHA-256 of those directions of a model that refining a face keeps (`Studio`'s edits): not of a face's own
+    features, and not of what is known of how well they do. Raises as `load_directions`.
+    """
     digest = hashlib.sha256()
     for direction in load_directions(model).values():
-        digest.update(json.dumps([getattr(direction, key) for key in _WHAT]).encode())
-        for vectors in (direction.difference, direction.normal):
-            digest.update(vectors.numpy().tobytes())
+        if direction.region not in FACIAL:
+            digest.update(json.dumps([getattr(direction, key) for key in _WHAT]).encode())
+            for vectors in (direction.difference, direction.normal):
+                digest.update(vectors.numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -34,7 +34,8 @@ from facelab.training.sight import is_binary, scores_of
 
 NOISE = 0.27  # arcs that a training vector is moved by: photos of one person lie farther apart
 FURTHER = 0.25  # share of edits that go on in the way in which a face lies already: they must change little else
-OFTEN = {"mouth_open": 3.0, "mouth_size": 3.0, "makeup": 3.0}  # edits tried more often than others: least comes of them
+# Edits tried more often than others: least comes of them.
+OFTEN = {"mouth_open": 3.0, "mouth_size": 3.0, "makeup": 3.0, "nose_size": 2.0}
 EDIT_STEPS = 6  # of a training walk; the gradient hardly turns on so short a way
 SMOOTHING = 0.05  # of the classes: annotators disagree
 

@@ -1,8 +1,10 @@
-"""How far an edit on the circle has to go until it is seen: tried on random faces, through the reader's eyes."""
+"""How far an edit on the circle has to go until it is seen: tried on random faces, through the reader's eyes, and what
+is a shape (a nose's width, an open mouth) by dlib's landmarks: the reader sees shapes change where dlib sees none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,12 +14,15 @@ from torch import Tensor
 
 from facelab.circle import FEATURES, Circle, Feature, edit_key
 from facelab.edits.sphere import on_sphere, walk_on_sphere
+from facelab.evaluation.geometry import measured
 from facelab.generators.base import Generator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader
-from facelab.recognition import SAME_PERSON
+from facelab.pixels import as_pixels
+from facelab.recognition import SAME_PERSON, Recogniser
 from facelab.training.circle_crowd import SEEN
-from facelab.training.sight import is_binary, see
+from facelab.training.direction_list import Wanted
+from facelab.training.sight import Sight, is_binary, see
 
 STRENGTHS = (1.0, 1.25, 1.5, 1.75, 2.0)
 GENTLER = (0.75, 0.5, 0.25)  # where held genders change at once
@@ -51,10 +56,11 @@ def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, trie
     have it where that costs no likeness, and else the one at which most have it; but none at which held genders change.
     For a circle of dlib's sphere, whose points the reader tells.
     """
+    finder = Recogniser()
     faces = _draw(generator, generator.sample(tried, seed=SEED, truncation=TRUNCATION))
     points = on_sphere(reader.read(faces).vectors)
-    drawn = see(reader, faces, SEEN).scores
-    decoded = see(reader, _draw(generator, circle(points)), SEEN)
+    drawn = _look_at(faces, reader, finder, SEEN).scores
+    decoded = _look_at(_draw(generator, circle(points)), reader, finder, SEEN)
     before = decoded.scores
     men = before["gender"] > 0
 
@@ -62,9 +68,10 @@ def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, trie
         way, held = circle.classifier(feature.id), [circle.classifier(each) for each in feature.held]
         arc = sign * strength * circle.sphere.arc
         ends = walk_on_sphere(points[lacking], way, arc, steps=STEPS, frames=1, held=held)[-1]
-        after = see(reader, _draw(generator, circle(ends)), SEEN)
+        wanted = [each for each in SEEN if each.id in ("gender", feature.id)]
+        after = _look_at(_draw(generator, circle(ends)), reader, finder, wanted)
         turned = ((after.scores["gender"] > 0) != men[lacking]).sum() > max(1, TURNED * len(lacking))
-        beyond = (sign * after.scores[feature.id] - border) / before[feature.id].std()
+        beyond = (sign * after.scores[feature.id] - border) / max(before[feature.id].std(), 1e-9)
         alike = (after.vectors - decoded.vectors[lacking]).norm(dim=1) < SAME_PERSON
         return Look(
             turned=bool(turned and feature.id != "gender"),
@@ -102,6 +109,15 @@ def _least(look: Callable[[float], Look]) -> float:
     if shown < UNSEEN:
         best = farthest
     return best or next((each for each in GENTLER if not look(each).turned), GENTLER[-1])
+
+
+def _look_at(pictures: Tensor, reader: FaceReader, finder: Recogniser, wanted: Sequence[Wanted]) -> Sight:
+    """What is seen in pictures [N, 3, R, R] in [-1, 1]."""
+    sight, shapes = see(reader, pictures, wanted), [each for each in wanted if not is_binary(each)]
+    if shapes:
+        sizes = measured(np.stack([finder.landmarks_of_aligned(picture)[0] for picture in as_pixels(pictures)]))
+        sight.scores.update({each.id: sizes[each.seen] for each in shapes})
+    return sight
 
 
 def _draw(generator: Generator, latents: Tensor) -> Tensor:
