@@ -18,6 +18,7 @@ from facelab.face import Face, Recipe
 from facelab.own_directions import by_id, load_direction
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page, launch_options
+from facelab.recovery import RecoverySettings
 from facelab.studio import Studio
 from facelab.stylising import StyliseSettings
 from facelab.visitors import Sessions
@@ -255,6 +256,24 @@ def test_a_refused_request_leaves_no_upload(client, files, faces):
         with pytest.raises(AppError):
             client.predict(*arguments, api_name=endpoint)
         assert set(folder.rglob("*.*")) == before, endpoint
+
+
+def test_faces_of_one_latent_are_recovered_anew_before_they_are_combined(client, tmp_path):
+    studio = Studio("progan64")
+    drawn = [face for face, _ in studio.sample(2, seed=3)]
+    paths = [tmp_path / f"{number}.npz" for number in range(2)]
+    for face, path in zip(drawn, paths, strict=True):
+        face.save(path)
+    options = {"recoveries": 3, "steps": 8}
+    npz, picture, report = client.predict(*sent(paths), options, api_name="/combine")
+    how = RecoverySettings(steps=8, restarts=3, preview_every=0)
+    best = [studio.recovered(list(studio.recoveries(face, how))[-1].state, face)[0] for face in drawn]
+    assert same(npz, studio.combine(*best)) and not same(npz, studio.combine(*drawn))
+    assert [step["op"] for step in report["steps"]] == ["recover", "combine"] and Image.open(picture).width == 512
+    with pytest.raises(AppError, match="at most 1000 steps"):
+        client.predict(*sent(paths), {"recoveries": 3, "steps": 1001}, api_name="/combine")
+    with pytest.raises(AppError, match="restarts must be between"):
+        client.predict(*sent(paths), {"recoveries": 65}, api_name="/combine")
 
 
 def test_every_endpoint_tells_what_it_takes(client):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SAMPLED = ("samples", "frechet", "train", "frechet_floor", "found", "found_val", "copies")  # of `measure_samples`
 FACES = 200  # of val that are edited on the circle
+EMBEDDED = 200  # and of those that --directions embeds and edits, unless --embed says how many
 TIMED = 128  # portraits that go round the circle while its speed is taken
 
 
@@ -73,7 +74,8 @@ def evaluate(
         Space | None, typer.Option(help="Of --embed: the latent space; any but the preset's goes unrefined.")
     ] = None,
     directions: Annotated[
-        bool, typer.Option("--directions", help="Edit the embedded faces, by every direction.")
+        bool,
+        typer.Option("--directions", help=f"Edit the embedded faces, without --embed {EMBEDDED}, by every direction."),
     ] = False,
     method: Annotated[str, typer.Option(help="Of the edits: linear, mean or gradient.")] = DEFAULT_METHOD,
     matrix: Annotated[Path | None, typer.Option(help="PNG of what each direction changes besides.")] = None,
@@ -96,8 +98,7 @@ def evaluate(
     from facelab.checkpoints.cards import find_card
     from facelab.evaluation.measured import weights_of
 
-    if directions and not embed:
-        raise BadSetting("--directions edits embedded faces: say how many, such as --embed 200.")
+    embed = embed or (EMBEDDED if directions else 0)
     if circle and 0 < faces < FEWEST:
         raise BadSetting(f"--circle needs --faces of at least {FEWEST}, or 0 to see only how fast it is.")
     if save and (weights is not None or eyes):

@@ -22,6 +22,7 @@ from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
 from facelab.recipes import attribute_steps
+from facelab.recovery import RecoverySettings
 from facelab.stylising import StyliseSettings
 
 MAX_SIZE = 1024
@@ -45,6 +46,14 @@ class EditsApi:
         """All of an iterator, each `next` one slice on the device."""
         with closing(self.backstage.worker.iterate(work, *args, **options)) as items:
             return list(items)
+
+    def recovered(self, face: Face, settings: RecoverySettings) -> list[Face]:
+        """A face recovered anew, from every start, the best first."""
+        studio, state = self.backstage.studio, None
+        with closing(self.backstage.worker.iterate(studio.recoveries, face, settings)) as steps:
+            for step in steps:
+                state = step.state
+        return self.run(studio.recovered, state, face)
 
     def answer(
         self, operands: Sequence[Face], result: Face, steps: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]
@@ -155,8 +164,7 @@ def build_edits_api(backstage: Backstage) -> None:
         defaults = StyliseSettings()
         how = {"steps": defaults.steps, "content_weight": defaults.content_weight}
         chosen = read_options(options, **how, layers="", **PICTURE)
-        if chosen["steps"] > MAX_API_STEPS:
-            raise BadSetting(f"The API makes at most {MAX_API_STEPS} steps. Use the page or the command line for more.")
+        check_steps(chosen["steps"])
         target, pixels = read_face(face), read_photo(take_upload(picture))
         rows = studio.rows_of(target, chosen["layers"])
         span = None if rows is None else (rows.start, rows.stop)
@@ -199,11 +207,20 @@ def build_edits_api(backstage: Backstage) -> None:
     def combine(first: str, second: str, options: dict[str, Any] | None = None) -> Answer:
         """One face that has something of two.
 
-        first, second: FACE.npz. options: {"size": 512, "raw": false, "mark": false}.
+        first, second: FACE.npz. options: {"recoveries": 0, "steps": 500, "size": 512, "raw": false, "mark": false};
+        with recoveries, for models with one latent, both faces are recovered anew so often first, in so many steps,
+        and the best of each are combined.
         Returns FACE.npz, the picture (PNG) and {"version", "model", "operations", "steps"}.
         """
-        chosen, faces = read_options(options, **PICTURE), read_faces([first, second])
-        return api.answer(faces, api.run(studio.combine, *faces), [{"op": "combine"}], chosen)
+        chosen, faces = read_options(options, recoveries=0, steps=500, **PICTURE), read_faces([first, second])
+        steps: list[dict[str, Any]] = [{"op": "combine"}]
+        combined = faces
+        if chosen["recoveries"]:
+            check_steps(chosen["steps"])
+            how = RecoverySettings(steps=chosen["steps"], restarts=chosen["recoveries"], preview_every=0)
+            combined = [api.recovered(face, how)[0] for face in faces]
+            steps.insert(0, {"op": "recover", "restarts": how.restarts, "steps": how.steps})
+        return api.answer(faces, api.run(studio.combine, *combined), steps, chosen)
 
     @stateless
     def mix(expression: str, faces: list[str], options: dict[str, Any] | None = None) -> Answer:
@@ -251,6 +268,12 @@ def build_edits_api(backstage: Backstage) -> None:
 
 def _named(space: str) -> dict[str, str]:
     return {"space": space} if space else {}
+
+
+def check_steps(steps: int) -> None:
+    """Raise BadSetting for more steps than one request may take."""
+    if steps > MAX_API_STEPS:
+        raise BadSetting(f"The API makes at most {MAX_API_STEPS} steps. Use the page or the command line for more.")
 
 
 def read_face(path: str | None) -> Face:
