@@ -110,6 +110,17 @@ def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp
     assert f"{MODEL}-circle" in kept["circle"].weights and f"{MODEL}-circle" not in kept["run"].weights
 
 
+def test_directions_alone_embed_two_hundred(facelab, shelf, tmp_path, monkeypatch):
+    from facelab.evaluation import command
+
+    counts = []
+    monkeypatch.setattr(command, "measure_embeddings", lambda model, data, count, *more: counts.append(count) or {})
+    for options in (["--directions"], ["--embed", 9, "--directions"], ["--embed", 9], []):
+        status, _, said = facelab("evaluate", MODEL, "--data", tmp_path, "--samples", 0, *options)
+        assert status == 0, said
+    assert counts == [200, 9, 9]
+
+
 def test_figures_are_of_the_weights_that_were_measured_though_others_are_published_meanwhile(
     facelab, shelf, tmp_path, monkeypatch
 ):
