@@ -239,7 +239,11 @@ def test_distances_are_means_between_kinds():
 
 
 def test_reports_round_trip_and_keep_what_was_not_run(tmp_path):
-    claim = Claim("Water is wet.", False, "1 against 2")
+    claim = Claim("Water is wet.", False, "1 against 2", why="It rained.")
+    assert (
+        claim.markdown().endswith("1 against 2. It rained.")
+        and "rained" not in dataclasses.replace(claim, holds=True).told
+    )
     table = Table(("a", "b"), (("x", 1.5), ("y", None)), "Two rows:")
     one = Result("one", "One", "Fig. 1", "Text.", (table,), (claim,), (Figure("one.jpg", "A figure.", b"jpg"),))
     empty = Report("study", "# Head\n", ("one", "two"), "command 1", "machine 1", "9fecdae29ebe")

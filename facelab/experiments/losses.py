@@ -101,6 +101,9 @@ def noise(lab: Lab, pictures: Sequence[Picture]) -> Result:
     chosen = _chosen(pictures)
     found = _embed(lab, chosen, choices)
     seen = {name: _measures(lab, chosen, some) for name, some in found.items()}
+    strongest = max(
+        float(value.abs().max()) for name, value in lab.generator.named_parameters() if name.endswith("noise_strength")
+    )
     constant, other, resampled = (mean([each.psnr for each in some], 2) for some in found.values())
     return Result(
         name="noise",
@@ -118,6 +121,7 @@ def noise(lab: Lab, pictures: Sequence[Picture]) -> Result:
                 "Resampled noise is significantly worse.",
                 resampled < constant - CLEAR,
                 f"PSNR {resampled} against {constant} dB",
+                why=f"This model has learned to do nearly without noise: its strengths are {strongest:.2f} at most.",
             ),
         ),
         figures=(_figure(lab, chosen, found, "noise", "Embedded with each noise."),),

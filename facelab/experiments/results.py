@@ -38,16 +38,24 @@ class Table:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says, whether it holds here (None: cannot be told), and by which numbers."""
+    """What the paper says, whether it holds here (None: cannot be told), and by which numbers. why: what differs from
+    the paper, a sentence to be said where it does not hold.
+    """
 
     text: str
     holds: bool | None
     numbers: str
+    why: str = ""
 
     def markdown(self) -> str:
         """One line of a list."""
         verdict = {True: "Holds here", False: "Does not hold here", None: "Cannot be told here"}[self.holds]
-        return f"- {self.text} **{verdict}**: {self.numbers}."
+        return f"- {self.text} **{verdict}**: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """The numbers, and why, as sentences."""
+        return f"{self.numbers}." + (f" {self.why}" if self.why and not self.holds else "")
 
 
 def nearer(one: float, other: float) -> bool | None:

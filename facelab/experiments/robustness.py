@@ -82,7 +82,13 @@ def transforms(lab: Lab, pictures: Sequence[Picture]) -> Result:
                 mean([loss[name] for name in paper.TRANSFORMS], 9) > loss[PLAIN],
                 f"loss {loss[PLAIN]} untouched, {loss[best]} ({best}) to {loss[worst]} ({worst}) else",
             ),
-            Claim("A move to the right is the worst.", worst == "right by 140 px", f"the highest loss is of {worst}"),
+            Claim(
+                "A move to the right is the worst.",
+                worst == "right by 140 px",
+                f"the highest loss is of {worst}",
+                why="The paper does not say what fills the edge that a move leaves; black, as here, is what faces "
+                "before a dark wall have there.",
+            ),
         ),
         figures=(_pairs(lab, targets, found, "transforms", "Top of each pair: the picture; below: embedded."),),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from facelab.evaluation.papers.document import Claim, Entry, Section, entry, number
 from facelab.evaluation.papers.evidence import Command, Evidence
 from facelab.evaluation.published import EMBEDDING_SECONDS, EMBEDDING_STEPS
+from facelab.experiments.results import Claim as Found
 
 TITLE = "Image2StyleGAN"
 COMMAND = Command("python -m facelab experiments image2stylegan")
@@ -36,8 +37,8 @@ def _claims(experiment: Mapping[str, Any], evidence: Evidence) -> list[Claim]:
     where = experiment.get("source", "")
     earlier = experiment.get("weights") not in [card.sha256 for card in evidence.models]
     return [
-        Claim(each["text"].rstrip("."), where, each["holds"], f"{each['numbers']}.", (command,), earlier)
-        for each in experiment.get("claims", ())
+        Claim(each.text.rstrip("."), where, each.holds, each.told, (command,), earlier)
+        for each in (Found(**values) for values in experiment.get("claims", ()))
     ]
 
 
