@@ -65,6 +65,9 @@ def _edits(evidence: Evidence) -> list[Entry]:
             strengths = [abs(each["strength"]) for each in ways]
             far = " to ".join(f"{each:g}" for each in sorted({min(strengths), max(strengths)})) if strengths else ""
             told = f"{percent(flipped)}, mean of {len(ways)} directions by {found.value['method']}, strength {far}"
+            told += (
+                "; from no to yes in its condition, while what the latent says of it stays" if card.conditions else ""
+            )
         lines.append(Entry(f"attribute edits that the judge sees, {card.name}", "pictures (section 5.1)", found, told))
     return lines
 
