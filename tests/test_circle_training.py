@@ -1,5 +1,7 @@
 """The circle's training: both of its parts learn, the circle closes, and what is not known teaches nothing."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -374,3 +376,9 @@ def test_an_edit_goes_on_until_it_is_clear_where_that_costs_no_likeness():
     assert circle_reach._least(shown_most_at(9.0)) == max(circle_reach.STRENGTHS)
     assert circle_reach._least(seen_from(9.0)) == max(circle_reach.STRENGTHS), "nobody can tell"
     assert circle_reach._least(seen_from(1.25)) == 1.25, "farther it is no clearer"
+
+    def shown_by_few(strength, alike_to=9.0):
+        return circle_reach.Look(False, 0.35, clear=0.2, alike=strength <= alike_to)
+
+    assert circle_reach._least(shown_by_few) == max(circle_reach.STRENGTHS), "and few are to show it well"
+    assert circle_reach._least(partial(shown_by_few, alike_to=1.5)) == 1.5

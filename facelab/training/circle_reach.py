@@ -93,9 +93,10 @@ def find_reach(circle: Circle, generator: Generator, reader: FaceReader, *, trie
 
 def _least(look: Callable[[float], Look]) -> float:
     """The least strength that shows, or that shows clearly as long as people stay who they are, or else the one that
-    shows most, of those at which held genders stay; the greatest of these where next to nothing is seen at any.
+    shows most, of those at which held genders stay; the greatest of these where next to nothing is seen at any. Where
+    too few show it, it goes on as long as no fewer do and people stay who they are.
     """
-    best, farthest, shown, clear = None, None, -1.0, -1.0
+    best, farthest, further, shown, clear = None, None, None, -1.0, -1.0
     for strength in STRENGTHS:
         seen, enough = look(strength), shown >= ENOUGH
         if seen.turned or (enough and not seen.alike):
@@ -104,10 +105,14 @@ def _least(look: Callable[[float], Look]) -> float:
         gain = seen.clear - clear if enough else seen.shown - shown
         if gain > GAIN or (seen.shown >= ENOUGH and not enough):
             best, shown, clear = strength, seen.shown, seen.clear
+        if seen.alike and seen.shown > shown - GAIN:
+            further = strength
         if shown >= ENOUGH and (clear >= ENOUGH or not seen.alike):
             break
     if shown < UNSEEN:
         best = farthest
+    elif shown < ENOUGH and best and further:
+        best = max(best, further)
     return best or next((each for each in GENTLER if not look(each).turned), GENTLER[-1])
 
 
