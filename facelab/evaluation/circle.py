@@ -2,7 +2,7 @@
 
 Vectors are of val portraits: dlib's, or FaceNet's where the circle begins with them. Attributes are seen in the decoded
 faces by the judge, which took no part in making the circle, shapes by dlib's landmarks, and who it is by dlib's raw
-vectors, which the circle was taught to bring back.
+vectors, which the circle was taught to bring back. By such landmarks, of random faces, preset strengths are chosen.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ ALIKE = 0.5  # of the angle between averages by slerps: nearer than this, averag
 
 WALKS = (
     f"The paper's way goes on until the classifier is {SURE:.0%} sure, as it can be of a vector long before anything "
-    "is to be seen in the face, as of a moustache: preset strengths go by the decoded face instead. Shares of fewer "
+    "is to be seen in the face, as of a moustache: preset strengths go by decoded random faces instead, as the "
+    "reader and, of shapes, dlib's landmarks see them. Shares of fewer "
     f"than {FEWEST} faces, marked as too few, take no part in the claims."
 )
 WITHOUT_BEGAN = (
