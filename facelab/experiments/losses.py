@@ -121,7 +121,7 @@ def noise(lab: Lab, pictures: Sequence[Picture]) -> Result:
                 "Resampled noise is significantly worse.",
                 resampled < constant - CLEAR,
                 f"PSNR {resampled} against {constant} dB",
-                why=f"This model has learned to do nearly without noise: its strengths are {strongest:.2f} at most.",
+                why=f"The strengths of this model's noise are {strongest:.2f} at most.",
             ),
         ),
         figures=(_figure(lab, chosen, found, "noise", "Embedded with each noise."),),
