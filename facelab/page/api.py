@@ -14,15 +14,13 @@ from facelab.media import Provenance, save_png
 from facelab.page.answers import answer_folder, as_mapping, as_number, read_options, stateless
 from facelab.page.api_circle import build_circle_api
 from facelab.page.api_compare import build_compare_api
-from facelab.page.api_edits import build_edits_api
+from facelab.page.api_edits import MAX_API_STEPS, build_edits_api
 from facelab.page.api_photo import build_photo_api
 from facelab.page.api_sheets import build_sheets_api
 from facelab.page.api_video import build_video_api
 from facelab.page.backstage import Backstage
 from facelab.page.uploads import take_upload
 from facelab.photo import read_photo
-
-MAX_API_STEPS = 1000
 
 
 def build_api(backstage: Backstage) -> None:
