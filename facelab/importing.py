@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facelab.checkpoints.weights import load_torch
 from facelab.errors import BadFaceFile, LatentMismatch
 from facelab.face import Face, Latent
 from facelab.generators.base import Generator
@@ -84,12 +83,8 @@ def _from_npy(data: bytes) -> list[Tensor]:
 
 
 def _from_pt(data: bytes) -> list[Tensor]:
-    if zipfile.is_zipfile(io.BytesIO(data)):  # sizes are checked before anything is unpacked
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_LATENT_BYTES:
-                raise ValueError("size")
-    loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    if isinstance(loaded, Mapping):
+    loaded = load_torch(data)
+    if isinstance(loaded, dict):
         loaded = list(loaded.values())
     values = loaded if isinstance(loaded, (list, tuple)) else [loaded]
     if not values or not all(isinstance(value, Tensor) and _is_plain(value) for value in values):

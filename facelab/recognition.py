@@ -78,11 +78,6 @@ def identity_distance(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.linalg.norm(np.asarray(first, np.float64) - np.asarray(second, np.float64)))
 
 
-def on_sphere(vector: np.ndarray) -> np.ndarray:
-    """Raw vectors [..., 128] projected to the unit sphere, for ISTRC, which edits identity there. Not for distances."""
-    return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-12)
-
-
 def _as_68(landmarks: np.ndarray) -> np.ndarray:
     """68 points as they are; five points carry the template's 68 by the least-squares similarity (Umeyama 1991)."""
     points = np.asarray(landmarks, np.float64)

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import struct
 import zipfile
 from pathlib import Path
 
@@ -121,6 +122,56 @@ def test_a_compressed_weight_file_is_not_unpacked(tmp_path):
     assert small.stat().st_size < 2**14
     with pytest.raises(BadWeights, match="damaged"):
         read_weights(small)
+
+
+def with_two_directories(source: Path, path: Path) -> Path:
+    """A file of torch.save's with two directories: one that its end points at, as torch reads it, in which the program
+    has another name, and one right before the end, as Python does. A file in front makes room for negative distances.
+    """
+    with zipfile.ZipFile(source) as plain, zipfile.ZipFile(path, "w") as other:
+        other.writestr("room", bytes(4096))
+        for entry in plain.infolist():
+            other.writestr(entry.filename, plain.read(entry))
+    data = path.read_bytes()
+    size, place = struct.unpack("<LL", data[-22:][12:20])
+    records = data[place : place + size].split(b"PK\x01\x02")[2:]  # without the room's
+    for_torch = b"".join(b"PK\x01\x02" + record.replace(b"data.pkl", b"more.pkl") for record in records)
+    for_python = b""
+    for record in records:
+        (distance,) = struct.unpack("<L", record[38:42])
+        record = record[:38] + struct.pack("<L", distance - len(for_torch)) + record[42:]
+        for_python += b"PK\x01\x02" + record
+    count = struct.pack("<HH", len(records), len(records))
+    end = data[-22:][:8] + count + struct.pack("<LL", len(for_python), place) + data[-2:]
+    path.write_bytes(data[:place] + for_torch + for_python + end)
+    return path
+
+
+def test_a_weight_file_is_loaded_as_it_was_checked(tmp_path):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "plain.pt")
+    path = with_two_directories(tmp_path / "plain.pt", tmp_path / "both.pt")
+    with zipfile.ZipFile(path) as archive:
+        assert "plain/data.pkl" in archive.namelist()
+    assert "more.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records()
+    assert torch.equal(read_weights(path)["weight"], torch.ones(2))
+
+
+@pytest.mark.parametrize("name", ["__builtin__\nbytearray", "builtins\nbytearray", "collections\nCounter"])
+def test_a_weight_file_allocates_nothing_but_its_tensors(tmp_path, monkeypatch, name):
+    program = b"\x80\x02c" + name.encode() + b"\nK\x05\x85R."
+    torch.save({"weight": torch.ones(2)}, tmp_path / "plain.pt")
+    repack(tmp_path / "plain.pt", tmp_path / "zip.pt", program=program)
+    (tmp_path / "legacy.pt").write_bytes(program)
+    monkeypatch.setattr(torch, "load", None)
+    for path in (tmp_path / "zip.pt", tmp_path / "legacy.pt"):
+        with pytest.raises(BadWeights, match="damaged") as refusal:
+            read_weights(path)
+        assert type(refusal.value.__cause__) is ValueError
+
+
+def test_a_weight_file_of_an_old_torch_is_read(tmp_path):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert torch.equal(read_weights(tmp_path / "old.pth")["weight"], torch.ones(2))
 
 
 @pytest.mark.parametrize("content", [{1: torch.ones(2)}, {"weight": [1.0]}, [torch.ones(2)], torch.ones(2)])

@@ -301,10 +301,13 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     for path in cards.checkpoint_folder().glob("faces128*"):
         shutil.copy(path, shelf)
 
-    def figures_with(*options):
+    def run_with(*options):
         how = {"capture_output": True, "text": True, "cwd": Path(__file__).parents[1], "check": False}
         how["env"] = os.environ | {cards.FOLDER_VARIABLE: str(shelf)}
-        run = subprocess.run([*map(str, command), *options], **how)
+        return subprocess.run([*map(str, command), *options], **how)
+
+    def figures_with(*options):
+        run = run_with(*options)
         assert run.returncode == 0, run.stderr
         return json.loads(run.stdout)
 
@@ -332,6 +335,14 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     (shelf / cards.COMPARISON).write_text(json.dumps(kept))
     again = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save", "--add")
     assert again["rows"][1] == model | {"face_score": 1.777}, "what was measured alike is not measured again"
+    for path in cards.checkpoint_folder().glob("vae64*"):
+        shutil.copy(path, shelf)
+    command[command.index("faces128")] = "vae64"
+    both = figures_with("--samples", "16", "--side", "64", "--save")["rows"]
+    assert [row["name"] for row in both] == ["real faces", "vae64", "faces128"], "what is saved of others stays"
+    assert both[2] == again["rows"][1]
+    other = run_with("--samples", "8", "--side", "64", "--save")
+    assert other.returncode == 1 and "16 samples at 64 px" in other.stderr and "delete comparison.json" in other.stderr
 
 
 def test_processes_that_describe_faces_stay_while_they_are_needed():

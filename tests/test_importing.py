@@ -75,6 +75,7 @@ def test_hostile_and_damaged_files_are_refused(studio, rows, capsys):
         npy(np.full((12, 256), 1e30, np.float32)),
         pt({"a": "text"}),
         pt([]),
+        pt(bytearray(5)),
         stretched,
         pt(torch.zeros(12, 256).to_sparse()),
         pt(torch.empty(12, 256, device="meta")),

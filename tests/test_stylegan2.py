@@ -14,7 +14,7 @@ from facelab.checkpoints.weights import load_model, part
 from facelab.errors import LatentMismatch
 from facelab.face import Delta, Latent
 from facelab.generators import winograd
-from facelab.generators.discriminator import Discriminator
+from facelab.generators.discriminator import Discriminator, MinibatchDeviation
 from facelab.generators.stylegan2 import StyleGAN2
 
 SHAPE = {"channel_base": 128, "channel_max": 16}
@@ -76,6 +76,14 @@ def test_averaging_discriminator_has_the_published_names_and_is_another_network(
     network.load_state_dict(part(FIXTURE, "d."), strict=True)
     images = FIXTURE["image"].repeat(2, 1, 1, 1)[:4].clamp(-1, 1)
     assert (network(images) - FIXTURE["logits"]).abs().max() > 1e-3
+
+
+def test_a_batch_that_four_does_not_divide_is_compared_in_smaller_groups():
+    images = torch.randn(6, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    last = MinibatchDeviation()(images)[:, -1, 0, 0]
+    groups = images.reshape(3, 2, 2, 4, 4)  # of three: pictures 0, 2 and 4, and 1, 3 and 5
+    torch.testing.assert_close(last, groups.std(dim=0, correction=0).mean(dim=(1, 2, 3)).repeat(3))
+    assert MinibatchDeviation()(images[:5])[:, -1].abs().max() < 1e-3
 
 
 def test_unknown_downsampling_is_refused():

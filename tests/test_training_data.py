@@ -139,6 +139,7 @@ LABELLED = ",".join(["image", "split", "yaw", "pitch", "roll", *ATTRIBUTES])
         ("file,split\n1.png,train\n", "no column image"),
         ("image;split\n1.png;train\n", "no column image"),
         ("image,split\n1.png,train\nMüller.png,val\n".encode("latin-1"), "not in UTF-8"),
+        ('image,split\n1.png,train\n"' + "2.png,train\n" * 20_000, "quotation mark too many"),
         ("image,split\n3.png,train\n", "names none of the pictures .* as train"),
         ("image,split\n1.png,val\n", "names none of the pictures .* as train"),
     ],
@@ -169,6 +170,14 @@ def test_a_table_by_excel_and_a_zip_by_a_mac_are_read(tmp_path):
         archive.writestr("__MACOSX/._1.png", b"\0\5\x16\7")
         archive.writestr("labels.csv", "\ufeffimage,split\r\n1.png,val\r\n")
     assert len(open_pictures(tmp_path / "data.zip", resolution=8, cache=tmp_path / "cache", split="val")) == 1
+
+
+def test_labels_larger_than_any_photo_are_not_inflated(tmp_path, monkeypatch):
+    monkeypatch.setattr("facelab.photo.MAX_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.csv", "image,split\n" + "1.png,val\n" * 1000)
+    with pytest.raises(BadSetting, match=r"labels\.csv .* cannot be read"):
+        open_pictures(tmp_path / "data.zip", resolution=8, cache=tmp_path / "cache", split="val")
 
 
 def test_a_damaged_member_of_a_zip_is_named(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickletools
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from facelab.errors import BadWeights
 from facelab.generators.base import Generator
 from facelab.generators.families import FAMILIES
 
+LEGACY_PICKLES = 5  # before the numbers, in files of torch before 1.6: magic number, version, system, tensors, keys
+UNNEEDED = ("builtins ", "__builtin__ ", "collections Counter")
 # What weight files may lack: buffers that never change, and what only training needs.
 SPARED = ("resample_filter", "num_batches_tracked", "log_variance.weight", "log_variance.bias")
 
@@ -37,7 +40,7 @@ def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
             "by Git LFS may be only its pointer."
         )
     try:
-        tensors = load_safetensors(data) if path.suffix == ".safetensors" else _load_torch(data)
+        tensors = load_safetensors(data) if path.suffix == ".safetensors" else load_torch(data)
     except Exception as cause:  # damaged and hostile files raise nearly anything: UnpicklingError, KeyError, ...
         raise BadWeights(
             f"{path.name} is damaged, or it would have to run code to be loaded, which FaceLab never does. "
@@ -56,16 +59,46 @@ def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_torch(data: bytes) -> object:
-    """What torch.save wrote, a dict as a plain one. Raises nearly anything."""
-    if data.startswith(b"PK"):  # a zip, in which torch.save never compresses: else a few bytes could fill the memory
+def load_torch(data: bytes) -> object:
+    """What torch.save wrote, a dict as a plain one. Raises nearly anything; takes no more memory than a few such files.
+
+    torch.save never compresses; and torch reads a zip by another of its directories than Python does, so that what was
+    checked here would not be what is loaded there, but for a zip that is made anew.
+    """
+    if data.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > len(data):
                 raise ValueError("compressed")
+            members = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+        for name, program in members.items():
+            if name.endswith("data.pkl"):
+                _check_program(program, 1)
+        data = _as_zip(members)
+    else:
+        _check_program(data, LEGACY_PICKLES)
     loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     if isinstance(loaded, dict):
         return dict(dict.items(loaded))  # an OrderedDict could bring an items of its own
     return loaded
+
+
+def _check_program(data: bytes, pickles: int) -> None:
+    """Raise ValueError where one of so many pickles names what no tensor needs and torch lets pass: a bytearray, say,
+    of any size.
+    """
+    file = io.BytesIO(data)
+    for _ in range(pickles):
+        for operation, argument, _ in pickletools.genops(file):
+            if operation.name == "GLOBAL" and argument.startswith(UNNEEDED):
+                raise ValueError(argument)
+
+
+def _as_zip(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def _is_whole(value: Tensor) -> bool:

@@ -126,7 +126,7 @@ def evaluate(
     )
     if comparing:
         with tempfile.TemporaryDirectory() as folder:
-            made = _compare(models, data, samples, seed, side, reconstruct, steps, add, cache or Path(folder))
+            made = _compare(models, data, samples, seed, side, reconstruct, steps, add, save, cache or Path(folder))
         if save:
             made.save()
         rows = [asdict(row) for row in made.rows]
@@ -213,9 +213,19 @@ def _save(
 
 
 def _compare(
-    models: list[str], data: Path, count: int, seed: int, side: int, faces: int, steps: int, add: bool, cache: Path
+    models: list[str],
+    data: Path,
+    count: int,
+    seed: int,
+    side: int,
+    faces: int,
+    steps: int,
+    add: bool,
+    save: bool,
+    cache: Path,
 ) -> Comparison:
-    from facelab.checkpoints.cards import find_card
+    """Rows of the models; where they are to be saved, those of other models as well that are saved already."""
+    from facelab.checkpoints.cards import COMPARISON, find_card
     from facelab.checkpoints.weights import load_model
     from facelab.evaluation.comparison import (
         REAL,
@@ -238,21 +248,23 @@ def _compare(
     photos = list(open_pictures(data, resolution=side, cache=cache, split="val").images)
     rows = [describe_faces(REAL, photos, network, seen=real, inception=inception)]
     options = {"count": count, "side": side, "seed": seed, "inception": inception}
-    saved = load_comparison() if add else None
-    if saved is not None and (saved.samples, saved.side, saved.seed) != (count, side, seed):
+    saved = load_comparison() if add or save else None
+    others = saved.others(cards) if saved and save else {}
+    if saved is not None and (add or others) and (saved.samples, saved.side, saved.seed) != (count, side, seed):
         raise BadSetting(
-            f"What was saved is of {saved.samples} samples at {saved.side} px, seed {saved.seed}. Measure alike, or "
-            "leave out --add."
+            f"What was saved is of {saved.samples} samples at {saved.side} px, seed {saved.seed}. Measure alike, "
+            f"{'leave out --add' if add else f'or delete {COMPARISON} to begin anew'}."
         )
     for card in cards:
-        row = saved and saved.row(card)
-        if row is None:
+        row = saved and add and saved.row(card)
+        if not row:
             generator = load_model(card.name)[0]
             with progress_bar(card.name, count, "face") as told:
                 row = compare_model(card, generator, network, real, **options, progress=told.update)
         if faces and row.reconstructed != faces:
             row = _reconstructed(row, card, data, faces, steps, side, cache)
         rows.append(row)
+    cards, rows = [*cards, *(find_card(name) for name in others)], [*rows, *others.values()]
     said = f"evaluate {' '.join(card.name for card in cards)} --data DATA --samples {count} --seed {seed} --side {side}"
     said += f" --reconstruct {faces} --steps {steps}" if faces else ""
     return Comparison(

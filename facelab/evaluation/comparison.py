@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from facelab.checkpoints.cards import COMPARISON, Card, checkpoint_folder
+from facelab.checkpoints.cards import COMPARISON, Card, catalogue, checkpoint_folder
 from facelab.errors import BadWeights
 from facelab.evaluation.inception import inception_score
 from facelab.evaluation.judge import Judge, judge
@@ -86,6 +86,12 @@ class Comparison:
         if self.weights.get(card.name) != card.sha256:
             return None
         return next((row for row in self.rows if row.name == card.name), None)
+
+    def others(self, cards: Sequence[Card]) -> dict[str, Row]:
+        """The rows of all other models of the catalogue as they are now, by name."""
+        names = {card.name for card in cards}
+        rows = {name: self.row(card) for name, card in catalogue().items() if name not in names}
+        return {name: row for name, row in rows.items() if row is not None}
 
     @property
     def real(self) -> Row | None:

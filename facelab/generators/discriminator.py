@@ -23,7 +23,9 @@ def channels_at(resolution: int, *, channel_base: int, channel_max: int) -> int:
 
 
 class MinibatchDeviation(nn.Module):
-    """Appends the standard deviation over groups of pictures as one more map (Karras et al. 2018, section 3)."""
+    """Appends the standard deviation over groups of pictures as one more map (Karras et al. 2018, section 3): over
+    groups as large as the batch divides into, up to `group_size`.
+    """
 
     def __init__(self, group_size: int = 4) -> None:
         super().__init__()
@@ -31,7 +33,7 @@ class MinibatchDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         count, _, height, width = x.shape
-        group = min(self.group_size, count)
+        group = max(size for size in range(1, self.group_size + 1) if count % size == 0)
         grouped = x.float().reshape(group, -1, *x.shape[1:])
         variance = (grouped - grouped.mean(dim=0)).square().mean(dim=0)  # 3 times faster than var()
         deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))

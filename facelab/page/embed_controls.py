@@ -21,7 +21,8 @@ RECOVERY_PREVIEWS, PREVIEWS = 20, 3  # steps between pictures, of which the page
 WAYS = {
     "fast": (
         "Fast",
-        "Half a minute to two on a plain CPU: 50 steps find the latent, 250 refine the generator.",
+        f"Half a minute to two on a plain CPU: {PRESETS['fast'].steps} steps find the latent, "
+        f"{PRESETS['fast'].refine_steps} refine the generator.",
     ),
     "paper": ("Paper", "The 5,000 small steps of Image2StyleGAN, the generator untouched."),
     "encode": ("Encode", "What the model's encoder sees, at once; Continue searches on from there."),

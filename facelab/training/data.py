@@ -144,13 +144,18 @@ def read_label_rows(source: Path) -> dict[str, dict[str, str]] | None:
         return None
     try:
         table = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))  # with a byte order mark, as Excel writes it
+        columns, rows = table.fieldnames or (), list(table)
     except UnicodeDecodeError as cause:
         raise BadSetting(f"labels.csv in {source} is not in UTF-8. Save it anew as CSV in UTF-8.") from cause
-    if "image" not in (table.fieldnames or ()):
+    except csv.Error as cause:
+        raise BadSetting(
+            f"labels.csv in {source} is no table ({cause}). Look for a quotation mark too many."
+        ) from cause
+    if "image" not in columns:
         raise BadSetting(
             f"labels.csv in {source} has no column image. Its first line names the columns, with commas between them."
         )
-    return {Path(row["image"] or "").stem: row for row in table}
+    return {Path(row["image"] or "").stem: row for row in rows}
 
 
 def has_splits(source: Path) -> bool:
@@ -186,7 +191,7 @@ def _list(source: Path) -> list[str]:
 
 
 def read_member(source: Path, name: str) -> bytes | None:
-    """One file of a folder or a zip, or None."""
+    """One file of a folder or a zip, or None. Raises BadSetting for one that is damaged or larger than any photo."""
     if source.is_dir():
         path = source / name
         return path.read_bytes() if path.exists() else None
@@ -194,7 +199,8 @@ def read_member(source: Path, name: str) -> bytes | None:
         if name not in archive.namelist():
             return None
         try:
-            return _read(archive, name)
+            check_bytes(archive.getinfo(name).file_size)
+            return _read(archive, name, MAX_BYTES)
         except UnreadablePhoto as cause:
             raise BadSetting(f"{name} in {source} cannot be read. {cause}") from cause
 

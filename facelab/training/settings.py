@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facelab.errors import BadSetting
+from facelab.seeds import MAX_SEED
 
 GAN_LOSSES = ("wasserstein", "logistic")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -43,7 +44,7 @@ class RunSettings:
     accumulate: int = option(1, "Parts of a process's batch, where memory is short.", minimum=1)
     learning_rate: float = option(0.002, "Step size of Adam.", minimum=0)
     flip: bool = option(True, "Mirror half of the pictures.")
-    seed: int = option(0, "Seed of everything that is random.", minimum=0)
+    seed: int = option(0, "Seed of everything that is random.", minimum=0, maximum=MAX_SEED)
     checkpoint_minutes: float = option(5.0, "Minutes between checkpoints.", minimum=0, name="minutes")
     sheet_images: int = option(10_000, "Pictures between sample sheets and weight files.", minimum=1)
 
