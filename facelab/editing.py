@@ -65,6 +65,11 @@ class Editing:
             for picture in self._draw(torch.stack(latents[first:stop]), deltas[first:stop], size)
         ]
 
+    def render_each(self, faces: Sequence[Face], size: int | None = None) -> Iterator[np.ndarray]:
+        """The same pictures one after the other; each `next` is a short piece of work."""
+        for first in range(0, len(faces), BATCH):
+            yield from self.render_many(faces[first : first + BATCH], size)
+
     @by_its_model
     def morph(self, first: Face, second: Face, t: float, *, path: str | None = None, space: str | None = None) -> Face:
         """A face between two, latent and delta; at t = 0 the first one's, at t = 1 the second one's, exactly.
@@ -264,6 +269,10 @@ class Editing:
             check_delta(self.generator, face.delta)
         values = face.latent.values
         return self._from_z(values) if face.latent.space == "z" else values.expand(self.generator.num_layers, -1)
+
+    def spread(self, face: Face) -> Face:
+        """The same face with its latent in the space of edits, a row for each layer: what edits of it begin at."""
+        return replace(face, latent=Latent(self._rows(face), self.generator.edit_space, self.card.name))
 
     def _rows_everywhere(self, face: Face) -> Tensor:
         """The same with what edits have done to a region as if it had been done everywhere, for comparing faces."""

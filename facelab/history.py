@@ -85,14 +85,6 @@ class History:
         self.at = min(max(index, 0), len(self.versions) - 1)
         return self.now
 
-    def undo(self) -> Version:
-        """One version back."""
-        return self.go(self.at - 1)
-
-    def redo(self) -> Version:
-        """One version on again."""
-        return self.go(self.at + 1)
-
     def rebase(self, face: Face, picture: np.ndarray, redo: Callable[[Version], tuple[Face, np.ndarray]]) -> History:
         """The same edits on a better original. redo: does a version's steps to the new one, and draws it."""
         versions = [replace(self.versions[0], face=face, picture=picture)]

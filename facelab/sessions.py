@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ FACES_GONE = "This page was away too long, and its faces are gone. Save projects
 REFINING = 1.8  # times as long as a step in the latent space takes one of refinement
 MAX_PHOTO_BYTES = 2**29  # of the photos behind a library's faces, unpacked; the oldest are let go
 MAX_DIRECTIONS = 24  # of a visitor's own
+NO_MORE_DIRECTIONS = f"{MAX_DIRECTIONS} directions of your own are all that fit. Delete some in Attributes first."
 MAX_FACES = 200  # in one library; each may hold a crop and a delta, a megabyte and a half together
 NAME_LENGTH = 40
 
@@ -104,7 +106,8 @@ class Embedding:
         """About how long the steps that are left will take."""
         left = self.step.total - self.step.step
         spent, steps = self.pace.get(self.step.phase, (self.seconds, len(self.history)))
-        later = min(left, getattr(self.settings, "refine_steps", 0)) if self.step.phase == "latent" else 0
+        refining = self.settings.refine_steps if getattr(self.settings, "refine", False) else 0
+        later = min(left, refining) if self.step.phase == "latent" else 0
         return spent / max(steps, 1) * (left + (REFINING - 1) * later)
 
 
@@ -184,24 +187,27 @@ class Session:
     def rebase(
         self, kept: LibraryFace, face: Face, picture: np.ndarray, redo: Callable[[Version], tuple[Face, np.ndarray]]
     ) -> bool:
-        """Put a better original under a face's edits, and under what tabs show of it. False where more was done to it
-        meanwhile: then ask again.
+        """Put a better original under a face's edits, under those of faces that were kept of it meanwhile, and under
+        what tabs show of them. False where more was done to one meanwhile: then ask again.
         """
-        history, before = kept.history, list(kept.history.versions)
-        better = history.rebase(face, picture, redo)
-        others = [each.history for each in list(self.faces.values()) if each.history is not history]
-        shown = {tab: each for tab, each in dict(self.results).items() if _goes_on(each, history, others)}
+        base = kept.history.base
+        with self.lock:
+            others = [each for each in self.faces.values() if each.history.base is base and each is not kept]
+            faces = [(each, each.history, list(each.history.versions)) for each in (kept, *others)]
+        better = {id(history): history.rebase(face, picture, redo) for _, history, _ in faces}
+        shown = {tab: each for tab, each in dict(self.results).items() if each.source and each.source.base is base}
         remade = {}
         for tab, each in shown.items():
-            if each.source is history:
-                remade[tab] = each.rebase(better, redo)
+            if id(each.source) in better:
+                remade[tab] = each.rebase(better[id(each.source)], redo)
             else:
                 source = each.source.rebase(face, picture, redo)
                 remade[tab] = replace(each.rebase(source, redo), source=source)
         with self.lock:
-            if history.versions != before:
+            if any(history.versions != before for _, history, before in faces):
                 return False
-            history.versions[:], kept.saved = better.versions, False  # in place: the tabs hold this very history
+            for each, history, _ in faces:  # in place: the tabs hold these very histories
+                history.versions[:], each.saved = better[id(history)].versions, False
             self.results.update({tab: remade[tab] for tab in shown if self.results.get(tab) is shown[tab]})
             return True
 
@@ -293,15 +299,12 @@ class Session:
                 del self.clips[tab]
                 self.made_of.pop(tab, None)
 
-    def add_directions(self, directions: Iterable[Direction]) -> None:
-        """Take in directions of the visitor's own. Raises Busy where not all of them fit."""
+    def add_directions(self, directions: Iterable[Direction]) -> int:
+        """Take in directions of the visitor's own, as many as fit; returns how many do not."""
         with self.lock:
             merged = {**self.directions, **{each.id: each for each in directions}}
-            if len(merged) > MAX_DIRECTIONS:
-                raise Busy(
-                    f"{MAX_DIRECTIONS} directions of your own are all that fit. Delete some in Attributes first."
-                )
-            self.directions = merged
+            self.directions = dict(islice(merged.items(), MAX_DIRECTIONS))
+            return len(merged) - len(self.directions)
 
     def rename_face(self, face_id: str, name: str) -> None:
         """Give a face another name; an empty one is ignored, and a taken one gets a number."""
@@ -375,10 +378,3 @@ def _are_versions(one: LibraryFace, other: LibraryFace) -> bool:
         return False
     quads = one.face.quad, other.face.quad
     return all(quad is not None for quad in quads) and same_place(*quads)
-
-
-def _goes_on(result: Result, history: History, others: Sequence[History]) -> bool:
-    """Whether a result goes on from a history, or from a branch of it that no face of the library is."""
-    if result.source is None or any(result.source is other for other in others):
-        return False
-    return result.source is history or result.source.base is history.base

@@ -228,7 +228,8 @@ def follow_clip(
         raise BadSetting(f"This clip has {len(images)} frames; frame {neutral} is not one of 0 to {len(images) - 1}.")
     latents = yield from _encoded(studio, images, track, 0, embed_frame)
     latents = torch.from_numpy(over_time(latents.numpy(), frames, track.present, track.scenes))
-    rows = target.latent.values.expand(latents.shape[1], -1)
+    target = studio.spread(target)
+    rows = target.latent.values
     row_norm = float((latents - studio.generator.mean_latent().cpu()).norm(dim=-1).median())
     moved = expressions(rows, latents, neutral=neutral, strength=strength, threshold=threshold * row_norm)
     for index, values in enumerate(moved):
@@ -299,11 +300,10 @@ def _film(
     aligned = _as_aligned(images[key], track.quads[key], clip.size)
     for step in studio.embed(aligned, replace(settings, preview_every=0)):
         yield ClipStep("embed", step.step, step.total, len(images))
-    key_face = studio.to_face(step, aligned)
+    key_face = studio.spread(studio.to_face(step, aligned))
     latents = yield from _encoded(studio, images, track, key, embed_frame, key_face)
     latents = torch.from_numpy(over_time(latents.numpy(), frames, track.present, track.scenes))
-    rows = key_face.latent.values.expand(latents.shape[1], -1)
-    return _Filmed(track, images, key_face, rows + latents - latents[key])
+    return _Filmed(track, images, key_face, key_face.latent.values + latents - latents[key])
 
 
 def _aligned(studio: Studio, clip: Clip, track: Track) -> Iterator[ClipStep]:

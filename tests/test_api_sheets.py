@@ -70,9 +70,10 @@ def test_a_walk_gives_its_strip_its_end_and_a_recipe(client, studio, files, face
 
 
 def test_a_walk_is_a_film_on_demand(client, studio, files, faces):
-    options = {"frames": 3, "steps": 20, "kind": "gif", "size": 64, "mark": True}
-    npz, film, _ = client.predict(handle_file(files[1]), "smile", options, api_name="/walk")
-    assert same(npz, studio.walk(faces[1], "smile", 2, steps=20, frames=3)[-1])
+    options = {"frames": 3, "steps": 20, "kind": "gif", "size": 64, "mark": True, "everywhere": True}
+    npz, film, report = client.predict(handle_file(files[1]), "smile", options, api_name="/walk")
+    assert same(npz, studio.walk(faces[1], "smile", 2, steps=20, frames=3, everywhere=True)[-1])
+    assert same(npz, studio.apply(faces[1], Recipe(report["model"], tuple(report["steps"]))))
     assert Image.open(film).n_frames == 4 and b"Made with AI" in Path(film).read_bytes()
 
 

@@ -73,6 +73,7 @@ def test_a_walk_takes_what_is_held_and_which_layers_move(facelab, files, studio,
         ([], {}),
         (["--keep", "none"], {"keep": []}),
         (["--keep", "gender", "--layers", "0-3"], {"keep": ["gender"], "rows": slice(0, 4)}),
+        (["--everywhere"], {"everywhere": True}),
     ):
         command = ["walk", files["b"], "--attribute", "beard", "--steps", 30, *flags, "--out", target]
         assert facelab(*command)[0] == 0

@@ -25,9 +25,9 @@ def test_undo_and_redo_walk_through_named_versions() -> None:
     history.record(make_version(1))
     history.record(make_version(2))
     assert [each.title for each in history.versions] == ["Original", "Edit 1", "Edit 2"]
-    assert history.undo().title == "Edit 1" and history.undo().title == "Original"
-    assert history.undo().title == "Original", "nothing lies before the original"
-    assert history.redo().title == "Edit 1" and history.go(99).title == "Edit 2"
+    assert history.go(history.at - 1).title == "Edit 1" and history.go(history.at - 1).title == "Original"
+    assert history.go(history.at - 1).title == "Original", "nothing lies before the original"
+    assert history.go(history.at + 1).title == "Edit 1" and history.go(99).title == "Edit 2"
     assert history.recipe.steps == ({**SMILE, "strength": 2},)
 
 
@@ -35,7 +35,7 @@ def test_an_edit_after_undo_forgets_what_was_undone() -> None:
     history = History.begin(make_face(), PICTURE)
     history.record(make_version(1))
     history.record(make_version(2))
-    history.undo()
+    history.go(history.at - 1)
     history.record(make_version(3))
     assert [each.title for each in history.versions] == ["Original", "Edit 1", "Edit 3"]
 
@@ -82,7 +82,7 @@ def test_edits_are_moved_onto_a_better_original() -> None:
     history = History.begin(make_face(), PICTURE)
     history.record(make_version(1))
     history.record(make_version(2))
-    history.undo()
+    history.go(history.at - 1)
 
     def redo(version: Version) -> tuple[Face, np.ndarray]:
         return make_face(10 + version.steps[0]["strength"]), PICTURE + 2

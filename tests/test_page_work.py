@@ -361,6 +361,15 @@ def test_the_menu_of_models_begins_with_the_largest(visitor: Visitor) -> None:
     assert menu.props["models"][0]["name"] == "faces128" and len(menu.props["models"]) == len(visitor.studio.models())
 
 
+def test_a_film_says_that_a_photo_is_behind_one_of_its_faces(visitor: Visitor) -> None:
+    visitor.open_photo()
+    names = ("target", "neutral", "expressive")
+    faces = dict(zip(names, [visitor.add(), visitor.cut("Ann"), visitor.cut("Ben")], strict=True))
+    values = {f"fl-picker-expression-{name}": chosen(face) for name, face in faces.items()}
+    list(visitor.do("on_make", "fl-film-expression", values))
+    assert not faces["target"].history.from_photo and visitor.session.clips["expression"].provenance.from_photo
+
+
 def test_a_film_of_an_expression_at_strength_0_is_not_made(visitor: Visitor) -> None:
     pickers = ("fl-picker-expression-target", "fl-picker-expression-neutral", "fl-picker-expression-expressive")
     values = {picker: chosen(visitor.add()) for picker in pickers}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from facelab.clips import Clip as OpenedClip
+from facelab.edits.attributes import Direction
 from facelab.embedding import EmbedStep
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting, Busy
@@ -20,7 +22,7 @@ from facelab.media import Provenance
 from facelab.page.film import Clip
 from facelab.page.sheet import Sheet
 from facelab.page.video import Footage
-from facelab.sessions import Embedding, Photo, Session
+from facelab.sessions import MAX_DIRECTIONS, Embedding, Photo, Session
 from facelab.visitors import Sessions
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -206,6 +208,8 @@ def test_what_an_embedding_still_takes_counts_that_refining_is_slower() -> None:
     for count in range(2, 12):
         record(count, "latent", 0.1)
     assert embedding.seconds == pytest.approx(10) and embedding.seconds_left == pytest.approx(0.1 * (39 + 1.8 * 250))
+    embedding.settings = replace(embedding.settings, refine=False)
+    assert embedding.seconds_left == pytest.approx(0.1 * 289)
     record(51, "refine", 5.0)
     record(52, "refine", 0.4)
     assert embedding.seconds_left == pytest.approx(0.4 * 248)
@@ -272,15 +276,56 @@ def test_going_on_with_an_embedding_updates_its_face() -> None:
 def test_a_result_of_an_earlier_state_gets_the_better_original_and_no_later_edit() -> None:
     session = Session()
     kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=make_embedding())
-    own = session.add_history(kept.history.branch(), name="Ann 2")
     began, better = kept.history.branch(), make_face()
     session.results["mix"] = Result("Ann 1", "Neighbour 1", make_face(), began, {"op": "neighbour"})
-    session.results["morph"] = other = Result("Ann 2", "Morph", make_face(), own.history, {"op": "morph"})
     kept.history.record(Version("Smile", ({"op": "attribute"},), make_face(), PICTURE))
     assert session.rebase(kept, better, PICTURE + 1, lambda version: (better, PICTURE))
     mixed = session.results["mix"]
-    assert mixed.face is better and mixed.source.base is better and session.results["morph"] is other
+    assert mixed.face is better and mixed.source.base is better
     assert [version.title for version in mixed.history(PICTURE).versions] == ["Original", "Neighbour 1"]
+
+
+def test_what_was_kept_of_a_face_during_its_embedding_gets_the_better_original() -> None:
+    session = Session()
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=make_embedding())
+    stranger = session.add_face(make_face(), PICTURE, name="Ben")
+    smiling = kept.history.branch()
+    smiling.record(Version("Smile", ({"op": "attribute"},), make_face(), PICTURE))
+    copy = session.add_history(smiling, name="Ann 2", saved=True)
+    session.results["morph"] = Result("Ann 2", "Morph", make_face(), copy.history, {"op": "morph"})
+    better, edited = make_face(), make_face()
+    assert session.rebase(kept, better, PICTURE + 1, lambda version: (edited, PICTURE + 2))
+    assert (copy.history.base, copy.face, copy.saved) == (better, edited, False) and copy.history is smiling
+    assert session.results["morph"].face is edited and session.results["morph"].source is smiling
+    assert [version.title for version in copy.history.versions] == ["Original", "Smile"]
+    assert stranger.history.base is not better and len(kept.history.versions) == 1
+
+
+def test_an_edit_of_a_kept_one_made_while_edits_are_moved_is_not_lost() -> None:
+    session = Session()
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=make_embedding())
+    copy = session.add_history(kept.history.branch(), name="Ann 2")
+    session.results["mix"] = Result("Ann 1", "Neighbour 1", make_face(), copy.history, {"op": "neighbour"})
+
+    def redo(version: Version) -> tuple[Face, np.ndarray]:
+        if len(copy.history.versions) == 1:
+            copy.history.record(Version("Age", ({"op": "attribute"},), make_face(), PICTURE))
+        return make_face(), PICTURE
+
+    assert not session.rebase(kept, make_face(), PICTURE + 1, redo)
+    assert session.rebase(kept, make_face(), PICTURE + 1, redo) and copy.history.now.title == "Age"
+
+
+def test_as_many_directions_are_taken_as_fit() -> None:
+    session, vector = Session(), torch.zeros(4)
+    words = {"low": "less", "high": "more", "group": "own", "rows": (0, 2), "held": (), "strength": 1.0}
+
+    def some(*numbers: int) -> list[Direction]:
+        return [Direction(f"d{each}", "D", **words, difference=vector, normal=vector) for each in numbers]
+
+    assert session.add_directions(some(*range(MAX_DIRECTIONS - 1))) == 0
+    assert session.add_directions(some(0, 97, 98, 99)) == 2 and "d97" in session.directions
+    assert session.add_directions(some(100)) == 1 and len(session.directions) == MAX_DIRECTIONS
 
 
 def test_a_face_that_is_deleted_stops_its_embedding_until_it_is_begun_again() -> None:

@@ -261,6 +261,9 @@ def test_a_face_takes_on_a_clips_expressions(studio, face, clip):
     assert moved == sorted(moved) and moved[0] > 0
     everywhere = [step.face for step in studio.follow_clip(target[0], clip, embed_frame=opening, everywhere=True)][-1]
     assert everywhere.delta is None and (everywhere.latent.values - target[0].latent.values).norm() > 0
+    w = Face(Latent(target[0].latent.values[:1], "w", "faces128"))
+    plain = [step.face for step in studio.follow_clip(w, clip, embed_frame=opening) if step.phase == "draw"]
+    assert plain[0].latent.space == "w+" and torch.equal(plain[0].latent.values, w.latent.values.expand(12, -1))
     with pytest.raises(BadSetting, match="10 frames"):
         list(studio.follow_clip(target[0], clip, embed_frame=opening, neutral=10))
 

@@ -19,7 +19,6 @@ from facelab.commands.results import (
     OutOption,
     Output,
     SizeOption,
-    drawn,
 )
 from facelab.errors import BadSetting
 from facelab.seeds import MAX_SEED
@@ -225,7 +224,7 @@ class _Job(Job):
 
 
 def _drawn(job: Job, way: Sequence[Face]) -> Iterator[np.ndarray]:
-    return drawn(job.studio, way, job.output.size or FRAME_SIZE)
+    return job.studio.render_each(way, job.output.size or FRAME_SIZE)
 
 
 def _no_film(out: Path) -> None:

@@ -134,14 +134,6 @@ def write_result(
         )
 
 
-def drawn(studio: Studio, faces: Sequence[Face], size: int | None) -> Iterator[np.ndarray]:
-    """The generator's pictures of faces, a batch at a time: uint8 [size, size, 3] each."""
-    from facelab.editing import BATCH
-
-    for first in range(0, len(faces), BATCH):
-        yield from studio.render_many(faces[first : first + BATCH], size)
-
-
 def picture(studio: Studio, start: Face, result: Face, output: Output) -> np.ndarray:
     """The result's main picture: in the photo's crop where there is one and --raw is not set."""
     size = output.size or PICTURE_SIZE

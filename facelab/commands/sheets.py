@@ -20,7 +20,7 @@ from facelab.commands.console import (
     save_faces,
 )
 from facelab.commands.edits import FaceArgument, LayersOption
-from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption, check_pixels, drawn
+from facelab.commands.results import FRAME_SIZE, FpsOption, Job, Output, SizeOption, check_pixels
 from facelab.errors import BadSetting
 from facelab.seeds import MAX_SEED
 
@@ -48,6 +48,9 @@ def walk(
         typer.Option(help="An attribute to hold, repeatable, or none; by default what the attribute asks for."),
     ] = None,
     layers: Annotated[str | None, typer.Option(help="Rows of w+ that move, such as 0-7 or middle.")] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Change the whole picture, not only the attribute's own place in it.")
+    ] = False,
     size: SizeOption = None,
     frames: Annotated[int, typer.Option(min=1, max=600, help="Pictures on the way, beside the face itself.")] = 10,
     fps: FpsOption = 8,
@@ -59,7 +62,7 @@ def walk(
 
     job = Job(Output(out, size, frames, fps, mark=mark, strip=out.suffix == ".png"), [face], as_json)
     rows = job.studio.rows_of(job.faces[0], layers or "")
-    how = {"frames": frames, "steps": steps, "keep": names_of(keep), "rows": rows}
+    how = {"frames": frames, "steps": steps, "keep": names_of(keep), "rows": rows, "everywhere": everywhere}
     way = job.studio.walk(job.faces[0], attribute, reach, **how)
     done = [{"op": "walk", "id": attribute, "strength": reach}]
     if out.suffix == ".npz":
@@ -68,7 +71,7 @@ def walk(
         strip = filmstrip(job.studio.render_many(way, size or FRAME_SIZE), len(way))
         save_png(strip, out, **job.said(done), mark=mark)
     else:
-        save_animation(drawn(job.studio, way, size or FRAME_SIZE), out, fps=fps, **job.said(done), mark=mark)
+        save_animation(job.studio.render_each(way, size or FRAME_SIZE), out, fps=fps, **job.said(done), mark=mark)
     job.report(done, frames=len(way))
 
 

@@ -26,12 +26,13 @@ def build_sheets_api(backstage: Backstage) -> None:
         """Walk from a face along an attribute's gradient, in equal steps.
 
         face: FACE.npz. attribute: such as "smile". options: {"reach": 2, "frames": 10, "steps": 500, "keep":
-        ["gender"], "layers": "0-7", "kind": "png" | "gif" | "mp4" | "webp", "size": 256, "fps": 8, "mark": false};
-        reach is a strength of /edit; frames are the pictures on the way, beside the face itself; a PNG is a strip of
-        all of them; without "keep" the attribute holds what it asks for.
+        ["gender"], "layers": "0-7", "everywhere": false, "kind": "png" | "gif" | "mp4" | "webp", "size": 256,
+        "fps": 8, "mark": false}; reach is a strength of /edit; frames are the pictures on the way, beside the face
+        itself; a PNG is a strip of all of them; without "keep" the attribute holds what it asks for; everywhere changes
+        the whole picture.
         Returns FACE.npz at the end, the strip or film and {"version", "model", "operations", "steps"}, a recipe.
         """
-        way = {"reach": 2.0, "frames": 10, "steps": 500, "keep": [], "layers": ""}
+        way = {"reach": 2.0, "frames": 10, "steps": 500, "keep": [], "layers": "", "everywhere": False}
         chosen = read_options(options, **way, kind="png", size=256, fps=8.0, mark=False)
         check_film(chosen["kind"], chosen["frames"] + 1, chosen["size"])
         if not 1 <= chosen["steps"] <= MAX_API_STEPS:
@@ -39,9 +40,9 @@ def build_sheets_api(backstage: Backstage) -> None:
         start = read_face(face)
         rows = studio.rows_of(start, chosen["layers"])
         keep = chosen["keep"] if "keep" in (options or {}) else None
-        how = {"frames": chosen["frames"], "steps": chosen["steps"], "keep": keep, "rows": rows}
+        how = {name: chosen[name] for name in ("frames", "steps", "everywhere")} | {"keep": keep, "rows": rows}
         faces = api.run(studio.walk, start, str(attribute or ""), chosen["reach"], **how)
-        pictures = api.run(studio.render_many, faces, chosen["size"])
+        pictures = api.iterate(studio.render_each, faces, chosen["size"])
         said = asdict(Provenance.of(faces[-1]))
         with answer_folder() as folder:
             film = folder / f"walk.{chosen['kind']}"
@@ -53,6 +54,7 @@ def build_sheets_api(backstage: Backstage) -> None:
         step = {"op": "walk", "id": attribute, "strength": chosen["reach"], "steps": chosen["steps"]}
         step |= {"keep": keep} if keep is not None else {}
         step |= {"rows": [rows.start, rows.stop]} if rows is not None else {}
+        step |= {"everywhere": True} if chosen["everywhere"] else {}
         return str(folder / "FACE.npz"), str(film), report_of(said, steps=[step])
 
     @stateless

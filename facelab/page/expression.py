@@ -139,7 +139,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
             strip=slice(FILM_FRAMES // 2 + 1),  # the way there; back it looks the same
             name=f"{face.name} expression",
             operations=[*face.history.operations, f"express {amount:g}"],
-            from_photo=face.history.from_photo,
+            from_photo=any(each.history.from_photo for each in (face, calm, moved)),
             model=face.face.latent.model,
             of={"expression-target": face, "expression-neutral": calm, "expression-expressive": moved},
         )

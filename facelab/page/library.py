@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from secrets import token_hex
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 
@@ -15,7 +16,7 @@ from facelab.checkpoints.cards import title_of
 from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face
-from facelab.history import History
+from facelab.history import History, Version
 from facelab.importing import import_latents
 from facelab.media import Provenance, encode_png
 from facelab.page.backstage import Backstage, friendly
@@ -27,10 +28,11 @@ from facelab.page.uploads import MAX_UPLOAD_BYTES, take_upload
 from facelab.project import Preset, Project, ProjectFace
 from facelab.project_file import open_project, save_project
 from facelab.renewing import cut_again
-from facelab.sessions import FACES_GONE, Embedding, LibraryFace, Session
+from facelab.sessions import FACES_GONE, NO_MORE_DIRECTIONS, Embedding, LibraryFace, Session
 from facelab.studio import Studio
 
 MAX_PRESETS = 40  # as many as a browser keeps
+_THUMBS: WeakKeyDictionary[Version, str] = WeakKeyDictionary()
 RENEWED = (
     "Their model has been trained further since they were saved. Each is now what its encoder sees in the photo, with "
     "the edits of its project done again. Open one in the library and press Embed to come nearer to the person."
@@ -101,7 +103,6 @@ def build_library(backstage: Backstage) -> Library:
                     histories.append((each.name, history, _to_go_on(history, each.base, each.name)))
             if strangers and not histories:
                 raise strangers[0][1]
-            session.add_directions(project.directions)
         else:
             project, faces = Project(()), worker.run(_read, studio, data, file.suffix.lower())
             session.check_room(len(faces))
@@ -110,6 +111,12 @@ def build_library(backstage: Backstage) -> Library:
                 history = History.begin(face, worker.run(studio.render, face))
                 histories.append((file.stem, history, _to_go_on(history, saved, file.stem)))
         session.check_room(len(histories))
+        if left_out := session.add_directions(project.directions):
+            gr.Warning(
+                f"{left_out} of its directions do not fit beside yours; its faces keep what was done with them. "
+                f"{NO_MORE_DIRECTIONS}",
+                title="Not all were opened",
+            )
         for name, history, embedding in histories:
             session.add_history(history, name=name, embedding=embedding, saved=embedding is None)
         if renewed := [name for name, _, embedding in histories if embedding is not None]:
@@ -171,7 +178,7 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
         "name": face.name,
         "model": face.face.latent.model,
         "maker": title_of(face.face.latent.model),
-        "picture": jpeg_uri(face.picture, side=THUMB_SIDE * 2, quality=88),
+        "picture": _thumb(face.history.now),
         "saved": face.saved,
         "open": opened,
         "running": face.embedding is not None and face.embedding.running,
@@ -180,6 +187,13 @@ def _view(session: Session, face: LibraryFace) -> dict[str, Any]:
         "of": "" if face.photo is None else face.photo.number,
         "crop": session.first_version(face).id,
     }
+
+
+def _thumb(version: Version) -> str:
+    """The small picture of a state of a face, made once: the rail shows all faces anew after every edit of one."""
+    if version not in _THUMBS:
+        _THUMBS[version] = jpeg_uri(version.picture, side=THUMB_SIDE * 2, quality=88)
+    return _THUMBS[version]
 
 
 def _presets(values: Any) -> tuple[Preset, ...]:

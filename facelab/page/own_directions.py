@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from facelab.edits.attributes import Direction
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, Busy
 from facelab.own_directions import TITLE_LENGTH, check_model, load_direction, save_direction
 from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
@@ -19,7 +19,7 @@ from facelab.page.parts import part
 from facelab.page.picker import picked_faces, picker
 from facelab.page.uploads import take_upload
 from facelab.page.viewer import QUIET
-from facelab.sessions import Session
+from facelab.sessions import NO_MORE_DIRECTIONS, Session
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class OwnDirections:
             return {shelf: _shelf(session), sliders: update(session)}
 
         def put(session: Session, direction: Direction) -> dict[Any, Any]:
-            session.add_directions([direction])
+            if session.add_directions([direction]):
+                raise Busy(NO_MORE_DIRECTIONS)
             return show(session)
 
         @friendly

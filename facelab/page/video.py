@@ -160,17 +160,17 @@ def build_video_tab(backstage: Backstage) -> None:
         stopping, name = session.begin_job(TAB), PurePath(str(event.name)).name[:40]
         yield {footage: running("Opening the video …", 0), make: gr.Button(interactive=False)}
         as_before = {make: gr.Button(interactive=TAB in session.clips)}
+        words = f"“{session.clips[TAB].name}” is still open." if TAB in session.clips else "Choose another video."
+        told = {clip: {"number": token_hex(4), "refused": f"That one was not opened. {words}"}}
         try:
             opened = read_clip(take_upload(event.path))
             with closing(worker.iterate(studio.find_tracks, opened)) as steps:
                 for step in _now_and_then(steps, TOLD_SECONDS):
                     if stopping.is_set():
-                        yield {footage: {"state": "idle", "text": "Stopped."}, **as_before}
+                        yield {footage: {"state": "idle", "text": "Stopped."}, **told, **as_before}
                         return
                     yield {footage: running(_told(step), step.done / (step.total or step.done + 100))}
         except Exception as error:  # shown where the clip was chosen; the clip before it stays
-            words = f"“{session.clips[TAB].name}” is still open." if TAB in session.clips else "Choose another video."
-            told = {clip: {"number": token_hex(4), "refused": f"That one was not opened. {words}"}}
             yield {footage: {"state": "refused", "text": explain(error)}, **told, **as_before}
             return
         kept = session.clips[TAB] = Footage(opened, PurePath(name).stem or "clip", list(step.tracks))

@@ -334,6 +334,22 @@ def test_the_examples_can_be_added_beside_one_s_own_face(visit, portrait: Path):
     expect(page.locator(".fl-library [role=status]")).to_have_text("6 faces were added to the library.")
 
 
+def test_a_tab_shows_a_face_as_it_was_edited_since(visit):
+    page = visit()
+    add_examples(page)
+    panel = open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Leo")
+    was = picture(page, "attributes")
+    open_tab(page, "Morph")
+    before = picture(page, "morph")
+    open_tab(page, "Attributes")
+    panel.get_by_role("tab", name="Person").click()
+    panel.get_by_label("Glasses: without to with").fill("2")
+    another_picture(page, "attributes", was)
+    open_tab(page, "Morph")
+    another_picture(page, "morph", before)
+
+
 def test_a_result_that_is_used_in_mix_is_chosen_there_beside_the_others(visit):
     page = visit()
     add_examples(page)

@@ -76,11 +76,14 @@ def section(evidence: Evidence) -> Section:
 def _times(evidence: Evidence) -> list[Entry]:
     lines = []
     for card in evidence.circles:
-        hours = card.companions["circle"].get("hours")
+        told = card.companions["circle"]
+        hours, note = told.get("hours"), told.get("note", "")
         trained = Command(f"python -m facelab train circle --model {card.name} --data DATA --out RUN", ON_THE_CARD)
         why = "" if hours is not None else "the card states no hours: `publish` the run"
         theirs = f"{MAPPING_HOURS} h and {CLASSIFIERS_HOURS} h (section 6.1)"
-        what = f"training the mapping, and {len(FEATURES)} classifiers beside it, {card.name}"
+        what = f"training the mapping, and {len(FEATURES)} classifiers beside it, {card.name}" + (
+            f" ({note})" * bool(note)
+        )
         lines.append(entry(what, theirs, Finding(hours, trained, why=why), number(2, "h")))
     return lines
 

@@ -1,7 +1,7 @@
-// Faces of the library to choose from. value: {chosen: [ids]}; props title, info, place, several, letters, only.
+// Faces of the library to choose from. value: {chosen: [ids]}; props title, info, place, several, letters, only, edited_here.
 const { el, icon } = facelab;
 const root = element.querySelector(".fl-picker");
-const { title, info, place, several, letters, only } = props;
+const { title, info, place, several, letters, only, edited_here } = props;
 
 const list = el("div", { class: "fl-picker-faces", role: several ? "group" : "radiogroup", "aria-label": title });
 const tally = el("span", { class: "fl-count" });
@@ -19,7 +19,8 @@ const cropOf = (id) => offered().find((face) => face.id === id)?.crop;
 const versions = (one, other) => only === "photo" && cropOf(one) === cropOf(other);  // of one face of a photo: only one goes back
 let mine = props.value?.chosen || [];  // only the browser chooses; the value is how the server reads it
 const chosen = () => mine;
-let telling;
+let telling, told = "";  // and how the chosen faces looked when the server heard of them
+const looks = () => chosen().map((id) => offered().find((face) => face.id === id)?.picture).join();
 const choose = (ids) => {
   mine = ids;
   draw();
@@ -30,7 +31,7 @@ const choose = (ids) => {
 const write = () => { props.value = { chosen: mine }; };
 const tell = (wait) => {
   clearTimeout(telling);
-  telling = setTimeout(() => { write(); trigger("pick", {}); }, wait);
+  telling = setTimeout(() => { write(); told = looks(); trigger("pick", {}); }, wait);
 };
 // An answer of the server that arrives while the tab is first drawn can put the old value back: then it is told again.
 watch("value", () => {
@@ -72,8 +73,9 @@ const settle = () => {
     choose(wanted.map((face) => face.id));
     return;
   }
-  if (still.length !== chosen().length) choose(still);
-  else draw();
+  if (still.length !== chosen().length) { choose(still); return; }
+  draw();
+  if (!edited_here && looks() !== told) tell(160);  // edited in another tab meanwhile, or nearer by now
 };
 
 const draw = () => {

@@ -1,4 +1,4 @@
-// Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props groups: [{title, sliders: [{id, title, low, high, help, off}]}], presets.
+// Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props follows (the picker whose face they are of), groups: [{title, sliders: [{id, title, low, high, help, off}]}], presets.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-sliders");
 const LIMIT = 3, STEP = 0.05;
@@ -24,7 +24,7 @@ const settle = (preset = "") => { clearTimeout(resting); resting = null; tell(fa
 const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => settle(preset), preset ? 0 : 350); };
 root.addEventListener("focusout", () => { if (resting) settle(); });  // who goes on to another button has finished: no edit is lost
 document.addEventListener("facelab:picked", ({ detail }) => {
-  if (detail.picker !== "fl-picker-attributes-face") return;
+  if (!props.follows || detail.picker !== props.follows) return;
   if (resting) settle();
   awaited = detail.id && detail.id !== face ? detail.id : null;
   ahead = {};

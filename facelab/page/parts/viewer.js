@@ -96,7 +96,14 @@ const toggle = el("div", { class: "fl-view-toggle", role: "radiogroup", "aria-la
 const pickKind = (on) => { if (props.value.detail !== on) trigger("detail", { on }); };
 
 const steps = el("ol", { class: "fl-view-steps", "aria-label": "History" });
-const keep = el("button", { type: "button", class: "fl-button", onclick: () => { trigger("keep", {}); say("Kept in the library"); } }, icon("plus"), props.keep || "Keep in library");
+const ids = () => (facelab.faces || []).map((face) => face.id);
+let held_before = null;  // what the library held when Keep was pressed: the server may refuse
+document.addEventListener("facelab:faces", () => {
+  if (!held_before || ids().every((id) => held_before.has(id))) return;
+  held_before = null;
+  say("Kept in the library");
+});
+const keep = el("button", { type: "button", class: "fl-button", onclick: () => { held_before = new Set(ids()); trigger("keep", {}); } }, icon("plus"), props.keep || "Keep in library");
 const use = el("select", { class: "fl-view-use", "aria-label": "Use in another tab", onchange: () => { const tab = use.value; use.value = ""; trigger("use", { tab }); } },
   el("option", { value: "" }, "Use in …"), ...(props.uses || []).map(({ tab, title }) => el("option", { value: tab }, title)));
 const act = el("div", { class: "fl-view-act" }, keep, use, said, toggle);
