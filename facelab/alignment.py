@@ -19,6 +19,7 @@ MIN_SIDE = 8.0
 MAX_SIDE = 4.0  # in longest sides of the photo
 MAX_CENTRE_OUTSIDE = 0.25  # in sides of the quad
 ZOOM_RANGE = (0.25, 4.0)
+SKEW = 0.01  # in sides: how far a corner may lie from a square's, by rounding
 SAME_PLACE = 0.2  # in sides of the smaller quad: two people's faces, cheek to cheek, are twice as far apart
 
 # The FFHQ template (Karras et al. 2019, "A Style-Based Generator Architecture", appendix A; recreate_aligned_images()
@@ -175,6 +176,9 @@ def _check_quad(quad: np.ndarray) -> np.ndarray:
     across, down = corners[3] - corners[0], corners[1] - corners[0]
     if abs(across[0] * down[1] - across[1] * down[0]) < 1e-6:
         raise BadSetting("The corners of this crop span no area. Align the face again.")
+    skew = np.stack([down - _quarter_turn(across), corners[2] - corners[1] - across])
+    if np.abs(skew).max() > SKEW * math.hypot(*across):
+        raise BadSetting("The corners of this crop are not those of a square. Align the face again.")
     return corners
 
 

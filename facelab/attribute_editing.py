@@ -13,7 +13,7 @@ from facelab.checkpoints.directions import load_directions
 from facelab.circle import CIRCLE
 from facelab.conditions import condition_directions
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS, MOST, Direction, move, walk
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Delta, Face, Latent
 from facelab.own_directions import LONGEST, check_model, make_direction
 from facelab.ranges import between
@@ -22,6 +22,7 @@ from facelab.routing import by_its_model
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
+    from facelab.generators.base import Generator
 
 
 class AttributeEditing:
@@ -74,6 +75,7 @@ class AttributeEditing:
         for name, strength in strengths.items():
             direction = _find(known, name)
             check_model(direction, self.card.name, self.card.sha256)
+            _check_fits(direction, self.generator)
             strength = between(f"The strength of {name}", strength, -MOST, MOST)
             if strength:
                 held = _held(direction, keep, known, strengths, method)
@@ -149,6 +151,15 @@ def _find(known: Mapping[str, Direction], name: str) -> Direction:
     if name not in known:
         raise BadSetting(f"There is no attribute {name!r}. Known ones: {', '.join(known) or 'none for this model'}.")
     return known[name]
+
+
+def _check_fits(direction: Direction, generator: Generator) -> None:
+    rows, dim = generator.latent_shape(generator.edit_space)
+    if not {tuple(each.shape) for each in (direction.difference, direction.normal)} <= {(dim,), (rows, dim)}:
+        raise LatentMismatch(
+            f"The direction “{direction.title}” is not of the size of {generator.name}'s latents, {rows} x {dim}. Make "
+            "it again from faces of that model."
+        )
 
 
 def _held(

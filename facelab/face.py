@@ -24,6 +24,7 @@ LOCAL = "local/"  # begins the names of a delta's offsets of the latent, which c
 UNEDITED = "unedited/"  # begins the names of what a file keeps of the face before its edits
 MAX_FACE_FILE_BYTES = 8 * 2**20  # five times what a face takes
 MAX_OPERATIONS = 100  # that a face remembers; of more, how it began and the last ones
+_WORD = re.compile(r"[a-z0-9_]{1,24}")
 _OPERATION = re.compile(r"[a-z][a-z0-9 _.+-]{0,59}")  # what describe_step writes: no room for anybody's name
 
 
@@ -115,8 +116,9 @@ class Face:
     def made_by(self, *steps: Mapping[str, Any], of: Sequence[Face]) -> Face:
         """The same face, said to be what steps (a recipe's) have made of faces, the first of which began it."""
         before, latest = of[0].operations, [describe_step(step) for step in steps]
-        if len(before) + len(latest) > MAX_OPERATIONS:
-            before = [*before[:2], *before[2:][len(latest) - MAX_OPERATIONS + 2 :]]
+        if len(before) + len(latest) > MAX_OPERATIONS:  # how it began, and the newest
+            before, rest = before[:2], [*before[2:], *latest]
+            latest = rest[len(before) - MAX_OPERATIONS :]
         edited = self.crop is not None and self.crop is of[0].crop
         return replace(
             self,
@@ -193,7 +195,7 @@ class Face:
                 delta=delta,
                 crop=crop,
                 quad=quad,
-                photo_size=None if size is None else (int(size[0]), int(size[1])),
+                photo_size=None if size is None else _photo_size(size),
                 model_sha256=str(arrays["model_sha256"]),
                 made=_operations(arrays.get("operations")),
                 photo_behind=bool(arrays.get("photo_behind", False)),
@@ -240,6 +242,13 @@ def _stored(name: str) -> type:
     return np.float32 if name.startswith(LOCAL) else np.float16
 
 
+def _photo_size(size: np.ndarray) -> tuple[int, int]:
+    width, height = (int(value) for value in size)
+    if not 1 <= min(width, height) <= max(width, height) < 2**31:
+        raise ValueError("photo_size")
+    return width, height
+
+
 def _operations(texts: np.ndarray | None) -> tuple[str, ...]:
     """What a file says of how its face was made: a file from anywhere, whose words end up in our files' metadata."""
     if texts is None:
@@ -281,6 +290,8 @@ class Recipe:
 def describe_step(step: Mapping[str, Any]) -> str:
     """A step in a few words without anybody's name: "attribute smile 1.5", "morph 0.5", "crossover"."""
     id = str(step.get("id", ""))
-    words = [str(step.get("op", "edit")), "own" if id.startswith("own_") else id]
+    operation = str(step.get("op", "edit"))
+    words = [operation if _WORD.fullmatch(operation) else "edit", "own" if id.startswith("own_") else id]
+    words = [word for word in words if _WORD.fullmatch(word)]
     amount = next((step[key] for key in ("strength", "t") if isinstance(step.get(key), (int, float))), None)
     return " ".join(word for word in (*words, "" if amount is None else f"{amount:g}") if word)

@@ -19,6 +19,7 @@ MAX_BYTES = 60 * 2**20
 MAX_PIXELS = 8192 * 6144  # what phones sell as 50 megapixels
 MIN_SIDE = 64
 MAX_SCANS = 100  # of a JPEG; encoders write about ten, and each is a pass over the whole picture
+ROUNDING = 2  # of 255: as much do the tables of sRGB profiles differ
 AT_A_TIME = 4  # photos that are decoded: each may take half a gigabyte while it is
 
 # The only decoders that are ever tried; GIF, WebP, AVIF, PNG and TIFF give their first frame.
@@ -262,6 +263,15 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
     return np.clip(values * (255.0 / scale) + 0.5, 0, 255).astype(np.uint8)
 
 
+def _changes_little(source: ImageCms.ImageCmsProfile, srgb: ImageCms.ImageCmsProfile) -> bool:
+    """Whether a profile's colours are sRGB's, so that pixels need not be rounded once more. Names do not tell: there is
+    "Display P3 Gamut with sRGB Transfer".
+    """
+    colours = np.stack(np.meshgrid(*[np.linspace(0, 255, 6).astype(np.uint8)] * 3), axis=-1).reshape(6, 36, 3)
+    seen = np.asarray(ImageCms.profileToProfile(Image.fromarray(colours), source, srgb, outputMode="RGB"))
+    return int(np.abs(seen.astype(int) - colours).max()) <= ROUNDING
+
+
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert by the embedded profile; without one, or with one that is broken or of another colour space, plainly."""
     srgb = ImageCms.createProfile("sRGB")
@@ -270,7 +280,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "srgb" not in ImageCms.getProfileDescription(source).lower():
+            if image.mode != "RGB" or not _changes_little(source, srgb):
                 return ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass

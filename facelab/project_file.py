@@ -143,7 +143,7 @@ class _Reader:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         if sum(entry.file_size for entry in archive.infolist()) > MAX_PROJECT_BYTES:
             raise BadProject(_TOO_LARGE)
-        self._archive, self._faces, self._left = archive, {}, MAX_PROJECT_BYTES
+        self._archive, self._faces, self._pictures, self._left = archive, {}, {}, MAX_PROJECT_BYTES
 
     def project(self) -> Project:
         manifest = json.loads(self._read(_MANIFEST, MAX_MANIFEST_BYTES))
@@ -201,17 +201,23 @@ class _Reader:
         """An .npz of the project. What all of them unpack to counts, too: a small file may hold gigabytes of zeros."""
         data = io.BytesIO(self._read(name, limit))
         with zipfile.ZipFile(data) as arrays:
-            self._left -= sum(entry.file_size for entry in arrays.infolist())
-        if self._left < 0:
-            raise BadProject(_TOO_LARGE)
+            self._take(sum(entry.file_size for entry in arrays.infolist()))
         data.seek(0)
         return data
 
+    def _take(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise BadProject(_TOO_LARGE)
+
     def _picture(self, name: str) -> np.ndarray:
-        picture = Image.open(io.BytesIO(self._read(name, _MAX_THUMBNAIL_BYTES)), formats=("PNG",))
-        if max(picture.size) > _MAX_THUMBNAIL_SIDE:
-            raise ValueError("thumbnail")
-        return np.array(picture.convert("RGB"))
+        if name not in self._pictures:
+            picture = Image.open(io.BytesIO(self._read(name, _MAX_THUMBNAIL_BYTES)), formats=("PNG",))
+            if max(picture.size) > _MAX_THUMBNAIL_SIDE:
+                raise ValueError("thumbnail")
+            self._take(3 * picture.width * picture.height)
+            self._pictures[name] = np.array(picture.convert("RGB"))
+        return self._pictures[name]
 
     def _read(self, name: str, limit: int) -> bytes:
         entry = self._archive.getinfo(name)

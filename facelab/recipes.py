@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_STEPS = 1000
 MAX_WALKED = 60_000  # small steps of all walks in a recipe: minutes of a device that others share
 _LOOK = 100  # small steps that take as long as dlib's look at a face, with which all begins on the circle
+_MEAN = 20  # small steps that take as long as a mean of faces whose refinements are many
 _WALK = 500  # small steps of a walk that does not say how many
 Others = Mapping[str, Face | Direction]
 _SHARED = ("method", "keep", "rows", "everywhere")  # what attributes that are edited in one call have in common
@@ -80,7 +81,7 @@ def walked(*recipes: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _walked(step: Mapping[str, Any]) -> int:
-    """How many small steps a gathered step takes."""
+    """How many small steps a gathered step takes, or would take in the time that it needs."""
     operation, method = step.get("op"), step.get("method")
     if operation == "attribute":
         each, look = {"gradient": (WALK_STEPS, 0), CIRCLE: (EDIT_STEPS, _LOOK)}.get(str(method), (0, 0))
@@ -89,7 +90,11 @@ def _walked(step: Mapping[str, Any]) -> int:
         return _LOOK + (MOST_STEPS if step.get("sure") is not None else max(0, int(step.get("steps") or _WALK)))
     if operation == "walk":
         return max(0, int(step.get("steps") or _WALK))
-    return _LOOK if step.get("space") == CIRCLE else 0
+    if step.get("space") == CIRCLE:
+        return _LOOK
+    if operation == "neighbour":
+        return max(1, int(step.get("count") or 0) // 10)
+    return _MEAN if operation in ("average", "mix") else 1
 
 
 def replay(

@@ -107,6 +107,7 @@ def check_delta(generator: Generator, delta: Delta) -> None:
     found = {name: tuple(value.shape) for name, value in delta.values.items()}
     if (
         len(ranks) > 1
+        or 0 in ranks
         or max(ranks, default=0) > MAX_RANK
         or any(shapes.get(name) != shape for name, shape in found.items())
     ):

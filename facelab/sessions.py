@@ -145,8 +145,9 @@ class Session:
     """One visitor's things. Several events of one page may be under way at once: `lock` guards the library.
 
     number: its own, by which a page sees that another session has begun. results, clips, sheets: what each tab shows,
-    by the tab's id (page/viewer, film and sheet). made_of: the ids of the faces that a tab's film is made of. asked:
-    what it was last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name.
+    by the tab's id (page/viewer, film and sheet). followed: the tabs whose result is of what is chosen there, and
+    made anew when that is edited elsewhere. made_of: the ids of the faces that a tab's film is made of. asked: what it
+    was last asked for. directions: of the visitor's own making. style: a picture to stylise by, with its name.
     detail: whether main pictures have the photo's detail. mark: whether pictures that leave are marked for the eye,
     too. model: the one chosen for new faces, or "" for the page's own. opened: whether Embed shows a face that was
     opened in the library, and not the one on the desk.
@@ -159,6 +160,7 @@ class Session:
         self.embedding: Embedding | None = None
         self.faces: dict[str, LibraryFace] = {}
         self.results: dict[str, Result] = {}
+        self.followed: set[str] = set()
         self.clips: dict[str, Any] = {}
         self.sheets: dict[str, Any] = {}
         self.made_of: dict[str, set[str]] = {}
@@ -170,6 +172,15 @@ class Session:
         self.model = ""
         self.opened = False
         self._jobs: dict[str, threading.Event] = {}
+
+    def begin_page(self) -> None:
+        """The page was loaded anew and shows nothing yet: faces and directions stay, what its tabs showed goes."""
+        with self.lock:
+            self.stop()
+            for shown in (self.results, self.followed, self.clips, self.sheets, self.made_of, self.asked):
+                shown.clear()
+            self.photo = self.style = None
+            self.detail, self.mark, self.model, self.opened = True, False, "", False
 
     def add_face(
         self, face: Face, picture: np.ndarray, *, name: str, embedding: Embedding | None = None, saved: bool = False
@@ -204,7 +215,11 @@ class Session:
                 source = each.source.rebase(face, picture, redo)
                 remade[tab] = replace(each.rebase(source, redo), source=source)
         with self.lock:
-            if any(history.versions != before for _, history, before in faces):
+            known = {id(history) for _, history, _ in faces}
+            kept_since = any(
+                each.history.base is base and id(each.history) not in known for each in self.faces.values()
+            )
+            if kept_since or any(history.versions != before for _, history, before in faces):
                 return False
             for each, history, _ in faces:  # in place: the tabs hold these very histories
                 history.versions[:], each.saved = better[id(history)].versions, False

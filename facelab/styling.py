@@ -12,6 +12,7 @@ import torch
 from facelab.embedding import as_image
 from facelab.errors import BadSetting
 from facelab.face import Face
+from facelab.generators.deltas import on_device
 from facelab.perceptual import Vgg16, has_vgg16
 from facelab.routing import by_its_model
 from facelab.stylising import (
@@ -62,7 +63,7 @@ class Styling:
             raise BadSetting(f"{self.card.title} has no layers to style. Choose a face of a StyleGAN2.")
         extract = self._extract(settings.features or self.style_features)
         target = as_image(style_picture(style, self.card.resolution), self.generator)
-        delta = face.delta
+        [delta] = on_device([face.delta], self.device)
         return stylise(self.generator, self._rows(face).to(self.device), target, extract, settings, delta=delta)
 
     @by_its_model

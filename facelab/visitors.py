@@ -14,6 +14,7 @@ IDLE = 3600.0  # seconds without a sign of life, for a page whose closing was ne
 MAX_ALL_PHOTO_BYTES = 2**32  # of the photos behind all visitors' faces; those of who is away longest are let go
 MAX_ALL_FILM_BYTES = 2**31  # of all visitors' films and opened clips, likewise
 MAX_SESSIONS = 64
+MAX_TABS = 1024  # of browsers, whose pages are remembered
 
 
 class Sessions:
@@ -33,6 +34,8 @@ class Sessions:
         self._grace, self._idle, self._limit, self._clock = grace, idle, limit, clock
         self._lock = threading.Lock()
         self._sessions: dict[str, tuple[Session, float]] = {}
+        self._left: set[str] = set()
+        self._tabs: dict[str, str] = {}
         self._timer: threading.Timer | None = None
         self._due = 0.0  # by the clock, when the timer sweeps
 
@@ -43,6 +46,7 @@ class Sessions:
         """The session of a visitor, begun at the first call. Raises Busy when there are too many visitors."""
         self.sweep()
         with self._lock:
+            self._left.discard(visitor)
             session = self._sessions[visitor][0] if visitor in self._sessions else self._begin()
             self._sessions[visitor] = (session, self._clock() + self._idle)
             self._make_room(visitor)
@@ -55,13 +59,37 @@ class Sessions:
         """
         with self._lock:
             if visitor in self._sessions:
+                self._left.discard(visitor)
                 self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._idle)
             return visitor in self._sessions
+
+    def resume(self, tab: str, visitor: str, *, patience: float = 3.0) -> Session | None:
+        """The page of a tab of a browser was loaded, perhaps anew: give it what the page before it has left.
+
+        tab: a secret of that tab's. visitor: the page's. patience: seconds to wait until the page before has left; one
+        that has not, such as that of a copy of the tab, keeps what it has. Returns the session, or None.
+        """
+        with self._lock:
+            before = self._tabs.pop(tab, visitor)
+            self._tabs[tab] = visitor
+            while len(self._tabs) > MAX_TABS:
+                del self._tabs[next(iter(self._tabs))]
+        end = time.monotonic() + patience
+        while before != visitor and before in self._sessions and before not in self._left and time.monotonic() < end:
+            time.sleep(0.1)
+        with self._lock:
+            if before not in self._left or visitor in self._sessions:
+                return None
+            self._left.discard(before)
+            session, _ = self._sessions.pop(before)
+            self._sessions[visitor] = (session, self._clock() + self._idle)
+            return session
 
     def leave(self, visitor: str) -> None:
         """The visitor's page is gone: free everything after the grace period, unless they come back within it."""
         with self._lock:
             if visitor in self._sessions:
+                self._left.add(visitor)
                 self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._grace)
                 self._watch()
 
@@ -71,6 +99,7 @@ class Sessions:
             now = self._clock()
             over = [visitor for visitor, (_, until) in self._sessions.items() if until <= now]
             gone = [self._sessions.pop(visitor)[0] for visitor in over]
+            self._left.difference_update(over)
         for session in gone:
             session.stop_everything()
 

@@ -127,6 +127,8 @@ def test_a_correction_outside_its_range_is_refused(wrong):
         (square(0, 0, 3), "Zoom out"),
         (square(-2000, -2000, 4500), "Zoom in"),
         (np.zeros((4, 2)), "no area"),
+        (np.array([[100, -5e7], [100, 5e7], [400, 5e7], [400, -5e7]]), "square"),
+        (square(500, 400, 300) + np.array([[0, 0], [0, 0], [30, 0], [0, 0]]), "square"),
         (np.full((4, 2), np.nan), "finite"),
         (np.zeros((3, 2)), "four"),
     ],

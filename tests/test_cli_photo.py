@@ -45,6 +45,15 @@ def test_paste_puts_the_edit_into_the_photo(facelab, case, tmp_path):
     )
 
 
+def test_a_photo_stays_one_whosever_face_is_put_into_it(facelab, case, tmp_path):
+    [(stranger, _)] = Studio().sample(1, seed=3)
+    stranger.save(tmp_path / "stranger.npz")
+    command = ("paste", case / "face.npz", "--photo", case / "photo.png", "--edited", tmp_path / "stranger.npz")
+    status, _, _ = facelab(*command, "--out", tmp_path / "x.png")
+    after = Image.open(tmp_path / "x.png").text["XML:com.adobe.xmp"]
+    assert status == 0 and "compositeWithTrainedAlgorithmicMedia" in after
+
+
 def test_paste_without_an_edit_gives_the_photo_back(facelab, case, tmp_path):
     command = ("paste", case / "face.npz", "--photo", case / "photo.png", "--recipe", case / "nothing.json")
     status, out, _ = facelab(*command, "--out", tmp_path / "x.png", "--json")

@@ -122,6 +122,12 @@ def test_a_long_way_keeps_its_beginning_and_its_end():
         face = face.made_by({**SMILE, "strength": count}, of=[face])
     assert len(face.operations) == MAX_OPERATIONS and face.operations[:2] == ["embed", "refine"]
     assert face.operations[-1] == f"attribute smile {MAX_OPERATIONS + 19}"
+    steps = [{**SMILE, "strength": count} for count in range(MAX_OPERATIONS)]
+    at_once = face.made_by(*steps, of=[face])
+    assert len(at_once.operations) == MAX_OPERATIONS and at_once.operations[:2] == ["embed", "refine"]
+    assert at_once.operations[-1] == f"attribute smile {MAX_OPERATIONS - 1}"
+    strange = face.made_by({"op": "<b>", "id": "Somebody's name"}, of=[face])
+    assert strange.operations[-1] == "edit", "no more than a file may hold"
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,13 @@ def test_a_recipe_says_kindly_which_direction_it_misses(studio, faces, freckles)
             studio.apply(faces[0], recipe, others)
 
 
+@pytest.mark.parametrize("shape", [(3, 7), (12, 7), (7,)])
+def test_a_direction_of_another_size_is_refused(studio, faces, freckles, shape):
+    wrong = replace(freckles, difference=torch.ones(shape), normal=torch.ones(shape))
+    with pytest.raises(LatentMismatch, match="“Freckles” is not of the size"):
+        studio.edit(faces[0], {wrong.id: 1}, own=by_id([wrong]))
+
+
 def test_a_direction_of_another_version_of_the_model_is_refused(studio, faces, freckles):
     old = replace(freckles, model_sha256="0" * 64)
     with pytest.raises(LatentMismatch, match="“Freckles” was made for another model"):

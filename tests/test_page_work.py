@@ -15,6 +15,8 @@ import pytest
 import torch
 from gradio.utils import get_upload_folder
 
+from facelab.errors import BadSetting
+from facelab.page.backstage import as_message
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
 from facelab.page.video import Footage
@@ -359,6 +361,30 @@ def test_a_film_says_whose_it_is_and_goes_with_its_face(visitor: Visitor) -> Non
 def test_the_menu_of_models_begins_with_the_largest(visitor: Visitor) -> None:
     menu = next(each for each in visitor.page.blocks.values() if getattr(each, "elem_id", "") == "fl-models")
     assert menu.props["models"][0]["name"] == "faces128" and len(menu.props["models"]) == len(visitor.studio.models())
+
+
+def test_what_was_taken_stays_when_a_chosen_face_is_edited_elsewhere(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add()
+    picked = {f"fl-picker-crossover-{name}": chosen(face) for name, face in (("content", one), ("style", other))}
+    picked |= {f"fl-picker-crossover-{name}": chosen(one, other) for name in ("contents", "styles")}
+    visitor.do("on_change", "fl-picker-crossover-style", picked)
+    followed = visitor.session.results["crossover"]
+    visitor.do("on_change", "fl-picker-crossover-style", picked, again=True)
+    assert visitor.session.results["crossover"] is not followed, "what is of the faces chosen is made anew"
+    list(visitor.do("on_draw", "fl-sheet-crossover", picked))
+    visitor.do("on_choose", "fl-sheet-crossover", index=1)
+    taken = visitor.session.results["crossover"]
+    visitor.do("on_change", "fl-picker-crossover-style", picked, again=True)
+    assert visitor.session.results["crossover"] is taken
+    visitor.do("on_detail", "fl-viewer-crossover", on=None)
+    visitor.do("on_change", "fl-picker-crossover-style", picked, again=True)
+    assert visitor.session.results["crossover"] is taken
+    visitor.do("on_change", "fl-picker-crossover-style", picked)
+    assert visitor.session.results["crossover"] is not taken, "another choice is another picture"
+
+
+def test_names_in_messages_are_text_and_no_markup() -> None:
+    assert str(as_message(BadSetting("“<b>Ann</b>” & Ben"))) == repr("“&lt;b&gt;Ann&lt;/b&gt;” &amp; Ben")
 
 
 def test_a_film_says_that_a_photo_is_behind_one_of_its_faces(visitor: Visitor) -> None:

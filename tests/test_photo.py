@@ -172,6 +172,16 @@ def test_an_embedded_profile_is_converted_to_srgb():
     assert brighter.mean() > 20  # linear light of 0.25 is 0.54 in sRGB
 
 
+def test_a_profile_is_known_by_its_colours_and_not_by_its_name():
+    """Phones name theirs "Display P3 Gamut with sRGB Transfer", GIMP "GIMP built-in Linear sRGB"."""
+    named = linear_profile().replace(b"l\0i\0n\0e", b"s\0R\0G\0B").replace(b"line", b"sRGB")
+    assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(named)))
+    image = Image.fromarray(scene())
+    assert read_photo(encoded(image, "PNG", icc_profile=named)).mean() > scene().mean() + 20
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"s\0R\0G\0B", b"n\0a\0m\0e")
+    assert difference(read_photo(encoded(image, "PNG", icc_profile=plain)), scene()) == 0, "not rounded once more"
+
+
 def test_a_broken_or_unfitting_profile_is_ignored():
     image = Image.fromarray(scene())
     grey = image.convert("L")

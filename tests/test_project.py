@@ -198,6 +198,17 @@ def test_bombs_are_refused_before_they_are_unpacked(project):
         open_project(large)
 
 
+def test_pictures_count_and_one_that_is_named_often_is_held_once(project, monkeypatch):
+    def alike(manifest):
+        for each in manifest["faces"]:
+            each["thumbnail"] = manifest["faces"][0]["thumbnail"]
+
+    taken: list[int] = []
+    monkeypatch.setattr("facelab.project_file._Reader._take", lambda self, size: taken.append(size))
+    one, other = open_project(altered(project, alike)).faces
+    assert one.thumbnail is other.thumbnail and taken.count(one.thumbnail.nbytes) == 1
+
+
 def test_what_is_saved_can_be_opened_or_is_refused_at_once(project, monkeypatch):
     size = zipfile.ZipFile(io.BytesIO(saved(project))).getinfo("project.json").file_size
     monkeypatch.setattr("facelab.project_file.MAX_MANIFEST_BYTES", size)

@@ -57,7 +57,8 @@ def test_what_is_done_on_the_circle_counts_however_it_is_called():
     sure = {"op": "circle", "id": "smile", "strength": 1, "sure": 0.95, "steps": 1}
     assert walked([sure]) == 600, "until it is sure, which may take as many"
     assert walked([{"op": "average", "with": [], "space": "circle"}] * 3) == 300
-    assert walked([{"op": "average", "with": []}, {"op": "attribute", "id": "smile", "strength": 1}]) == 0
+    assert walked([{"op": "average", "with": []}, {"op": "attribute", "id": "smile", "strength": 1}]) == 20
+    assert walked([{"op": "neighbour", "count": 1000, "number": 3}] * 2) == 200
 
 
 def test_recipes_that_go_on_from_each_other_count_once_what_they_share():

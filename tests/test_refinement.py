@@ -111,6 +111,14 @@ def test_a_delta_that_does_not_fit_the_model_is_refused(generator, change):
         check_delta(generator, Delta(values))
 
 
+def test_a_delta_of_no_rank_is_refused(generator):
+    shapes = delta_shapes(generator, rank=1)
+    values = as_delta(start_values(shapes, seed=1), shapes).values
+    empty = {name: value[:0] if name.endswith(":in") else value[:, :0] for name, value in values.items() if ":" in name}
+    with pytest.raises(BadFaceFile):
+        check_delta(generator, Delta({**values, **empty}))
+
+
 def test_the_seed_decides_the_factors(generator):
     shapes = delta_shapes(generator, rank=2)
     assert torch.equal(start_values(shapes, seed=1), start_values(shapes, seed=1))

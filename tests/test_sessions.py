@@ -234,6 +234,23 @@ def test_films_and_clips_of_those_who_are_long_away_make_room(monkeypatch) -> No
     assert not sessions.of("ann").made_of, "and nothing looks for it when a face is deleted"
 
 
+def test_a_page_that_is_loaded_again_keeps_what_the_one_before_it_has_left() -> None:
+    sessions = Sessions()
+    assert sessions.resume("ann's tab", "ann") is None, "nothing was before it"
+    session = sessions.of("ann")
+    kept = session.add_face(make_face(), PICTURE, name="Ann")
+    session.results["attributes"], session.mark = Result("Ann", "Original", kept.face, kept.history), True
+    assert sessions.resume("a copy of ann's tab", "eve") is None
+    sessions.leave("ann")
+    assert sessions.resume("ben's tab", "ben") is None
+    assert sessions.resume("ann's tab", "ann again") is session and len(sessions) == 1
+    session.begin_page()
+    assert list(session.faces) == [kept.id] and not session.results and not session.mark
+    assert sessions.of("ann again") is session and sessions.of("ann") is not session
+    assert sessions.resume("ann's tab", "a copy", patience=0.2) is None, "her page is still open"
+    assert sessions.of("ann again") is session
+
+
 def test_a_full_house_says_so() -> None:
     sessions = Sessions(limit=2)
     sessions.of("ann"), sessions.of("ben")
@@ -299,6 +316,21 @@ def test_what_was_kept_of_a_face_during_its_embedding_gets_the_better_original()
     assert session.results["morph"].face is edited and session.results["morph"].source is smiling
     assert [version.title for version in copy.history.versions] == ["Original", "Smile"]
     assert stranger.history.base is not better and len(kept.history.versions) == 1
+
+
+def test_what_is_kept_while_edits_are_moved_is_not_left_behind() -> None:
+    session = Session()
+    kept = session.add_face(make_face(), PICTURE, name="Ann", embedding=make_embedding())
+    kept.history.record(Version("Smile", ({"op": "attribute"},), make_face(), PICTURE))
+    better = make_face()
+
+    def redo(version: Version) -> tuple[Face, np.ndarray]:
+        if len(session.faces) == 1:
+            session.add_history(kept.history.branch(), name="Ann 2")
+        return make_face(), PICTURE
+
+    assert not session.rebase(kept, better, PICTURE + 1, redo) and session.rebase(kept, better, PICTURE + 1, redo)
+    assert [each.history.base for each in session.faces.values()] == [better, better]
 
 
 def test_an_edit_of_a_kept_one_made_while_edits_are_moved_is_not_lost() -> None:

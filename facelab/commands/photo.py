@@ -67,7 +67,7 @@ def paste(
     own = by_id(read_own_directions(direction).values())
     after = read_faces(edited) if edited else [studio.apply(face, read_recipe_file(recipe), own) for face in before]
     result = studio.paste(pixels, list(zip(before, after, strict=True)))
-    said = asdict(Provenance.of(*after, then=["paste"]))
+    said = asdict(Provenance.of(*after, then=["paste"], into_photo=True))
     save_png(result, out, **said, mark=mark)
     figures = {
         "faces": len(before),

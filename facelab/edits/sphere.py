@@ -75,6 +75,7 @@ def walk_until_sure(
     """
     path, steps = [points], torch.zeros(len(points), dtype=torch.long, device=points.device)
     side, place = (1.0 if stride > 0 else -1.0), points
+    length = torch.tensor(stride, dtype=points.dtype, device=points.device)
     best, best_at = torch.full_like(points[:, 0], -torch.inf), steps.clone()
     while len(path) <= most:
         with torch.no_grad():
@@ -85,7 +86,7 @@ def walk_until_sure(
         if not going.any():
             break
         place = place.clone()
-        place[going] = _step(place[going], classifier, torch.tensor(stride, dtype=points.dtype), held)
+        place[going] = _step(place[going], classifier, length, held)
         steps += going
         path.append(place)
     return torch.stack(path), steps

@@ -43,11 +43,13 @@ class Provenance:
     from_photo: bool = False
 
     @classmethod
-    def of(cls, face: Face, *more: Face, then: Sequence[str] = ()) -> Provenance:
-        """That of a picture of faces. then: what was done once they were made, such as "paste"."""
+    def of(cls, face: Face, *more: Face, then: Sequence[str] = (), into_photo: bool = False) -> Provenance:
+        """That of a picture of faces. then: what was done once they were made, such as "paste". into_photo: the picture
+        is a photo, whatever the faces in it are.
+        """
         faces = [face, *more]
         operations = dict.fromkeys(operation for each in faces for operation in each.operations)
-        return cls(face.latent.model, [*operations, *then], any(each.from_photo for each in faces))
+        return cls(face.latent.model, [*operations, *then], into_photo or any(each.from_photo for each in faces))
 
     @property
     def software(self) -> str:

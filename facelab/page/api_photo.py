@@ -57,7 +57,7 @@ def build_photo_api(backstage: Backstage) -> None:
             chosen, own = read_recipe(json.dumps(recipe)), own_directions(directions)
             after = [[face, *worker.iterate(studio.replay, face, chosen, own)][-1] for face in before]
         result = worker.run(studio.paste, pixels, list(zip(before, after, strict=True)))
-        said = asdict(Provenance.of(*after, then=["paste"]))
+        said = asdict(Provenance.of(*after, then=["paste"], into_photo=True))
         with answer_folder() as folder:
             save_png(result, folder / "photo.png", **said, mark=mark)
         report = report_of(said, photo_size=list(pixels.shape[1::-1]))

@@ -138,7 +138,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         titles = {"titles": [each.title for each in history.versions], "at": history.at}
         _, strengths = attribute_block(history)
         value = {"face": kept.id, "strengths": strengths, "stamp": stamp}
-        model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN, studio.card.name)
+        model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN)
         session.asked[MODEL_SHOWN] = model
         was = session.asked.get(CIRCLE_SHOWN, False)
         session.asked[CIRCLE_SHOWN] = was if circle is None else circle

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from html import escape
 from inspect import isgeneratorfunction
 from typing import Any
 
@@ -91,4 +92,4 @@ def as_message(error: Exception) -> Exception:
     """An error as Gradio shows it."""
     if isinstance(error, gr.Error):
         return error
-    return gr.Error(explain(error), title="That did not work", print_exception=False)
+    return gr.Error(escape(explain(error), quote=False), title="That did not work", print_exception=False)

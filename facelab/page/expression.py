@@ -155,7 +155,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
         except Exception:
             yield {clip: {"number": token_hex(4), "refused": "That one was not opened. Choose it again, or another."}}
             raise
-        yield {clip: {"name": PurePath(str(event.name)).name[:40]}}
+        yield {clip: {"number": token_hex(4), "name": PurePath(str(event.name)).name[:40]}}
         options = {"strength": float(values[strength]), "size": FILM_SIDE, **options_of(values)}
         del options["normalise"]  # a clip's expressions are as strong as they are
 

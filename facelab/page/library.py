@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import PurePath
 from secrets import token_hex
 from typing import Any
@@ -120,10 +121,13 @@ def build_library(backstage: Backstage) -> Library:
         for name, history, embedding in histories:
             session.add_history(history, name=name, embedding=embedding, saved=embedding is None)
         if renewed := [name for name, _, embedding in histories if embedding is not None]:
-            gr.Info(f"Embedded anew: {_listed(renewed)}. {RENEWED}", title="Embedded anew", duration=30)
+            gr.Info(
+                escape(f"Embedded anew: {_listed(renewed)}. {RENEWED}", quote=False), title="Embedded anew", duration=30
+            )
         if strangers:
             names = _listed([name for name, _ in strangers])
-            gr.Warning(f"Not opened: {names}. {strangers[0][1]} All other faces are here.", title="Not all were opened")
+            words = f"Not opened: {names}. {strangers[0][1]} All other faces are here."
+            gr.Warning(escape(words, quote=False), title="Not all were opened")
         presets = {"number": token_hex(4), "items": [asdict(each) for each in project.presets]}
         return gr.update(value=library.show(session), presets=presets)
 
@@ -161,12 +165,14 @@ def build_library(backstage: Backstage) -> Library:
         return gr.update(value=library.show(session), parcel=file)
 
     quiet = {"outputs": rail, "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    rail.rename(on_rename, **quiet)
-    rail.remove(on_remove, **quiet)
+    rail.rename(on_rename, trigger_mode="multiple", **quiet)
+    rail.remove(on_remove, trigger_mode="multiple", **quiet)
     rail.examples(on_examples, **quiet)
-    library = Library(rail, rail.bring(on_bring, **quiet).success)
+    library = Library(rail, rail.bring(on_bring, trigger_mode="multiple", **quiet).success)
     rail.project(on_project, **quiet)
-    rail.mark(on_mark, show_progress="hidden", api_visibility="private", concurrency_limit=None)
+    rail.mark(
+        on_mark, trigger_mode="multiple", show_progress="hidden", api_visibility="private", concurrency_limit=None
+    )
     rail.download(on_download, trigger_mode="multiple", **quiet)
     return library
 

@@ -177,7 +177,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
         title, stopping = f"Average of {len(faces)}", session.begin_job("mix")
         for number, face in enumerate(faces if where else ()):  # seen one by one, so that others have their turn
             if stopping.is_set():
-                yield {sheet: {"title": title, "text": "Stopped."}}
+                yield {sheet: last_sheet(session, "mix") | {"text": "Stopped."}}
                 return
             if not number % COLUMNS:
                 yield {sheet: {"title": title, "running": True, "text": f"Reading {number} of {len(faces)}"}}
@@ -247,7 +247,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             with closing(worker.iterate(studio.recoveries, each.face, RECOVERIES)) as steps:
                 for step in steps:
                     if stopping.is_set():
-                        yield {"title": title, "text": "Stopped."}
+                        yield last_sheet(session, "mix") | {"text": "Stopped."}
                         return
                     if time.monotonic() - told > TOLD_SECONDS:
                         told = time.monotonic()

@@ -127,6 +127,15 @@
   const begun = new MutationObserver(() => { if (namePanel()) begun.disconnect(); });
   begun.observe(document, { subtree: true, childList: true });
 
+  // A secret of this tab of the browser: a page that is loaded again in it, as after a lost connection, keeps its faces.
+  facelab.tab = () => {
+    try {
+      const known = sessionStorage.getItem("facelab-tab") || Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) => each.toString(16).padStart(2, "0")).join("");
+      sessionStorage.setItem("facelab-tab", known);
+      return known;
+    } catch { return ""; }  // a private window
+  };
+
   // Faces that were made and never saved go with the page: ask before it closes.
   addEventListener("beforeunload", (event) => { if (facelab.unsaved > 0) event.preventDefault(); });
 })();

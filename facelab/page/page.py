@@ -34,6 +34,7 @@ FOLDER = Path(__file__).parent
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PROMISE = "Edit a portrait in the latent space of a face generator, and put it back into the photo."
 SIGN_SECONDS = 45  # between a page's signs of life: Gradio's own heartbeat does not come back after a lost connection
+MAX_EVENTS = 256  # under way at once, those that wait for the device among them: more than it lets wait, for the others
 CACHE_SECONDS = 600  # how long the files of API answers lie in Gradio's cache
 
 
@@ -51,6 +52,13 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
 
     def stay(request: gr.Request) -> Any:
         return gr.skip() if backstage.sessions.stay(request.session_hash) else library.show(None)
+
+    def resume(tab: str, request: gr.Request) -> Any:
+        session = backstage.sessions.resume(tab, request.session_hash) if tab else None
+        if session is None:
+            return gr.skip()
+        session.begin_page()
+        return library.show(session)
 
     with page:
         with gr.Column(elem_id="fl-top", min_width=0):
@@ -77,6 +85,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
                 library.rail.render()
         build_api(backstage)
         gr.HTML(_footer(), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
+        page.load(resume, gr.Textbox(visible=False), library.rail, js="() => [facelab.tab()]", **QUIET)
         page.unload(leave)
         gr.Timer(SIGN_SECONDS).tick(stay, None, library.rail, **QUIET)
     return page.queue(default_concurrency_limit=None)  # the worker sees to fair turns and to how many may wait
@@ -95,6 +104,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "allowed_paths": [],
         "max_file_size": MAX_UPLOAD_BYTES,
+        "max_threads": MAX_EVENTS,
         "ssr_mode": False,
         "show_error": False,
     }
@@ -124,5 +134,5 @@ def _footer() -> str:
     return """<footer class="fl-footer">
   <p>Photos stay in memory and go two minutes after you close the page.</p>
   <p>All models: for non-commercial research only, as their training pictures are. Code: MIT licence.</p>
-  <nav aria-label="More"><a href="?view=api">Use it as an API</a></nav>
+  <nav aria-label="More"><a href="?view=api" target="_blank">Use it as an API</a></nav>
 </footer>"""

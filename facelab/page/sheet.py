@@ -94,7 +94,7 @@ def build_sheet(backstage: Backstage, tab: str, viewer: Viewer) -> gr.HTML:
     def on_stop(request: gr.Request) -> None:
         backstage.visitor(request).stop_job(tab)
 
-    view.choose(on_choose, None, viewer.view, **QUIET)
+    view.choose(on_choose, None, viewer.view, trigger_mode="multiple", **QUIET)
     view.save(on_save, None, view, **QUIET)
     view.stop(on_stop, None, None, queue=False, **QUIET)
     return view

@@ -65,7 +65,9 @@ def build_stylise(backstage: Backstage, viewer: Viewer, content: gr.HTML) -> Non
             return {"state": "idle", "refusal": explain(error), "number": token_hex(4)}
         square = style_picture(pixels, min(KEPT_SIDE, *pixels.shape[:2]))
         session.style = (PurePath(str(event.name)).stem[:40], square)
-        return gr.update(value=shown(session, "idle"), style=jpeg_uri(style_picture(square, SHOWN_SIDE)))
+        return gr.update(
+            value={**shown(session, "idle"), "number": token_hex(4)}, style=jpeg_uri(style_picture(square, SHOWN_SIDE))
+        )
 
     @friendly
     def on_act(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:

@@ -55,6 +55,8 @@ class Viewer:
         moving: while a slider moves, for a light JPEG; at rest it is a PNG with its metadata. ending: whether it ends a
         long job, and is drawn however many others wait. more: further props, at rest.
         """
+        if session.results.get(self.tab) is not result:
+            session.followed.discard(self.tab)
         session.results[self.tab] = result
         run = self.backstage.worker.finish if ending else self.backstage.worker.run
         pixels = self._picture(run, session, result.before, result.face)
@@ -86,8 +88,10 @@ class Viewer:
         """
 
         @friendly
-        def on_change(values: dict[Any, Any], request: gr.Request) -> Any:
+        def on_change(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Any:
             session = self.backstage.visitor(request)
+            if _says_again(event) and self.tab in session.results and self.tab not in session.followed:
+                return gr.skip()  # what was taken from a sheet, or stylised, is not lost for it
             try:
                 result, words = make(session, values), hint if isinstance(hint, str) else hint(session, values)
             except (BadSetting, LatentMismatch) as error:  # said where the picture would be, not over it
@@ -99,7 +103,9 @@ class Viewer:
             moving = session.asked.get(self.tab) != asked  # what is asked for twice has come to rest
             session.asked[self.tab] = asked
             told = {} if moving else also(session, values, result)
-            return {self.view: self.show(session, result, moving=moving), **told}
+            update = self.show(session, result, moving=moving)
+            session.followed.add(self.tab)
+            return {self.view: update, **told}
 
         def also(session: Session, values: dict[Any, Any], result: Result | None) -> dict[Any, Any]:
             return {} if beside is None else {beside[0]: beside[1](session, values, result)}
@@ -176,6 +182,14 @@ def build_viewer(
     view.keep(on_keep, None, [library.rail], **QUIET)
     view.use(on_use, None, [library.rail, view], **QUIET)
     return viewer
+
+
+def _says_again(event: gr.EventData) -> bool:
+    """Whether a picker says no more than that a face which it chose before looks otherwise by now."""
+    try:
+        return bool(event.again)
+    except (AttributeError, TypeError):  # Gradio's own events bring nothing
+        return False
 
 
 def photo_of(session: Session, result: Result) -> Photo | None:

@@ -69,6 +69,7 @@ def test_attributes_live_with_history_presets_and_a_file(visit, portrait: Path, 
     expect(page.locator(".fl-face")).to_have_count(8)
     saved = download(page, page.get_by_role("button", name="Save Lightness as a file"), tmp_path)
     page.get_by_role("button", name="Delete Lightness").click()
+    page.get_by_role("button", name="Delete Lightness for good").click()
     expect(page.get_by_role("tab", name="Own")).to_have_count(0)
     page.set_input_files(".fl-shelf input[type=file]", str(saved))
     expect(page.get_by_role("tab", name="Own")).to_have_count(1)
@@ -251,6 +252,23 @@ def test_pictures_are_marked_for_the_eye_on_demand(visit, tmp_path: Path):
     another_picture(page, "morph", plain["Morph"])
     open_tab(page, "Attributes")
     another_picture(page, "attributes", plain["Attributes"])
+
+
+def test_a_page_that_is_loaded_again_keeps_its_faces(visit):
+    page = visit()
+    add_examples(page)
+    panel = open_tab(page, "Attributes")
+    make_own_direction(page, "Freckled")
+    page.get_by_role("button", name="Delete Ivy").click()
+    page.get_by_role("button", name="Delete Ivy for good").click()
+    expect(page.locator(".fl-face")).to_have_count(5)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(page.locator(".fl-face")).to_have_count(5)
+    open_tab(page, "Attributes")
+    choose(page, "attributes-face", "Leo")
+    picture(page, "attributes")
+    expect(panel.get_by_role("tab", name="Own")).to_be_visible()
 
 
 def test_nothing_is_left_in_attributes_of_a_face_that_is_deleted(visit, tmp_path: Path):

@@ -95,6 +95,7 @@ def test_a_preset_with_a_direction_of_ones_own_is_done_whole_or_says_what_is_lef
     panel.get_by_label("Linear", exact=True).check()
     open_tab(page, "Attributes")
     page.get_by_role("button", name="Delete Lightness").click()
+    page.get_by_role("button", name="Delete Lightness for good").click()
     expect(page.locator(".fl-shelf-items li")).to_have_count(0)
     open_tab(page, "Video")
     expect(own).to_have_count(0)

@@ -11,6 +11,7 @@ const camera = el("div", { class: "fl-camera", hidden: true });
 const examples = el("div", { class: "fl-examples", role: "group", "aria-label": "Example faces" });
 root.append(input, area, camera, examples);
 
+let choice = 0;  // the newest one counts, however long the upload of one before it takes
 const take = async (file) => {
   if (!file || root.classList.contains("busy")) return;
   if (file.size > MAX_BYTES) {
@@ -19,11 +20,13 @@ const take = async (file) => {
     return;
   }
   busy(`Opening ${file.name || "photo"} …`);
+  const mine = (choice += 1);
   try {
     const { path } = await upload(file);
+    if (mine !== choice) return;
     trigger("photo", { path, name: file.name || "photo" });
   } catch (error) {
-    idle("The upload did not get through. Check the connection and choose the photo again.", true);
+    if (mine === choice) idle("The upload did not get through. Check the connection and choose the photo again.", true);
   }
 };
 
@@ -45,13 +48,17 @@ const idle = (text = "", bad = false) => {
 input.addEventListener("change", () => { take(input.files[0]); input.value = ""; });
 const choose = () => input.click();
 
+let close = () => {};  // lets go of the camera
 const openCamera = async () => {
+  close();
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1920 } } });
     const video = el("video", { autoplay: true, muted: true, playsinline: true, "aria-label": "Camera" });
     video.srcObject = stream;
-    const close = () => { stream.getTracks().forEach((track) => track.stop()); camera.replaceChildren(); camera.hidden = true; };
+    close();  // asked for twice, before the browser had been allowed to
+    close = () => { stream.getTracks().forEach((track) => track.stop()); camera.replaceChildren(); camera.hidden = true; close = () => {}; };
     const shoot = () => {
+      if (!video.videoWidth) return;  // nothing is seen yet
       const canvas = el("canvas", { width: video.videoWidth, height: video.videoHeight });
       canvas.getContext("2d").drawImage(video, 0, 0);
       canvas.toBlob((blob) => take(new File([blob], "camera.jpg", { type: "image/jpeg" })), "image/jpeg", 0.95);
@@ -92,7 +99,7 @@ const draw = () => {
   examples.replaceChildren(
     el("p", { class: "fl-label" }, compact ? "Examples" : "No photo at hand? Start with a face that does not exist"),
     el("div", { class: "fl-example-row" }, ...faces.map((face) =>
-      button(`Use example: ${face.title}`, { class: "fl-example", onclick: () => { busy("Opening the example …"); trigger("example", { id: face.id }); } },
+      button(`Use example: ${face.title}`, { class: "fl-example", onclick: () => { choice += 1; busy("Opening the example …"); trigger("example", { id: face.id }); } },
         el("img", { src: face.picture, alt: "" })))),
   );
 };
@@ -112,5 +119,6 @@ document.addEventListener("paste", (event) => {
   if (file && shown()) take(file);
 });
 
+new ResizeObserver(() => { if (!shown()) close(); }).observe(root);
 draw();
 watch("value", draw);

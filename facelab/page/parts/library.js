@@ -12,6 +12,7 @@ input.addEventListener("change", async () => {
   input.value = "";
   said.textContent = "";
   if (!file) return;
+  status.textContent = `Opening ${file.name} …`;
   try { trigger("bring", { path: (await upload(file)).path, name: file.name }); } catch { said.textContent = "The file did not get through, or is larger than this page opens. Choose it again."; }
 });
 const saveAll = button("Save all as a project (.facelab); photos are not in it", { class: "fl-icon-button", onclick: () => trigger("project", { presets: facelab.presets.stored() }) }, icon("save"));
@@ -30,7 +31,7 @@ root.append(
 const card = (face) => {
   const name = el("input", {
     class: "fl-name", "data-control": "name", value: face.name, "aria-label": `Name of ${face.name}`, maxlength: "40", spellcheck: "false", autocomplete: "off",
-    onchange: () => trigger("rename", { id: face.id, name: name.value }),
+    onchange: () => { if (name.value.trim()) trigger("rename", { id: face.id, name: name.value }); else name.value = face.name; },
     onkeydown: (event) => { if (event.key === "Enter") name.blur(); if (event.key === "Escape") { name.value = face.name; name.blur(); } },
   });
   const tools = el("div", { class: "fl-tools" });
@@ -73,7 +74,7 @@ const draw = () => {
   count.textContent = faces.length ? String(faces.length) : "";
   const lost = known.size > 1 && props.value?.session !== session;
   if (lost || faces.length) said.textContent = lost ? props.gone : "";
-  if (lost) marks.checked = facelab.marked = false;  // as in the session that begins now
+  if (lost) { marks.checked = facelab.marked = false; document.dispatchEvent(new Event("facelab:lost")); }  // as in the session that begins now
   session = props.value?.session;
   const held = document.activeElement;  // what has the focus has it again afterwards, with a name being typed in it
   const at = [...list.children].findIndex((item) => item.contains(held)), id = list.children[at]?.dataset.id;

@@ -8,5 +8,8 @@ root.append(el("label", {}, el("span", { class: "fl-label" }, "Model for new fac
 
 const explain = () => { about.textContent = props.models.find(({ name }) => name === menu.value)?.about || ""; };
 const draw = () => { menu.value = props.value?.model || props.models[0].name; explain(); };
+// In a session that begins in the place of one that has ended, new faces are made as on a new page.
+const usual = props.value?.model || props.models[0].name;
+document.addEventListener("facelab:lost", () => { if (menu.value !== usual) { menu.value = usual; menu.dispatchEvent(new Event("change")); } });
 draw();
 watch("value", draw);

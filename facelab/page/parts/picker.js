@@ -29,9 +29,11 @@ const choose = (ids) => {
   tell(touched ? 40 : 160);  // several pickers of a tab choose at once: all of them first, then the server hears of it
 };
 const write = () => { props.value = { chosen: mine }; };
-const tell = (wait) => {
+let again = true;  // whether it only looks otherwise, and nothing else was chosen
+const tell = (wait, anew = false) => {
   clearTimeout(telling);
-  telling = setTimeout(() => { write(); told = looks(); trigger("pick", {}); }, wait);
+  again &&= anew;
+  telling = setTimeout(() => { const only = again; again = true; write(); told = looks(); trigger("pick", { again: only }); }, wait);
 };
 // An answer of the server that arrives while the tab is first drawn can put the old value back: then it is told again.
 watch("value", () => {
@@ -75,7 +77,7 @@ const settle = () => {
   }
   if (still.length !== chosen().length) { choose(still); return; }
   draw();
-  if (!edited_here && looks() !== told) tell(160);  // edited in another tab meanwhile, or nearer by now
+  if (!edited_here && looks() !== told) tell(160, true);  // edited in another tab meanwhile, or nearer by now
 };
 
 const draw = () => {

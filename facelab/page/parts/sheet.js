@@ -12,9 +12,9 @@ root.append(el("div", { class: "fl-sheet-head" }, title, text, stop, keepIt), el
 
 let parcel = null, drawing = false;
 const hide = () => {
-  const { cells, running, of } = props.value || {};
+  const { cells, running, of, text: said } = props.value || {};
   const gone = (of || []).some((id) => !(facelab.faces || []).some((face) => face.id === id));
-  root.hidden = gone || (!cells?.length && !running);
+  root.hidden = gone || (!cells?.length && !running && !said);
 };
 const draw = () => {
   const value = props.value || {}, cells = value.cells || [];

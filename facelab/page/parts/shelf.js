@@ -14,13 +14,19 @@ const list = el("ul", { class: "fl-shelf-items" });
 root.append(list, el("button", { type: "button", class: "fl-button small", onclick: () => input.click() }, icon("upload"), "Open a saved direction"), input, status);
 
 let parcel = null;
+const ask = (bin, id, title) => {
+  const item = bin.parentElement, before = [...item.children];
+  const keep = button(`Keep ${title}`, { class: "fl-mini", onclick: () => { item.replaceChildren(...before); bin.focus(); } }, "Keep");
+  item.replaceChildren(before[0], button(`Delete ${title} for good`, { class: "fl-mini danger", onclick: () => trigger("remove", { id }) }, "Delete"), keep);
+  keep.focus();
+};
 const draw = () => {
   const items = props.value?.items || [];
   status.textContent = items.length ? "Its slider is in the group Own." : "";
   list.hidden = !items.length;
   list.replaceChildren(...items.map(({ id, title }) => el("li", {}, el("b", {}, title),
     button(`Save ${title} as a file`, { class: "fl-icon-button", onclick: () => trigger("save", { id }) }, icon("save")),
-    button(`Delete ${title}`, { class: "fl-icon-button", onclick: () => trigger("remove", { id }) }, icon("trash")))));
+    button(`Delete ${title}`, { class: "fl-icon-button", onclick: ({ currentTarget }) => ask(currentTarget, id, title) }, icon("trash")))));
 };
 
 draw();

@@ -65,7 +65,7 @@ const apply = (which) => {
   rest(preset.name);
 };
 const known = () => (props.groups || []).flatMap((group) => group.sliders.map((each) => each.id));
-const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textContent = on ? "Save" : "Save as preset"; if (on) { name.value = ""; name.focus(); } };
+const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textContent = on ? "Save" : "Save as preset"; if (on) { name.value = ""; name.focus(); } else presets.focus(); };
 const keep = () => {
   const title = name.value.trim();
   if (!title) { name.focus(); return; }
@@ -114,7 +114,7 @@ const draw = () => {
   tabs.parentElement.hidden = !groups.length;
   tabs.replaceChildren(...groups.map((group, index) => el("button", {
     type: "button", role: "tab", "aria-selected": String(index === open), tabindex: index === open ? "0" : "-1", "aria-controls": list.id,
-    onclick: () => { open = index; draw(); },
+    onclick: () => { open = index; draw(); tabs.children[open].focus(); },
     onkeydown: (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
