@@ -23,6 +23,7 @@ from visitor import (
     open_tab,
     picture,
     save_picture,
+    set_slider,
     upload,
 )
 
@@ -254,7 +255,8 @@ def test_pictures_are_marked_for_the_eye_on_demand(visit, tmp_path: Path):
     another_picture(page, "attributes", plain["Attributes"])
 
 
-def test_a_page_that_is_loaded_again_keeps_its_faces(visit):
+def test_a_page_that_is_loaded_again_keeps_its_faces(visit, site, monkeypatch):
+    monkeypatch.setattr(site.sessions, "_grace", 60.0)
     page = visit()
     add_examples(page)
     panel = open_tab(page, "Attributes")
@@ -393,6 +395,8 @@ def test_a_film_of_other_faces_than_are_chosen_says_so_and_goes_with_its_face(vi
     choose(page, "morph-second", "Otto")
     expect(film.locator(".fl-progress-text")).to_have_text(re.compile("other faces are chosen now$"))
     expect(film).to_have_class(re.compile("other"))
+    page.get_by_role("button", name="Film settings").click()
+    set_slider(page, "Frames", 180)  # long enough to be stopped
     panel.get_by_role("button", name="Make the film").click()
     panel.get_by_role("button", name="Stop").click()
     expect(film.locator(".fl-progress-text")).to_have_text(
