@@ -28,7 +28,6 @@ from facelab.sessions import LibraryFace, Session
 HINT = "Choose a face, then move a slider"
 MODEL_SHOWN = "attributes-model"  # in what a session was last asked for: whose sliders are drawn
 LIMIT = 3.0  # where the sliders end
-FACE = "attributes-face"  # the picker of whose attributes they are
 WALK_SIDE, WALK_FPS = 256, 8
 METHODS = {"linear": "Linear", "mean": "Mean difference", "gradient": "Gradient", CIRCLE: "Circle"}
 OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method."
@@ -45,11 +44,10 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
                 viewer = build_viewer(backstage, library, "attributes", hint=HINT, keep="Keep as a new face")
             with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
-                face = picker("Face", FACE, edited_here=True)
+                face = picker("Face", "attributes-face", edited_here=True)
                 sliders = part(
                     "sliders",
                     {"face": "", "strengths": {}},
-                    follows=f"fl-picker-{FACE}",
                     groups=groups_of(shipped),
                     presets=presets_of(shipped),
                 )
@@ -138,7 +136,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
         titles = {"titles": [each.title for each in history.versions], "at": history.at}
         _, strengths = attribute_block(history)
         value = {"face": kept.id, "strengths": strengths, "stamp": stamp}
-        model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN)
+        model, before = kept.face.latent.model, session.asked.get(MODEL_SHOWN, studio.card.name)
         session.asked[MODEL_SHOWN] = model
         was = session.asked.get(CIRCLE_SHOWN, False)
         session.asked[CIRCLE_SHOWN] = was if circle is None else circle

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from facelab.page.api import build_api
-from facelab.page.attributes import build_attributes_tab
+from facelab.page.attributes import MODEL_SHOWN, build_attributes_tab
 from facelab.page.backstage import Backstage, who_asks
 from facelab.page.circle import build_circle_tab
 from facelab.page.compare import build_compare_tab
@@ -58,6 +58,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         if session is None:
             return gr.skip()
         session.begin_page()
+        session.asked[MODEL_SHOWN] = ""  # sliders are drawn anew, with those of directions of one's own
         return library.show(session)
 
     with page:

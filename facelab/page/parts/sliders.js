@@ -1,4 +1,4 @@
-// Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props follows (the picker whose face they are of), groups: [{title, sliders: [{id, title, low, high, help, off}]}], presets.
+// Attributes as sliders in groups. value: {face, strengths: {id: number}, moving, preset, stamp}; props groups: [{title, sliders: [{id, title, low, high, help, off}]}], presets.
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-sliders");
 const LIMIT = 3, STEP = 0.05;
@@ -24,7 +24,7 @@ const settle = (preset = "") => { clearTimeout(resting); resting = null; tell(fa
 const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => settle(preset), preset ? 0 : 350); };
 root.addEventListener("focusout", () => { if (resting) settle(); });  // who goes on to another button has finished: no edit is lost
 document.addEventListener("facelab:picked", ({ detail }) => {
-  if (!props.follows || detail.picker !== props.follows) return;
+  if (detail.picker !== "fl-picker-attributes-face") return;
   if (resting) settle();
   awaited = detail.id && detail.id !== face ? detail.id : null;
   ahead = {};
@@ -65,7 +65,7 @@ const apply = (which) => {
   rest(preset.name);
 };
 const known = () => (props.groups || []).flatMap((group) => group.sliders.map((each) => each.id));
-const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textContent = on ? "Save" : "Save as preset"; if (on) { name.value = ""; name.focus(); } else presets.focus(); };
+const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textContent = on ? "Save" : "Save as preset"; if (on) { name.value = ""; name.focus(); } };
 const keep = () => {
   const title = name.value.trim();
   if (!title) { name.focus(); return; }
@@ -114,7 +114,7 @@ const draw = () => {
   tabs.parentElement.hidden = !groups.length;
   tabs.replaceChildren(...groups.map((group, index) => el("button", {
     type: "button", role: "tab", "aria-selected": String(index === open), tabindex: index === open ? "0" : "-1", "aria-controls": list.id,
-    onclick: () => { open = index; draw(); tabs.children[open].focus(); },
+    onclick: () => { open = index; draw(); },
     onkeydown: (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
