@@ -16,7 +16,7 @@ import torch
 from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting
-from facelab.page.backstage import as_message
+from facelab.page.backstage import as_message, friendly
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
 from facelab.page.video import Footage
@@ -24,6 +24,11 @@ from facelab.studio import Studio
 from facelab.visitors import Sessions
 from facelab.worker import Worker
 from tests.page_visitor import Visitor, chosen, told_of, told_until_it_fails
+
+
+@pytest.mark.parametrize("data", [None, {}, {"path": None}])
+def test_an_event_that_brings_nothing_is_an_event_all_the_same(data: object) -> None:
+    assert friendly(lambda *args: "answered")(gr.EventData(None, data)) == "answered"
 
 
 def test_a_film_that_fails_leaves_no_stop_button_behind(visitor: Visitor) -> None:

@@ -76,8 +76,16 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 def _brought(args: Sequence[Any]) -> list[str]:
     """The file among what a handler was given, if an event says where it is."""
-    paths = (getattr(each, "path", None) for each in args)
+    paths = (told(each, "path") for each in args if isinstance(each, gr.EventData))
     return [path for path in paths if isinstance(path, str)]
+
+
+def told(event: gr.EventData, name: str) -> Any:
+    """What a part of the page says under this name with its event; None where it does not, as Gradio's own events."""
+    try:
+        return getattr(event, name)
+    except (AttributeError, TypeError):
+        return None
 
 
 def explain(error: Exception) -> str:

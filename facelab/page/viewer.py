@@ -14,7 +14,7 @@ from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face
 from facelab.history import Result
 from facelab.media import Provenance, encode_png
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage, friendly, told
 from facelab.page.library import Library
 from facelab.page.parcels import file_name
 from facelab.page.parts import event as event_of
@@ -83,14 +83,13 @@ class Viewer:
     ) -> None:
         """Draw what `make` returns of the inputs' values whenever one of the triggers fires: light while they move,
         exact when they rest. Where it returns None the hint is shown, or what a hint of several kinds says of the
-        values. beside: another part, and what it shows of a
-        result that rests, or of none.
+        values. beside: another part, and what it shows of a result that rests, or of none.
         """
 
         @friendly
         def on_change(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Any:
             session = self.backstage.visitor(request)
-            if _says_again(event) and self.tab in session.results and self.tab not in session.followed:
+            if told(event, "again") and self.tab in session.results and self.tab not in session.followed:
                 return gr.skip()  # what was taken from a sheet, or stylised, is not lost for it
             try:
                 result, words = make(session, values), hint if isinstance(hint, str) else hint(session, values)
@@ -102,10 +101,10 @@ class Viewer:
             asked = repr([values[each] for each in sorted(inputs, key=lambda each: each._id)])
             moving = session.asked.get(self.tab) != asked  # what is asked for twice has come to rest
             session.asked[self.tab] = asked
-            told = {} if moving else also(session, values, result)
+            companion = {} if moving else also(session, values, result)
             update = self.show(session, result, moving=moving)
             session.followed.add(self.tab)
-            return {self.view: update, **told}
+            return {self.view: update, **companion}
 
         def also(session: Session, values: dict[Any, Any], result: Result | None) -> dict[Any, Any]:
             return {} if beside is None else {beside[0]: beside[1](session, values, result)}
@@ -182,14 +181,6 @@ def build_viewer(
     view.keep(on_keep, None, [library.rail], **QUIET)
     view.use(on_use, None, [library.rail, view], **QUIET)
     return viewer
-
-
-def _says_again(event: gr.EventData) -> bool:
-    """Whether a picker says no more than that a face which it chose before looks otherwise by now."""
-    try:
-        return bool(event.again)
-    except (AttributeError, TypeError):  # Gradio's own events bring nothing
-        return False
 
 
 def photo_of(session: Session, result: Result) -> Photo | None:
