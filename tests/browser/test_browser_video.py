@@ -80,6 +80,7 @@ def test_a_preset_with_a_direction_of_ones_own_is_done_whole_or_says_what_is_lef
     attributes.get_by_role("button", name="Save as preset").click()
     page.get_by_label("Name of the preset").locator("visible=true").fill("Brighter")
     page.keyboard.press("Enter")
+    page.set_default_timeout(30_000)  # sliders that wait for a face, which none here has, wait for a minute
     open_tab(page, "Video")
     preset, own = panel.get_by_label("Apply a preset"), panel.get_by_role("tab", name="Own")
     expect(own).to_have_count(1)

@@ -24,7 +24,7 @@ const settle = (preset = "") => { clearTimeout(resting); resting = null; tell(fa
 const rest = (preset = "") => { clearTimeout(resting); resting = setTimeout(() => settle(preset), preset ? 0 : 350); };
 root.addEventListener("focusout", () => { if (resting) settle(); });  // who goes on to another button has finished: no edit is lost
 document.addEventListener("facelab:picked", ({ detail }) => {
-  if (detail.picker !== "fl-picker-attributes-face") return;
+  if (detail.picker !== "fl-picker-attributes-face" || !root.closest("#fl-sliders")) return;  // Video's sliders follow no picker
   if (resting) settle();
   awaited = detail.id && detail.id !== face ? detail.id : null;
   ahead = {};
@@ -65,7 +65,7 @@ const apply = (which) => {
   rest(preset.name);
 };
 const known = () => (props.groups || []).flatMap((group) => group.sliders.map((each) => each.id));
-const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textContent = on ? "Save" : "Save as preset"; if (on) { name.value = ""; name.focus(); } };
+const naming = (on) => { name.hidden = !on; presets.hidden = on; saveIt.textContent = on ? "Save" : "Save as preset"; if (on) { name.value = ""; name.focus(); } else presets.focus(); };
 const keep = () => {
   const title = name.value.trim();
   if (!title) { name.focus(); return; }
@@ -114,7 +114,7 @@ const draw = () => {
   tabs.parentElement.hidden = !groups.length;
   tabs.replaceChildren(...groups.map((group, index) => el("button", {
     type: "button", role: "tab", "aria-selected": String(index === open), tabindex: index === open ? "0" : "-1", "aria-controls": list.id,
-    onclick: () => { open = index; draw(); },
+    onclick: () => { open = index; draw(); tabs.children[open].focus(); },
     onkeydown: (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
