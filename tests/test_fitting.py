@@ -26,7 +26,7 @@ from facelab.training.eyes import FIRST_MAP, Eyes
 from facelab.training.fitting import one_cycle
 from facelab.training.identity import ReaderTrainer, Seen, SeenPictures
 from facelab.training.jitter import jitter, move_landmarks
-from facelab.training.judge import JudgeTrainer, Labelled
+from facelab.training.judge import JudgeTrainer, Labelled, accuracy
 from facelab.training.labels import Labels
 from facelab.training.run import write_weights
 from facelab.training.settings import EncoderSettings, FitSettings, ReaderSettings
@@ -225,6 +225,20 @@ def test_drawn_latents_are_the_same_for_the_same_seed_and_some_are_mixed():
     assert torch.equal(first, second) and first.shape == (32, generator.num_layers, 8)
     mixed = (first != first[:, :1]).flatten(1).any(dim=1)
     assert 4 < mixed.sum() < 28
+
+
+def test_the_judge_is_told_apart_by_whom_it_looks_at(monkeypatch):
+    truth = np.zeros((5, len(ATTRIBUTES)), bool)
+    blond, male = ATTRIBUTES.index("Blond_Hair"), ATTRIBUTES.index("Male")
+    truth[[0, 1, 3], blond] = truth[3:, male] = True
+    logits = torch.where(torch.from_numpy(truth), 1.0, -1.0)
+    logits[3, blond] = -1.0  # the one blond man is not seen
+    monkeypatch.setattr("facelab.training.judge.judge", lambda network, images: logits[: len(images)])
+    pictures = Pictures(np.zeros((5, 8, 8, 3), np.uint8))
+    figures = accuracy(Judge(), pictures, Labels(truth, np.zeros((5, 3), np.float32)))
+    having = {"women": {"faces": 2, "seen": 1.0}, "men": {"faces": 1, "seen": 0.0}}
+    assert figures["Blond_Hair"] == {"accuracy": 0.8, "balanced": round((1 + 2 / 3) / 2, 4), "having": having}
+    assert figures["Heavy_Makeup"]["having"]["men"] == {"faces": 0, "seen": None}
 
 
 def test_the_eyes_judge_every_picture_on_every_map_and_train_no_trunk():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,15 +68,24 @@ def open_batches(source: Path, settings: FitSettings, cache: Path) -> LabelledPi
     return LabelledPictures(open_pictures(source, resolution=settings.resolution, cache=cache), read_labels(source))
 
 
-def accuracy(network: Judge, pictures: Pictures, labels: Labels) -> dict[str, dict[str, float]]:
+def accuracy(network: Judge, pictures: Pictures, labels: Labels) -> dict[str, dict[str, Any]]:
     """Per attribute, what part of the pictures the judge gets right, and the mean over those with and without it
-    (balanced), for attributes that few people have.
+    (balanced), for attributes that few people have. having: of those labelled as women and as men, how many have it,
+    and in what part of these the judge sees it; None where nobody has.
     """
     firsts = range(0, len(pictures), 256)
     seen = np.concatenate([judge(network, pictures.tensor(slice(first, first + 256))).numpy() > 0 for first in firsts])
-    figures = {}
+    men, figures = labels.of("Male"), {}
     for index, name in enumerate(ATTRIBUTES):
         right, truth = seen[:, index] == labels.attributes[:, index], labels.attributes[:, index]
         balanced = np.mean([right[truth == side].mean() for side in (False, True) if (truth == side).any()])
-        figures[name] = {"accuracy": round(float(right.mean()), 4), "balanced": round(float(balanced), 4)}
+        having = {}
+        for people, among in (("women", ~men), ("men", men)):
+            those = right[among & truth]
+            having[people] = {"faces": len(those), "seen": round(float(those.mean()), 4) if len(those) else None}
+        figures[name] = {
+            "accuracy": round(float(right.mean()), 4),
+            "balanced": round(float(balanced), 4),
+            "having": having,
+        }
     return figures
