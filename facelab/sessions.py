@@ -176,7 +176,7 @@ class Session:
     def begin_page(self) -> None:
         """The page was loaded anew and shows nothing yet: faces and directions stay, what its tabs showed goes."""
         with self.lock:
-            self.stop()
+            self.stop_everything()
             for shown in (self.results, self.followed, self.clips, self.sheets, self.made_of, self.asked):
                 shown.clear()
             self.photo = self.style = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,10 @@ IDLE = 3600.0  # seconds without a sign of life, for a page whose closing was ne
 MAX_ALL_PHOTO_BYTES = 2**32  # of the photos behind all visitors' faces; those of who is away longest are let go
 MAX_ALL_FILM_BYTES = 2**31  # of all visitors' films and opened clips, likewise
 MAX_SESSIONS = 64
-MAX_TABS = 1024  # of browsers, whose pages are remembered
+SETTLED = 5.0  # seconds after a page was left in which its last events may still arrive
+MAX_TABS = 1024  # of browsers, whose pages are remembered, and of each so many
+MAX_PAGES = 8
+TAB = re.compile("[0-9a-f]{32}")  # the secret of one, as page.js draws it
 
 
 class Sessions:
@@ -34,8 +38,8 @@ class Sessions:
         self._grace, self._idle, self._limit, self._clock = grace, idle, limit, clock
         self._lock = threading.Lock()
         self._sessions: dict[str, tuple[Session, float]] = {}
-        self._left: set[str] = set()
-        self._tabs: dict[str, str] = {}
+        self._left: dict[str, float] = {}  # when, by the clock; pages that had no session yet among them
+        self._tabs: dict[str, list[str]] = {}  # the pages of each, the newest last
         self._timer: threading.Timer | None = None
         self._due = 0.0  # by the clock, when the timer sweeps
 
@@ -46,50 +50,70 @@ class Sessions:
         """The session of a visitor, begun at the first call. Raises Busy when there are too many visitors."""
         self.sweep()
         with self._lock:
-            self._left.discard(visitor)
+            now = self._clock()
+            if now - self._left.get(visitor, now) > SETTLED:
+                del self._left[visitor]
             session = self._sessions[visitor][0] if visitor in self._sessions else self._begin()
-            self._sessions[visitor] = (session, self._clock() + self._idle)
+            self._sessions[visitor] = (session, now + (self._grace if visitor in self._left else self._idle))
             self._make_room(visitor)
             self._watch()
             return session
+
+    def known(self, visitor: str) -> Session | None:
+        """The session of a visitor, if it has begun."""
+        with self._lock:
+            return self._sessions[visitor][0] if visitor in self._sessions else None
 
     def stay(self, visitor: str) -> bool:
         """The visitor's page is still open, whatever became of its connection. Begins no session; returns whether there
         is one.
         """
         with self._lock:
+            self._left.pop(visitor, None)
             if visitor in self._sessions:
-                self._left.discard(visitor)
                 self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._idle)
             return visitor in self._sessions
 
-    def resume(self, tab: str, visitor: str, *, patience: float = 3.0) -> Session | None:
-        """The page of a tab of a browser was loaded, perhaps anew: give it what the page before it has left.
-
-        tab: a secret of that tab's. visitor: the page's. patience: seconds to wait until the page before has left; one
-        that has not, such as that of a copy of the tab, keeps what it has. Returns the session, or None.
+    def awaits(self, tab: str, visitor: str) -> bool:
+        """Whether another page of this tab has a session and has not left, as far as is known: one that is being loaded
+        anew is about to leave, and that of a copy of the tab stays.
         """
         with self._lock:
-            before = self._tabs.pop(tab, visitor)
-            self._tabs[tab] = visitor
-            while len(self._tabs) > MAX_TABS:
-                del self._tabs[next(iter(self._tabs))]
-        end = time.monotonic() + patience
-        while before != visitor and before in self._sessions and before not in self._left and time.monotonic() < end:
-            time.sleep(0.1)
+            others = [page for page in self._tabs.get(tab, ()) if page != visitor]
+            return any(page in self._sessions and page not in self._left for page in others)
+
+    def resume(self, tab: str, visitor: str) -> Session | None:
+        """The page of a tab of a browser was loaded, perhaps anew: give it what the page before it has left.
+
+        tab: a secret of that tab's, TAB; copies of a tab share it. visitor: the page's. Returns the session of that of
+        the tab's pages which left last, or None: where there is none, or this page has begun one or left itself.
+        """
+        if not TAB.fullmatch(tab):
+            return None
         with self._lock:
-            if before not in self._left or visitor in self._sessions:
+            pages = [page for page in self._tabs.pop(tab, []) if page != visitor]
+            self._tabs[tab] = [*pages, visitor][-MAX_PAGES:]
+            while len(self._tabs) > MAX_TABS:
+                del self._tabs[self._forgotten()]
+            left = [page for page in pages if page in self._sessions and page in self._left]
+            if not left or visitor in self._sessions or visitor in self._left:
                 return None
-            self._left.discard(before)
+            before = max(left, key=self._left.__getitem__)
+            del self._left[before]
             session, _ = self._sessions.pop(before)
             self._sessions[visitor] = (session, self._clock() + self._idle)
             return session
 
+    def _forgotten(self) -> str:
+        """The tab that can be forgotten best: the oldest whose pages have no session. The lock is held."""
+        empty = (tab for tab, pages in self._tabs.items() if not any(page in self._sessions for page in pages))
+        return next(empty, next(iter(self._tabs)))
+
     def leave(self, visitor: str) -> None:
         """The visitor's page is gone: free everything after the grace period, unless they come back within it."""
         with self._lock:
+            self._left[visitor] = self._clock()
             if visitor in self._sessions:
-                self._left.add(visitor)
                 self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._grace)
                 self._watch()
 
@@ -99,7 +123,9 @@ class Sessions:
             now = self._clock()
             over = [visitor for visitor, (_, until) in self._sessions.items() if until <= now]
             gone = [self._sessions.pop(visitor)[0] for visitor in over]
-            self._left.difference_update(over)
+            absent = (page for page in self._left if page not in self._sessions)
+            for page in [page for page in absent if now - self._left[page] > self._grace]:
+                del self._left[page]
         for session in gone:
             session.stop_everything()
 

@@ -47,7 +47,10 @@ class Visitor:
         fn = next(each for each in self.page.fns.values() if each.name == handler and part in self.parts(each))
         given = {each: (values or {}).get(called(each), getattr(each, "value", None)) for each in fn.inputs}
         inputs = iter([given] if fn.inputs_as_dict else given.values())
-        told = {"gr.EventData": SimpleNamespace(**event), "gr.Request": SimpleNamespace(session_hash=self.name)}
+        told = {
+            "gr.EventData": gr.EventData(None, event or None),
+            "gr.Request": SimpleNamespace(session_hash=self.name),
+        }
         kinds = [each.annotation for each in signature(fn.fn).parameters.values()]
         return fn.fn(*(told[kind] if kind in told else next(inputs) for kind in kinds))
 

@@ -33,6 +33,7 @@ from facelab.evaluation.metrics import (
 )
 from facelab.evaluation.portraits import FEW, Portraits, describe, describers
 from facelab.evaluation.sizes import at_size
+from facelab.recovery import RECOVERY_PRESETS
 from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import POSE
@@ -221,6 +222,12 @@ def test_portraits_are_embedded_once_and_figures_are_of_their_stages(tmp_path):
     for images, how in ([portrait[:, ::-1]], settings), ([portrait], fewer):
         other = embed_portraits(images, model="faces128", settings=how, folder=tmp_path)
         assert other[0].stages != first[0].stages
+
+
+def test_portraits_are_embedded_into_models_of_one_latent_too(tmp_path):
+    portrait = Studio("vae64").sample(1, seed=4, truncation=0.5)[0][1]
+    (done,) = embed_portraits([portrait], model="vae64", settings=RECOVERY_PRESETS["encode"], folder=tmp_path)
+    assert done.stages and done.face.latent.space == "z"
 
 
 def test_what_dlib_saw_is_kept_for_the_same_pictures_alone(tmp_path, monkeypatch):

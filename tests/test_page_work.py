@@ -15,7 +15,7 @@ import pytest
 import torch
 from gradio.utils import get_upload_folder
 
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, Busy
 from facelab.page.backstage import as_message, friendly
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
@@ -374,18 +374,29 @@ def test_what_was_taken_stays_when_a_chosen_face_is_edited_elsewhere(visitor: Vi
     picked |= {f"fl-picker-crossover-{name}": chosen(one, other) for name in ("contents", "styles")}
     visitor.do("on_change", "fl-picker-crossover-style", picked)
     followed = visitor.session.results["crossover"]
-    visitor.do("on_change", "fl-picker-crossover-style", picked, again=True)
+    visitor.do("on_change", "fl-picker-crossover-style", picked)
     assert visitor.session.results["crossover"] is not followed, "what is of the faces chosen is made anew"
     list(visitor.do("on_draw", "fl-sheet-crossover", picked))
     visitor.do("on_choose", "fl-sheet-crossover", index=1)
     taken = visitor.session.results["crossover"]
-    visitor.do("on_change", "fl-picker-crossover-style", picked, again=True)
+    visitor.do("on_change", "fl-picker-crossover-style", picked)
     assert visitor.session.results["crossover"] is taken
     visitor.do("on_detail", "fl-viewer-crossover", on=None)
-    visitor.do("on_change", "fl-picker-crossover-style", picked, again=True)
-    assert visitor.session.results["crossover"] is taken
     visitor.do("on_change", "fl-picker-crossover-style", picked)
-    assert visitor.session.results["crossover"] is not taken, "another choice is another picture"
+    assert visitor.session.results["crossover"] is taken
+    picked["fl-picker-crossover-style"] = chosen(other) | {"picked": 1}
+    visitor.do("on_change", "fl-picker-crossover-style", picked)
+    assert visitor.session.results["crossover"] is not taken, "who chooses the same face again wants to see it"
+
+
+def test_a_picture_that_was_refused_by_a_busy_device_is_drawn_at_the_next_edit(visitor: Visitor, monkeypatch) -> None:
+    one, other = visitor.add(), visitor.add()
+    picked = {"fl-picker-morph-first": chosen(one), "fl-picker-morph-second": chosen(other)}
+    monkeypatch.setattr(visitor.worker, "run", lambda *args, **options: (_ for _ in ()).throw(Busy("Busy.")))
+    with pytest.raises(gr.Error, match="Busy"):
+        visitor.do("on_change", "fl-picker-morph-first", picked)
+    monkeypatch.undo()
+    assert told_of(visitor.do("on_change", "fl-picker-morph-first", picked))["fl-viewer-morph"]["value"]["picture"]
 
 
 def test_names_in_messages_are_text_and_no_markup() -> None:

@@ -234,21 +234,62 @@ def test_films_and_clips_of_those_who_are_long_away_make_room(monkeypatch) -> No
     assert not sessions.of("ann").made_of, "and nothing looks for it when a face is deleted"
 
 
+ANNS, BENS = "a" * 32, "b" * 32  # the secrets of their browsers' tabs
+
+
 def test_a_page_that_is_loaded_again_keeps_what_the_one_before_it_has_left() -> None:
     sessions = Sessions()
-    assert sessions.resume("ann's tab", "ann") is None, "nothing was before it"
+    assert sessions.resume(ANNS, "ann") is None, "nothing was before it"
     session = sessions.of("ann")
     kept = session.add_face(make_face(), PICTURE, name="Ann")
     session.results["attributes"], session.mark = Result("Ann", "Original", kept.face, kept.history), True
-    assert sessions.resume("a copy of ann's tab", "eve") is None
+    stopping = session.begin_job("crossover")
+    assert sessions.awaits(ANNS, "ann again") and not sessions.awaits(BENS, "ben")
     sessions.leave("ann")
-    assert sessions.resume("ben's tab", "ben") is None
-    assert sessions.resume("ann's tab", "ann again") is session and len(sessions) == 1
+    assert not sessions.awaits(ANNS, "ann again") and sessions.resume(BENS, "ben") is None
+    assert sessions.resume(ANNS, "ann again") is session and len(sessions) == 1
     session.begin_page()
-    assert list(session.faces) == [kept.id] and not session.results and not session.mark
+    assert list(session.faces) == [kept.id] and not session.results and not session.mark and stopping.is_set()
     assert sessions.of("ann again") is session and sessions.of("ann") is not session
-    assert sessions.resume("ann's tab", "a copy", patience=0.2) is None, "her page is still open"
-    assert sessions.of("ann again") is session
+
+
+def test_the_copy_of_a_tab_takes_nothing_from_the_page_that_is_still_open() -> None:
+    sessions = Sessions()
+    sessions.resume(ANNS, "ann")
+    hers = sessions.of("ann")
+    assert sessions.awaits(ANNS, "copy") and sessions.resume(ANNS, "copy") is None
+    copied = sessions.of("copy")
+    sessions.leave("ann")
+    assert sessions.resume(ANNS, "ann again") is hers
+    sessions.leave("copy"), sessions.leave("ann again")
+    sessions.of("copy"), sessions.of("ann again")  # their last events arrive
+    assert {sessions.resume(ANNS, "third"), sessions.resume(ANNS, "fourth")} == {hers, copied}
+
+
+def test_a_page_that_was_left_before_it_could_take_over_leaves_it_to_the_next_one() -> None:
+    clock = Clock()
+    sessions = Sessions(grace=60, clock=clock)
+    sessions.resume(ANNS, "ann")
+    session = sessions.of("ann")
+    sessions.leave("ann"), sessions.leave("hasty")
+    assert sessions.resume(ANNS, "hasty") is None
+    assert sessions.resume(ANNS, "ann again") is session
+    sessions.leave("ann again")
+    clock.now = 61
+    sessions.sweep()
+    assert sessions.resume(ANNS, "too late") is None and not len(sessions) and sessions.known("ann again") is None
+
+
+def test_tabs_without_faces_are_forgotten_first_and_what_is_no_secret_at_once(monkeypatch) -> None:
+    monkeypatch.setattr("facelab.visitors.MAX_TABS", 2)
+    sessions = Sessions()
+    sessions.resume(ANNS, "ann")
+    session = sessions.of("ann")
+    for number in range(5):
+        sessions.resume(f"{number:032x}", f"stranger {number}")
+        sessions.resume("x" * 100_000, "eve")
+    sessions.leave("ann")
+    assert sessions.resume(ANNS, "ann again") is session
 
 
 def test_a_full_house_says_so() -> None:

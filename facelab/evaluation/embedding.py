@@ -25,6 +25,7 @@ from facelab.evaluation.portraits import made_of
 from facelab.face import CROP_SIZE, AlignedFace, Face
 from facelab.files import write_file
 from facelab.recognition import SAME_PERSON, Recogniser, identity_distance
+from facelab.recovery import RecoverySettings
 from facelab.studio import Studio
 
 FAILED = 2.0  # the identity distance of a picture in which no detector finds a face: farther than any two people
@@ -59,7 +60,7 @@ def embed_portraits(
     images: Sequence[np.ndarray],
     *,
     model: str,
-    settings: EmbedSettings,
+    settings: EmbedSettings | RecoverySettings,
     folder: Path,
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[Embedded]:
@@ -96,11 +97,12 @@ def summarise(embedded: Sequence[Embedded]) -> dict[str, dict[str, float]]:
     return figures
 
 
-def _made_by(model: str, settings: EmbedSettings) -> str:
+def _made_by(model: str, settings: EmbedSettings | RecoverySettings) -> str:
     """What makes an embedding, in short: the generator, its encoder, the settings, and where edits are to be kept, the
-    directions.
+    directions. A recovery keeps none.
     """
-    edited = settings.refine and settings.edit_weight and "directions" in find_card(model).companions
+    refined = isinstance(settings, EmbedSettings) and settings.refine and settings.edit_weight
+    edited = refined and "directions" in find_card(model).companions
     directions = fingerprint_directions(model) if edited else ""
     return hashlib.sha256(f"{fingerprint(model)} {settings} {directions}".encode()).hexdigest()[:16]
 
@@ -111,7 +113,7 @@ def _tools(model: str) -> tuple[Studio, Recogniser]:
     return Studio(model), Recogniser()
 
 
-def _embed_one(image: np.ndarray, model: str, settings: EmbedSettings, target: Path) -> None:
+def _embed_one(image: np.ndarray, model: str, settings: EmbedSettings | RecoverySettings, target: Path) -> None:
     import time
 
     studio, recogniser = _tools(model)

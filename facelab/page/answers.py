@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting
 from facelab.face import Recipe
-from facelab.page.backstage import friendly
+from facelab.page.backstage import as_message
 from facelab.page.uploads import drop_uploads
 from facelab.seeds import MAX_SEED
 
@@ -24,11 +24,12 @@ MOST = MAX_SEED  # of any number that a caller gives; what it means has closer l
 def stateless(handler: Callable[..., Any]) -> Callable[..., Any]:
     """`friendly` for an endpoint; whatever it was sent is off the disk afterwards, also where it was refused unread."""
 
-    @friendly
     @wraps(handler)
     def guarded(*args: Any) -> Any:
         try:
             return handler(*args)
+        except Exception as error:
+            raise as_message(error, plain=True) from None
         finally:
             drop_uploads(args)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -34,8 +34,8 @@ OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method.
 CIRCLE_SHOWN = "attributes-circle"  # in what a session was last asked for: whether the sliders are the circle's
 
 
-def build_attributes_tab(backstage: Backstage, library: Library) -> None:
-    """Build the tab."""
+def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Callable[..., Any]], None]:
+    """Build the tab. Returns what has a visitor's own directions shown after an event that may have brought some."""
     studio, worker = backstage.studio, backstage.worker
     shipped = shipped_directions(backstage)
     names, walks = names_of(shipped), names_of(shipped, walked=True)
@@ -101,7 +101,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
 
     def known(session: Session) -> dict[str, Direction]:
         """The directions of the model whose face is shown, and the visitor's own of that model."""
-        model = session.asked.get(MODEL_SHOWN, studio.card.name)
+        model = session.asked.get(MODEL_SHOWN) or studio.card.name
         own = {id: each for id, each in session.directions.items() if each.model == model}
         return {**shipped_of(model), **own}
 
@@ -277,7 +277,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> None:
     walk.click(on_walk, {*inputs, walked, reach, frames}, [film.view], **QUIET)
     keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
     # Both at once: of a tab that was never open, what an update leaves out is lost.
-    own.wire(lambda session: gr.update(**drawn(session)), sliders)
+    return own.wire(lambda session: gr.update(**drawn(session)), sliders)
 
 
 def names_of(directions: Mapping[str, Direction], *, walked: bool = False) -> list[tuple[str, str]]:

@@ -76,16 +76,8 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 def _brought(args: Sequence[Any]) -> list[str]:
     """The file among what a handler was given, if an event says where it is."""
-    paths = (told(each, "path") for each in args if isinstance(each, gr.EventData))
-    return [path for path in paths if isinstance(path, str)]
-
-
-def told(event: gr.EventData, name: str) -> Any:
-    """What a part of the page says under this name with its event; None where it does not, as Gradio's own events."""
-    try:
-        return getattr(event, name)
-    except (AttributeError, TypeError):
-        return None
+    told = [each._data for each in args if isinstance(each, gr.EventData) and isinstance(each._data, dict)]
+    return [data["path"] for data in told if isinstance(data.get("path"), str)]
 
 
 def explain(error: Exception) -> str:
@@ -96,8 +88,9 @@ def explain(error: Exception) -> str:
     return "Something went wrong on this server. Your faces are kept; try again, and report it if it happens twice."
 
 
-def as_message(error: Exception) -> Exception:
-    """An error as Gradio shows it."""
+def as_message(error: Exception, *, plain: bool = False) -> Exception:
+    """An error as Gradio shows it in the page, which takes it for HTML. plain: for scripts, as it is."""
     if isinstance(error, gr.Error):
         return error
-    return gr.Error(escape(explain(error), quote=False), title="That did not work", print_exception=False)
+    words = explain(error) if plain else escape(explain(error), quote=False)
+    return gr.Error(words, title="That did not work", print_exception=False)

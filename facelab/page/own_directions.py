@@ -32,8 +32,10 @@ class OwnDirections:
     inputs: dict[str, gr.components.Component]
     shelf: gr.HTML
 
-    def wire(self, update: Callable[[Session], Any], sliders: gr.HTML) -> None:
-        """update: the sliders' update for a visitor, once their directions have changed."""
+    def wire(self, update: Callable[[Session], Any], sliders: gr.HTML) -> Callable[[Callable[..., Any]], None]:
+        """update: the sliders' update for a visitor, once their directions have changed. Returns what has them shown
+        after an event that may have brought some.
+        """
         studio, shelf = self.backstage.studio, self.shelf
         name, with_it, without = self.inputs["name"], self.inputs["with"], self.inputs["without"]
 
@@ -46,9 +48,12 @@ class OwnDirections:
             return show(session)
 
         @friendly
-        def on_project(request: gr.Request) -> dict[Any, Any]:
-            """A project was opened in the library; directions may have come with it."""
-            return show(self.backstage.visitor(request))
+        def on_brought(request: gr.Request) -> Any:
+            session = self.backstage.sessions.known(request.session_hash)
+            return gr.skip() if session is None else show(session)
+
+        def show_after(event: Callable[..., Any]) -> None:
+            event(on_brought, None, [shelf, sliders], **QUIET)
 
         @friendly
         def on_make(title: str, some: Any, others: Any, request: gr.Request) -> dict[Any, Any]:
@@ -83,7 +88,8 @@ class OwnDirections:
         shelf.bring(on_open, None, [shelf, sliders], **QUIET)
         shelf.save(on_save, None, shelf, **QUIET)
         shelf.remove(on_remove, None, [shelf, sliders], **QUIET)
-        self.library.brought(on_project, None, [shelf, sliders], **QUIET)
+        show_after(self.library.brought)
+        return show_after
 
 
 def build_own_directions(backstage: Backstage, library: Library) -> OwnDirections:

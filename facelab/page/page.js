@@ -127,7 +127,7 @@
   const begun = new MutationObserver(() => { if (namePanel()) begun.disconnect(); });
   begun.observe(document, { subtree: true, childList: true });
 
-  // A secret of this tab of the browser: a page that is loaded again in it, as after a lost connection, keeps its faces.
+  // A secret of this tab of the browser: a page that is loaded again in it keeps its faces.
   facelab.tab = () => {
     try {
       const known = sessionStorage.getItem("facelab-tab") || Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) => each.toString(16).padStart(2, "0")).join("");

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,8 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PROMISE = "Edit a portrait in the latent space of a face generator, and put it back into the photo."
 SIGN_SECONDS = 45  # between a page's signs of life: Gradio's own heartbeat does not come back after a lost connection
 MAX_EVENTS = 256  # under way at once, those that wait for the device among them: more than it lets wait, for the others
+LEAVING_SECONDS = 3.0  # until it is noticed that a page was left
+STEP_SECONDS = 60.0  # the longest that an embedding which was stopped is waited for
 CACHE_SECONDS = 600  # how long the files of API answers lie in Gradio's cache
 
 
@@ -53,12 +58,22 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
     def stay(request: gr.Request) -> Any:
         return gr.skip() if backstage.sessions.stay(request.session_hash) else library.show(None)
 
-    def resume(tab: str, request: gr.Request) -> Any:
-        session = backstage.sessions.resume(tab, request.session_hash) if tab else None
+    async def resume(tab: str, request: gr.Request) -> Any:
+        await until(lambda: not backstage.sessions.awaits(tab, request.session_hash), LEAVING_SECONDS)
+        session = backstage.sessions.resume(tab, request.session_hash)
         if session is None:
             return gr.skip()
         session.begin_page()
         session.asked[MODEL_SHOWN] = ""  # sliders are drawn anew, with those of directions of one's own
+        return library.show(session)
+
+    async def settle(request: gr.Request) -> Any:
+        """What was under way as the page was left ends after its step; then the library shows what has come of it."""
+        session = backstage.sessions.known(request.session_hash)
+        embedding = None if session is None else session.embedding
+        if embedding is None or not embedding.running:
+            return gr.skip()
+        await until(lambda: not embedding.running, STEP_SECONDS)
         return library.show(session)
 
     with page:
@@ -73,7 +88,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
             ):
                 lead_on = build_upload_tab(backstage)
                 build_embed_tab(backstage, library, tabs, lead_on, models)
-                build_attributes_tab(backstage, library)
+                show_own = build_attributes_tab(backstage, library)
                 build_morph_tab(backstage, library)
                 build_crossover_tab(backstage, library)
                 build_expression_tab(backstage, library)
@@ -86,10 +101,19 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
                 library.rail.render()
         build_api(backstage)
         gr.HTML(_footer(), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
-        page.load(resume, gr.Textbox(visible=False), library.rail, js="() => [facelab.tab()]", **QUIET)
+        loaded = page.load(resume, gr.Textbox(visible=False), library.rail, js="() => [facelab.tab()]", **QUIET)
+        show_own(loaded.success)
+        loaded.success(settle, None, library.rail, **QUIET)
         page.unload(leave)
         gr.Timer(SIGN_SECONDS).tick(stay, None, library.rail, **QUIET)
     return page.queue(default_concurrency_limit=None)  # the worker sees to fair turns and to how many may wait
+
+
+async def until(true: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is true, but no longer than so many seconds."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        await asyncio.sleep(0.1)
 
 
 def launch_options() -> dict[str, Any]:

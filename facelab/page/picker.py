@@ -24,12 +24,13 @@ def picker(
     only: str = "",
     edited_here: bool = False,
 ) -> gr.HTML:
-    """A picker whose value is {"chosen": [ids]}; its `pick` event says that it changed.
+    """A picker whose value is {"chosen": [ids], "picked": how often somebody chose}; its `pick` event says that it
+    changed, or that a chosen face looks otherwise by now.
 
     tag: its own name in the page. info: one sentence of help. place: which face is chosen at first, 0 for the one that
     is open in the library, 1 for the next, -1 for none. several: whether more than one can be chosen.
     letters: mark them A, B, C in the order of choosing. only: "photo" for faces that a photo is behind, "edits" for
-    edited ones. edited_here: the tab edits its face itself; elsewhere `pick` also says that a chosen face was edited.
+    edited ones. edited_here: the tab edits its face itself, and hears of no edit.
     """
     options = {"place": place, "several": several, "letters": letters, "only": only, "edited_here": edited_here}
     return part("picker", {"chosen": []}, tag=tag, title=title, info=info, **options)

@@ -100,6 +100,10 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         photo.chosen, photo.start = index, photo.aligned.quad
 
     @friendly
+    def on_discard(event: gr.EventData) -> None:
+        """A photo was uploaded when another had been chosen meanwhile: its file goes, as after every event."""
+
+    @friendly
     def on_photo(event: gr.EventData, landmarks: str, request: gr.Request) -> dict[Any, Any]:
         name = face_name(event.name)
         return open_photo(request, lambda: read_photo(take_upload(event.path)), name, landmarks)
@@ -177,8 +181,9 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
     shown = [drop, desk, stage, crop, lead_on]
     quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    drop.photo(on_photo, landmarks, shown, **quiet)
-    drop.example(on_example, landmarks, shown, **quiet)
+    drop.photo(on_photo, landmarks, shown, trigger_mode="multiple", **quiet)
+    drop.example(on_example, landmarks, shown, trigger_mode="multiple", **quiet)
+    drop.discard(on_discard, trigger_mode="multiple", **quiet)
     stage.choose(on_choose, None, shown, trigger_mode="multiple", **quiet)
     stage.turn(on_turn, landmarks, shown, trigger_mode="multiple", **quiet)
     stage.eyes(on_eyes, None, shown, **quiet)

@@ -14,7 +14,7 @@ from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face
 from facelab.history import Result
 from facelab.media import Provenance, encode_png
-from facelab.page.backstage import Backstage, friendly, told
+from facelab.page.backstage import Backstage, friendly
 from facelab.page.library import Library
 from facelab.page.parcels import file_name
 from facelab.page.parts import event as event_of
@@ -87,10 +87,13 @@ class Viewer:
         """
 
         @friendly
-        def on_change(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Any:
+        def on_change(values: dict[Any, Any], request: gr.Request) -> Any:
             session = self.backstage.visitor(request)
-            if told(event, "again") and self.tab in session.results and self.tab not in session.followed:
-                return gr.skip()  # what was taken from a sheet, or stylised, is not lost for it
+            asked = repr([values[each] for each in sorted(inputs, key=lambda each: each._id)])
+            moving = session.asked.get(self.tab) != asked  # what is asked for twice has come to rest
+            if not moving and self.tab in session.results and self.tab not in session.followed:
+                return gr.skip()  # a face looks otherwise by now: what was taken from a sheet, or stylised, stays
+            session.asked[self.tab] = asked
             try:
                 result, words = make(session, values), hint if isinstance(hint, str) else hint(session, values)
             except (BadSetting, LatentMismatch) as error:  # said where the picture would be, not over it
@@ -98,13 +101,10 @@ class Viewer:
             if result is None:
                 session.results.pop(self.tab, None)
                 return {self.view: self.empty(words), **also(session, values, None)}
-            asked = repr([values[each] for each in sorted(inputs, key=lambda each: each._id)])
-            moving = session.asked.get(self.tab) != asked  # what is asked for twice has come to rest
-            session.asked[self.tab] = asked
-            companion = {} if moving else also(session, values, result)
-            update = self.show(session, result, moving=moving)
+            session.results[self.tab] = result
             session.followed.add(self.tab)
-            return {self.view: update, **companion}
+            companion = {} if moving else also(session, values, result)
+            return {self.view: self.show(session, result, moving=moving), **companion}
 
         def also(session: Session, values: dict[Any, Any], result: Result | None) -> dict[Any, Any]:
             return {} if beside is None else {beside[0]: beside[1](session, values, result)}
@@ -143,7 +143,7 @@ def build_viewer(
     hint: what an empty one says. keep: the words on the button that puts the result into the library.
     """
     uses = [{"tab": id, "title": title} for id, title in USES.items() if id != tab]
-    view = part("viewer", {"hint": hint}, tag=tab, before="", uses=uses, keep=keep, goto=None)
+    view = part("viewer", {"hint": hint}, tag=tab, before="", uses=uses, keep=keep, kept=None, goto=None)
     viewer = Viewer(view, backstage, library, tab)
 
     def result_of(session: Session) -> Result:
@@ -167,7 +167,7 @@ def build_viewer(
     def on_keep(request: gr.Request) -> Mapping[Any, Any]:
         session = backstage.visitor(request)
         keep_result(session)
-        return {library.rail: library.show(session)}
+        return {library.rail: library.show(session), view: gr.update(kept=token_hex(4))}
 
     @friendly
     def on_use(event: gr.EventData, request: gr.Request) -> Mapping[Any, Any]:
@@ -178,7 +178,7 @@ def build_viewer(
         return {library.rail: library.show(session), view: gr.update(goto=goto)}
 
     view.detail(on_detail, None, view, **QUIET)
-    view.keep(on_keep, None, [library.rail], **QUIET)
+    view.keep(on_keep, None, [library.rail, view], **QUIET)
     view.use(on_use, None, [library.rail, view], **QUIET)
     return viewer
 

@@ -255,7 +255,7 @@ def test_pictures_are_marked_for_the_eye_on_demand(visit, tmp_path: Path):
     another_picture(page, "attributes", plain["Attributes"])
 
 
-def test_a_page_that_is_loaded_again_keeps_its_faces(visit, site, monkeypatch):
+def test_a_page_that_is_loaded_again_keeps_its_faces(visit, site, monkeypatch, tmp_path: Path):
     monkeypatch.setattr(site.sessions, "_grace", 60.0)
     page = visit()
     add_examples(page)
@@ -267,7 +267,11 @@ def test_a_page_that_is_loaded_again_keeps_its_faces(visit, site, monkeypatch):
     page.once("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(page.locator(".fl-face")).to_have_count(5)
+    bring(page, download(page, page.get_by_role("button", name="Save all as a project"), tmp_path))
+    expect(page.locator(".fl-face")).to_have_count(10)
     open_tab(page, "Attributes")
+    panel.get_by_role("button", name="New direction").click()
+    expect(panel.get_by_role("button", name="Delete Freckled")).to_be_visible()
     choose(page, "attributes-face", "Leo")
     picture(page, "attributes")
     expect(panel.get_by_role("tab", name="Own")).to_be_visible()

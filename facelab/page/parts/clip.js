@@ -13,13 +13,22 @@ const camera = el("button", { type: "button", class: "fl-button small", onclick:
 const enough = el("button", { type: "button", class: "fl-button small", hidden: true }, "That is enough");
 root.append(input, el("div", { class: "fl-row" }, choose, navigator.mediaDevices?.getUserMedia && window.MediaRecorder ? camera : "", enough), film, status);
 
-let pending = null;
+let pending = null, opening;  // one at a time
+const wait = (on) => {
+  clearTimeout(opening);
+  opening = on ? setTimeout(() => wait(false), 180000) : null;
+  camera.disabled = choose.disabled = on;
+};
 const take = async (file) => {
-  if (!file) return;
-  pending = file;
+  if (!file || opening) return;
   if (file.size > MAX_BYTES) { status.textContent = "Videos of up to 100 MB can be opened. Cut it shorter first."; return; }
+  pending = file;
+  wait(true);
   status.textContent = "Opening the video …";
-  try { trigger("clip", { path: (await upload(file)).path, name: file.name || "camera" }); } catch { status.textContent = "The video did not get through. Choose it again."; }
+  try { trigger("clip", { path: (await upload(file)).path, name: file.name || "camera" }); } catch {
+    wait(false);
+    status.textContent = "The video did not get through. Choose it again.";
+  }
 };
 input.addEventListener("change", () => { take(input.files[0]); input.value = ""; });
 
@@ -67,6 +76,7 @@ if (props.sound) document.addEventListener("drop", (event) => {
 const hint = props.hint || "Up to 20 seconds. Its first frame should be neutral.";
 const draw = () => {
   const { name, about, refused } = props.value || {};
+  wait(false);
   if (refused) pending = null;
   status.textContent = refused || (name ? `${name}${about ? `: ${about}` : " is open."}` : hint);
   if (!name || !props.sound || !pending) return;

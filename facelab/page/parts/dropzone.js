@@ -23,7 +23,7 @@ const take = async (file) => {
   const mine = (choice += 1);
   try {
     const { path } = await upload(file);
-    if (mine !== choice) return;
+    if (mine !== choice) { trigger("discard", { path }); return; }
     trigger("photo", { path, name: file.name || "photo" });
   } catch (error) {
     if (mine === choice) idle("The upload did not get through. Check the connection and choose the photo again.", true);
@@ -53,6 +53,7 @@ const openCamera = async () => {
   close();
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1920 } } });
+    if (!shown()) { stream.getTracks().forEach((track) => track.stop()); return; }  // allowed after another tab was opened
     const video = el("video", { autoplay: true, muted: true, playsinline: true, "aria-label": "Camera" });
     video.srcObject = stream;
     close();  // asked for twice, before the browser had been allowed to

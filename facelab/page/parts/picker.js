@@ -1,11 +1,11 @@
-// Faces of the library to choose from. value: {chosen: [ids]}; props title, info, place, several, letters, only, edited_here.
+// Faces of the library to choose from. value: {chosen: [ids], picked: how often somebody chose}; props title, info, place, several, letters, only, edited_here.
 const { el, icon } = facelab;
 const root = element.querySelector(".fl-picker");
 const { title, info, place, several, letters, only, edited_here } = props;
 
 const list = el("div", { class: "fl-picker-faces", role: several ? "group" : "radiogroup", "aria-label": title });
 const tally = el("span", { class: "fl-count" });
-const clear = el("button", { type: "button", class: "fl-link", hidden: true, onclick: () => { touched = true; choose([]); } }, "Clear");
+const clear = el("button", { type: "button", class: "fl-link", hidden: true, onclick: () => { touched = true; picked += 1; choose([]); } }, "Clear");
 const words = el("span");
 const examples = el("button", { type: "button", class: "fl-mini", onclick: () => facelab.addExamples() }, "Add the examples");
 const empty = el("div", { class: "fl-picker-empty" }, words, examples);
@@ -17,7 +17,7 @@ let subject = null, touched = false, carried = null;
 const offered = () => (facelab.faces || []).filter((face) => !only || face[only]);
 const cropOf = (id) => offered().find((face) => face.id === id)?.crop;
 const versions = (one, other) => only === "photo" && cropOf(one) === cropOf(other);  // of one face of a photo: only one goes back
-let mine = props.value?.chosen || [];  // only the browser chooses; the value is how the server reads it
+let picked = 0, mine = props.value?.chosen || [];  // only the browser chooses; the value is how the server reads it
 const chosen = () => mine;
 let telling, told = "";  // and how the chosen faces looked when the server heard of them
 const looks = () => chosen().map((id) => offered().find((face) => face.id === id)?.picture).join();
@@ -28,12 +28,10 @@ const choose = (ids) => {
   setTimeout(write, 20);
   tell(touched ? 40 : 160);  // several pickers of a tab choose at once: all of them first, then the server hears of it
 };
-const write = () => { props.value = { chosen: mine }; };
-let again = true;  // whether it only looks otherwise, and nothing else was chosen
-const tell = (wait, anew = false) => {
+const write = () => { props.value = { chosen: mine, picked }; };
+const tell = (wait) => {
   clearTimeout(telling);
-  again &&= anew;
-  telling = setTimeout(() => { const only = again; again = true; write(); told = looks(); trigger("pick", { again: only }); }, wait);
+  telling = setTimeout(() => { write(); told = looks(); trigger("pick", {}); }, wait);
 };
 // An answer of the server that arrives while the tab is first drawn can put the old value back: then it is told again.
 watch("value", () => {
@@ -43,6 +41,7 @@ watch("value", () => {
 });
 const pick = (id) => {
   touched = true;
+  picked += 1;
   if (!several && place === 0) { facelab.subject = subject = id; document.dispatchEvent(new Event("facelab:subject")); }
   const others = chosen().filter((each) => each !== id && !versions(each, id));
   choose(several ? (chosen().includes(id) ? others : [...others, id]) : [id]);
@@ -77,7 +76,7 @@ const settle = () => {
   }
   if (still.length !== chosen().length) { choose(still); return; }
   draw();
-  if (!edited_here && looks() !== told) tell(160, true);  // edited in another tab meanwhile, or nearer by now
+  if (!edited_here && looks() !== told) tell(160);  // edited in another tab meanwhile, or nearer by now
 };
 
 const draw = () => {

@@ -1,5 +1,5 @@
 // The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail, same (as before any edit), focus ([x, y, width] of a face)} or {hint};
-// props before, uses, keep, goto, history ({titles, at} or null), large (the file to save is made when it is asked for).
+// props before, uses, keep, kept (a number once that is done), goto, history ({titles, at} or null), large (the file to save is made when it is asked for).
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-viewer");
 
@@ -96,14 +96,7 @@ const toggle = el("div", { class: "fl-view-toggle", role: "radiogroup", "aria-la
 const pickKind = (on) => { if (props.value.detail !== on) trigger("detail", { on }); };
 
 const steps = el("ol", { class: "fl-view-steps", "aria-label": "History" });
-const ids = () => (facelab.faces || []).map((face) => face.id);
-let held_before = null;  // what the library held when Keep was pressed: the server may refuse
-document.addEventListener("facelab:faces", () => {
-  if (!held_before || ids().every((id) => held_before.has(id))) return;
-  held_before = null;
-  say("Kept in the library");
-});
-const keep = el("button", { type: "button", class: "fl-button", onclick: () => { held_before = new Set(ids()); trigger("keep", {}); } }, icon("plus"), props.keep || "Keep in library");
+const keep = el("button", { type: "button", class: "fl-button", onclick: () => trigger("keep", {}) }, icon("plus"), props.keep || "Keep in library");
 const use = el("select", { class: "fl-view-use", "aria-label": "Use in another tab", onchange: () => { const tab = use.value; use.value = ""; trigger("use", { tab }); } },
   el("option", { value: "" }, "Use in …"), ...(props.uses || []).map(({ tab, title }) => el("option", { value: tab }, title)));
 const act = el("div", { class: "fl-view-act" }, keep, use, said, toggle);
@@ -175,6 +168,7 @@ drawHistory();
 watch(["value", "before"], draw);
 watch("history", drawHistory);
 watch("parcel", () => { if (props.parcel && props.parcel.number !== parcel) { parcel = props.parcel.number; facelab.save(props.parcel); say("Saved"); } });
+watch("kept", () => { if (props.kept) say("Kept in the library"); });
 watch("goto", () => {
   if (!props.goto || props.goto.number === goto) return;
   goto = props.goto.number;
