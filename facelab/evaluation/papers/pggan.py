@@ -27,7 +27,7 @@ def section(evidence: Evidence) -> Section:
         f"anew; theirs takes over {RECOVERY_STEPS:,} steps for a photo. Ours is Adam with a falling rate, all restarts "
         "as one batch. The paper shows pictures and measures nothing: there is no number of theirs beside ours. Of "
         f"StyleGAN2 the search in w+ begins where an encoder points, for {PRESETS['fast'].steps} steps, and in z at "
-        "the draw nearest to the mean, measured when the preset took 50; both are before any refining.",
+        "the draw nearest to the mean; both are before any refining.",
         [*_recoveries(evidence), *_combinations(evidence), *_encoders(evidence), *_unseen(evidence)],
         _claims(evidence),
         pictures=pictures.of_recovery(evidence),
