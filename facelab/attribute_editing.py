@@ -72,13 +72,14 @@ class AttributeEditing:
             raise BadSetting(f"The method must be one of {', '.join((*METHODS, CIRCLE))}, not {method!r}.")
         known = {**self.directions(), **(own or {})}
         latent, delta, steps = self._rows(face), face.delta, []
+        edited = [name for name, strength in strengths.items() if strength]
         for name, strength in strengths.items():
             direction = _find(known, name)
             check_model(direction, self.card.name, self.card.sha256)
             _check_fits(direction, self.generator)
             strength = between(f"The strength of {name}", strength, -MOST, MOST)
             if strength:
-                held = _held(direction, keep, known, strengths, method)
+                held = _held(direction, keep, known, edited, method)
                 moved = move(latent, direction, strength, method=method, held=held, rows=self._range(rows))
                 latent, delta = placed(latent, moved, delta, "" if everywhere else direction.region)
                 steps.append({"op": "attribute", "id": name, "strength": strength})

@@ -13,7 +13,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -175,8 +175,9 @@ class _Reader:
         at = entry["at"] if version > 1 else len(versions)
         if not isinstance(at, int) or not 0 <= at <= len(versions):
             raise ValueError("at")
-        used = {str(step.get("id")) for each in versions for step in each.steps}
-        faces = {str(name)[:NAME_LENGTH]: self._face(path) for name, path in entry["others"].items()}
+        used = {text for each in versions for text in _texts(each.steps)}
+        others = {str(name)[:NAME_LENGTH]: path for name, path in entry["others"].items()}
+        faces = {name: self._face(path) for name, path in others.items() if name in used}
         if version == 1 and versions:  # its faces did not say yet how they were made
             result = result.made_by(*versions[-1].steps, of=[base, *faces.values()])
         return ProjectFace(
@@ -224,6 +225,15 @@ class _Reader:
         if entry.file_size > limit:
             raise BadProject(f"{name} in this project unpacks to {entry.file_size / 2**20:.0f} MB. It was not opened.")
         return self._archive.read(entry)  # never more than file_size bytes, whatever the data holds
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in steps, the names of faces and directions among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
 
 
 def _walked(faces: Sequence[ProjectFace]) -> int:

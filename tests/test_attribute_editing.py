@@ -81,6 +81,14 @@ def test_what_is_held_can_be_chosen(studio, face):
     assert np.allclose(beard(), beard(method="linear", keep=())), "the regression has held the others already"
 
 
+def test_what_stays_at_zero_can_be_held(studio, face):
+    held = [
+        studio.edit(face, strengths, method="mean", keep=["gender"])
+        for strengths in ({"beard": 1}, {"beard": 1, "gender": 0})
+    ]
+    assert torch.equal(everywhere(held[0]), everywhere(held[1]))
+
+
 def test_a_walk_has_the_face_itself_first(studio, face):
     path = studio.walk(face, "smile", 1.0, frames=3, steps=30)
     assert len(path) == 4

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 from threading import Event, Thread, current_thread
+from time import sleep
 from typing import Any
 
 import gradio as gr
@@ -16,7 +18,7 @@ import torch
 from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting, Busy
-from facelab.page.backstage import as_message, friendly
+from facelab.page.backstage import as_message, friendly, off_the_loop
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
 from facelab.page.video import Footage
@@ -417,3 +419,55 @@ def test_a_film_of_an_expression_at_strength_0_is_not_made(visitor: Visitor) -> 
     values = {picker: chosen(visitor.add()) for picker in pickers}
     with pytest.raises(gr.Error, match="strength 0"):
         next(visitor.do("on_make", "fl-film-expression", {**values, "Strength": 0}))
+
+
+def test_what_ends_a_handler_keeps_no_other_visitor_waiting() -> None:
+    threads: list[Thread] = []
+
+    async def closed_by_gradio() -> None:
+        off_the_loop(lambda: threads.append(current_thread()))
+
+    asyncio.run(closed_by_gradio())
+    off_the_loop(lambda: threads.append(current_thread()))
+    while len(threads) < 2:
+        sleep(0.01)
+    assert {each is current_thread() for each in threads} == {True, False}
+
+
+def test_an_edit_is_kept_where_another_face_is_chosen_before_it_rests(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add()
+    said = {"face": one.id, "strengths": {"smile": 1.0}, "moving": True, "stamp": 1}
+    told = told_of(
+        visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": chosen(other), "fl-sliders": said})
+    )
+    assert [each.steps[0]["strength"] for each in one.history.versions[1:]] == [1.0] and len(
+        other.history.versions
+    ) == 1
+    assert told["fl-sliders"]["face"] == other.id and told["fl-library"]
+    said = {
+        "face": one.id,
+        "strengths": {"smile": 2.0},
+        "stamp": 1,
+    }  # as the server has answered: nothing is to be kept
+    visitor.do("on_change", "fl-sliders", {"fl-picker-attributes-face": chosen(other), "fl-sliders": said})
+    assert len(one.history.versions) == 2
+
+
+def test_leaving_the_field_of_layers_as_it_was_is_no_edit(visitor: Visitor) -> None:
+    kept = visitor.add()
+    visitor.edit(kept, smile=1.0)
+    said = {"face": kept.id, "strengths": {"smile": 1.0}, "moving": False, "stamp": 2}
+    values = {"fl-picker-attributes-face": chosen(kept), "fl-sliders": said, "Where": "everywhere"}
+    visitor.do("on_leave", "fl-sliders", values)
+    assert len(kept.history.versions) == 2
+    visitor.do("on_leave", "fl-sliders", values | {"Layers": "0-3"})
+    assert len(kept.history.versions) == 3
+
+
+def test_what_was_drawn_for_an_earlier_choice_of_models_does_not_come_back(visitor: Visitor) -> None:
+    values = {"Models": ["vae64", "dcgan64"]}
+    first = visitor.do("on_models", "fl-lineup", values)
+    next(first)
+    second = visitor.do("on_models", "fl-lineup", values)
+    next(second)
+    assert not list(first) and list(second)

@@ -222,11 +222,12 @@ def test_what_the_faces_unpack_to_counts_together(project, monkeypatch):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, zeros=np.zeros(2**20, np.uint8))
     names = [f"{number}.npz" for number in range(9)]
-    bomb = altered(
-        project,
-        lambda m: m["faces"][0].update(others={name: name for name in names}),
-        add=[(name, buffer.getvalue()) for name in names],
-    )
+
+    def name_them(manifest):
+        manifest["faces"][0]["others"] = {name: name for name in names}
+        manifest["faces"][0]["versions"].append({"title": "All", "steps": [{"op": "average", "with": names}]})
+
+    bomb = altered(project, name_them, add=[(name, buffer.getvalue()) for name in names])
     with pytest.raises(BadProject, match="damaged"):  # they are no faces
         open_project(bomb)
     monkeypatch.setattr("facelab.project_file.MAX_PROJECT_BYTES", 2**21 // 2)
@@ -281,3 +282,8 @@ def test_damage_anywhere_is_refused_or_does_no_harm(project):
             open_project(io.BytesIO(bytes(broken)))
         except BadProject:
             continue
+
+
+def test_faces_that_no_step_names_are_not_even_read(project):
+    strangers = altered(project, lambda m: m["faces"][0]["others"].update(nobody="nowhere.npz"))
+    assert "nobody" not in open_project(strangers).faces[0].others

@@ -31,6 +31,7 @@ LIMIT = 3.0  # where the sliders end
 WALK_SIDE, WALK_FPS = 256, 8
 METHODS = {"linear": "Linear", "mean": "Mean difference", "gradient": "Gradient", CIRCLE: "Circle"}
 OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method."
+ROWS_SAID = "attributes-rows"  # in what a session was last asked for: the text of the field of layers
 CIRCLE_SHOWN = "attributes-circle"  # in what a session was last asked for: whether the sliders are the circle's
 
 
@@ -179,25 +180,35 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
         if not all_picked(values[face]):  # not even its history is left of a face that was deleted
             nothing = gr.update(value=viewer.empty(HINT), history=None)
             return {viewer.view: nothing, sliders: {"face": "", "strengths": {}}}
+        session.asked[ROWS_SAID] = str(values[rows] or "")
         kept, said = picked(session, values[face], "Face"), values[sliders]
-        if values[method] == CIRCLE and not studio.of(kept.face.latent.model).has_circle:
-            values = {**values, method: DEFAULT_METHOD}  # the radio of another model's face
-        circle = values[method] == CIRCLE
         said = said if isinstance(said, dict) else {}
-        if said.get("face") != kept.id:
-            return show(session, kept, 0, circle=circle)
-        own = own_of(session, kept)
-        strengths = read_strengths(said.get("strengths"), {**shipped_of(kept.face.latent.model), **own})
-        if circle:
-            strengths = {id: each for id, each in strengths.items() if feature_of(id)}
+        left, values, strengths = session.faces.get(str(said.get("face"))), *read(session, kept, values)
+        if left is not kept:
+            told = {}
+            if left is not None and "moving" in said:  # another face was chosen before its sliders had come to rest
+                settle(session, left, *read(session, left, values), said)
+                told = {library.rail: library.show(session)}
+            return show(session, kept, 0, circle=values[method] == CIRCLE) | told
         if not said.get("moving"):
             return settle(session, kept, values, strengths, said)
+        own = own_of(session, kept)
         _, start = start_of(kept)
         moved = worker.run(studio.edit, start, strengths, own=own, **settings(kept, values)) if strengths else start
         _, before = attribute_block(kept.history)
         titles = {**shipped_of(kept.face.latent.model), **own}
         result = Result(kept.name, title_of(strengths, before, titles), moved, kept.history)
         return {viewer.view: viewer.show(session, result, moving=True)}
+
+    def read(session: Session, kept: LibraryFace, values: dict[Any, Any]) -> tuple[dict[Any, Any], dict[str, float]]:
+        """The values and the sliders' strengths, as far as a face can take them."""
+        model, said = kept.face.latent.model, values[sliders] if isinstance(values[sliders], dict) else {}
+        if values[method] == CIRCLE and not studio.of(model).has_circle:
+            values = {**values, method: DEFAULT_METHOD}  # the radio of another model's face
+        strengths = read_strengths(said.get("strengths"), {**shipped_of(model), **own_of(session, kept)})
+        if values[method] == CIRCLE:
+            strengths = {id: each for id, each in strengths.items() if feature_of(id)}
+        return values, strengths
 
     def settle(
         session: Session,
@@ -226,6 +237,12 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
             history.record(Version(title, steps, result, picture, others))
             kept.saved = False
             return {**show(session, kept, stamp, circle=circle), library.rail: library.show(session)}
+
+    @friendly
+    def on_leave(values: dict[Any, Any], request: gr.Request) -> Any:
+        """The field of layers was left: it is an edit where it says something else than before."""
+        known = backstage.visitor(request).asked.get(ROWS_SAID, "")
+        return gr.skip() if str(values[rows] or "") == known else on_change(values, request)
 
     @friendly
     def on_go(value: Any, chosen: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -272,8 +289,10 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
         event(sliders, "slide"),
         *(each.input for each in (method, keeping, kept_ones, where)),
     ]
-    gr.on([*changes, rows.submit, rows.blur], on_change, inputs, shown, **IN_TURN)
-    viewer.view.go(on_go, face, shown, **QUIET)
+    changed = gr.on([*changes, rows.submit], on_change, inputs, shown, **IN_TURN)
+    rows.blur(on_leave, inputs, shown, **IN_TURN)
+    changed.failure(None, js="() => document.dispatchEvent(new Event('facelab:refused'))")
+    viewer.view.go(on_go, face, shown, trigger_mode="multiple", **QUIET)
     walk.click(on_walk, {*inputs, walked, reach, frames}, [film.view], **QUIET)
     keeping.input(lambda chosen: gr.CheckboxGroup(visible=chosen == "these"), keeping, kept_ones, **QUIET)
     # Both at once: of a tab that was never open, what an update leaves out is lost.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import chain
+from secrets import token_hex
 from typing import Any
 
 import gradio as gr
@@ -26,10 +27,12 @@ from facelab.page.pictures import jpeg_uri
 from facelab.page.progress import TOLD_SECONDS, running
 from facelab.page.seed import seed_field
 from facelab.page.viewer import IN_TURN, QUIET
+from facelab.sessions import Session
 from facelab.studio import Studio
 from facelab.training.run import PROGRESS
 
 TAB = "compare"
+DRAWING = "compare-drawing"  # in what a session was last asked for: which drawing of it is the newest
 SHOWN, COLUMNS = 12, 4  # faces of each model
 MOST_POINTS = 200  # of a curve
 
@@ -96,6 +99,14 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
         yield told | table(chosen) | curves(chosen)
         yield from sheets(values)
 
+    def newest(session: Session, updates: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+        """Updates, until others are asked for: what was drawn for an earlier choice does not come back."""
+        session.asked[DRAWING] = mine = token_hex(4)
+        for update in updates:
+            if session.asked.get(DRAWING) != mine:
+                return
+            yield update
+
     @friendly
     def on_open(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
@@ -103,18 +114,18 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
             return
         session.asked[TAB] = "drawn"
         try:
-            yield from everything(values)
+            yield from newest(session, everything(values))
         except BaseException:  # also where the page is closed meanwhile: opened again, the tab is drawn
             session.asked.pop(TAB, None)
             raise
 
     @friendly
-    def on_models(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
-        yield from everything(values)
+    def on_models(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        yield from newest(backstage.visitor(request), everything(values))
 
     @friendly
-    def on_draw(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
-        yield from sheets(values)
+    def on_draw(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+        yield from newest(backstage.visitor(request), sheets(values))
 
     def work(session: Any, jobs: Sequence[Any], done: Any) -> Iterator[dict[Any, Any]]:
         """Do jobs on the device one after the other, with progress and a way to stop; `done` makes the last update."""

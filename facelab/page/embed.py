@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -14,7 +15,7 @@ from facelab.embedding import EmbedState
 from facelab.errors import BadSetting
 from facelab.face import AlignedFace, Face, Recipe
 from facelab.history import Version
-from facelab.page.backstage import Backstage, friendly
+from facelab.page.backstage import Backstage, friendly, off_the_loop
 from facelab.page.embed_controls import build_groups, build_preset, further
 from facelab.page.library import Library
 from facelab.page.parts import packed, part
@@ -34,6 +35,17 @@ PHASES = {
     "recover": "Recovering the latent",
 }
 REDRAW = "() => document.dispatchEvent(new Event('facelab:redraw'))"  # a face that a tab shows may be better by now
+# Embed is hidden while it works, as Stop is afterwards: the keyboard goes on with what has taken its place.
+FOCUS_NEXT = """() => {
+  let left = 50;
+  const look = () => {
+    if (document.activeElement !== document.body) return;
+    const next = ["stop", "edit"].map((id) => document.querySelector(`#fl-${id}`)).find((each) => each?.offsetParent);
+    if (next) next.focus({ preventScroll: true });
+    else if ((left -= 1)) setTimeout(look, 200);
+  };
+  setTimeout(look, 200);
+}"""
 FOCUS_TAB = "() => document.querySelector('[role=tab][data-tab-id=embed]').focus({ preventScroll: true })"
 
 
@@ -133,13 +145,19 @@ def build_embed_tab(
                         yield begun("running") if first else {view: _show(embedding, "running")}
                         first = False
         finally:  # also when the page is closed or the device fails: what was found so far is kept
-            embedding.running = False
+            off_the_loop(partial(keep_the_best, session, embedding, studio))
+
+    def keep_the_best(session: Session, embedding: Embedding, studio: Studio) -> None:
+        """What ends a search: the best face of its steps is put into the library."""
+        try:
             if embedding.step is not None:
                 face = studio.to_face(embedding.step, embedding.aligned)
                 keep(session, embedding, face)
                 if not embedding.step.done:  # the last step's face is not the best one's, which is kept
                     embedding.psnr = worker.finish(studio.signal_to_noise, face)
                     embedding.identity = worker.finish(studio.identity_distance, face)
+        finally:
+            embedding.running = False
 
     def keep(session: Session, embedding: Embedding, face: Face) -> None:
         """Put what was found into the library, under the edits that were made to it meanwhile; if it was deleted there,
@@ -290,6 +308,7 @@ def build_embed_tab(
     for button, begin in ((lead_on, on_lead_on), (start, on_start), (go_on, on_continue)):
         # "multiple": a click counts while another face is embedded, which stops and is kept
         button.click(begin, inputs, outputs, trigger_mode="multiple", **quiet).then(None, js=REDRAW)
+    gr.on([start.click, go_on.click, stop.click], None, js=FOCUS_NEXT)
     edit.click(None, js="() => facelab.goTo('attributes')")
     stop.click(on_stop, None, None, queue=False, **quiet)
     tab.select(on_tab, None, outputs, **quiet)

@@ -117,7 +117,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
     @friendly
     def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        face, calm, moved = faces_of(session, values)
+        face, calm, moved = (each.as_now() for each in faces_of(session, values))
         amount, options = float(values[strength]), options_of(values)
         if not amount:
             raise BadSetting("At strength 0 nothing would move. Move Strength to one side for the film.")
@@ -150,7 +150,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
     def on_clip(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
         try:
-            face = picked(session, values[target], "Target")
+            face = picked(session, values[target], "Target").as_now()
             filmed = read_clip(take_upload(event.path))
         except Exception:
             yield {clip: {"number": token_hex(4), "refused": "That one was not opened. Choose it again, or another."}}
@@ -185,5 +185,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
     inputs = {target, neutral, expressive, strength, threshold, normalise, where}
     picks = [event_of(each, "pick") for each in (target, neutral, expressive)]
     viewer.follow([*picks, normalise.input, where.input, strength.input, threshold.input], inputs, result, hint=MISSING)
-    clip.clip(on_clip, {target, strength, threshold, normalise, where}, [clip, film.view], **QUIET)
+    clip.clip(
+        on_clip, {target, strength, threshold, normalise, where}, [clip, film.view], trigger_mode="multiple", **QUIET
+    )
     make.click(on_make, inputs, [film.view], **QUIET)

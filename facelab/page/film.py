@@ -137,7 +137,7 @@ def build_film(backstage: Backstage, tab: str, *, wide: bool = False) -> Film:
     def on_stop(request: gr.Request) -> None:
         backstage.visitor(request).stop_job(tab)
 
-    view.save(on_save, None, view, **QUIET)
+    view.save(on_save, None, view, trigger_mode="multiple", **QUIET)
     view.stop(on_stop, None, None, queue=False, **QUIET)
     return Film(view, backstage, tab)
 

@@ -111,8 +111,8 @@ def build_map(backstage: Backstage, library: Library) -> None:
     def on_stop(request: gr.Request) -> None:
         backstage.visitor(request).stop_job("map-draw")
 
-    view.ask(on_ask, None, view, **QUIET)
-    view.keep(on_keep, None, [library.rail], **QUIET)
+    view.ask(on_ask, None, view, trigger_mode="multiple", **QUIET)
+    view.keep(on_keep, None, [library.rail], trigger_mode="multiple", **QUIET)
     view.morph(on_morph, None, [film.view], **QUIET)
     view.stop(on_stop, None, None, queue=False, **QUIET)
 

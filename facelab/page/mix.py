@@ -143,14 +143,18 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
             gr.Button(words[1]),
         ]
 
+    def chosen_ones(session: Session, values: dict[Any, Any]) -> list[LibraryFace]:
+        """As they are now: what is made of them keeps to that, whatever is done to them meanwhile."""
+        return [each.as_now() for each in picked_faces(session, values[several])]
+
     def two(session: Session, values: dict[Any, Any]) -> list[LibraryFace]:
-        faces = picked_faces(session, values[several])
+        faces = chosen_ones(session, values)
         if len(faces) != 2:
             raise BadSetting(f"Choose exactly two faces to combine; {len(faces)} are chosen.")
         return faces
 
     def mixed(session: Session, values: dict[Any, Any]) -> Result:
-        name, faces = values[way], picked_faces(session, values[several])
+        name, faces = values[way], chosen_ones(session, values)
         if name == "combine":
             faces = two(session, values)
             one = worker.run(studio.combine, faces[0].face, faces[1].face)
@@ -168,7 +172,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
 
     def averaged(session: Session, values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         """The average, and on the circle the means beside it; one of random faces is a face that begins here."""
-        chosen, count, where = picked_faces(session, values[several]), int(values[along]), meeting(values)
+        chosen, count, where = chosen_ones(session, values), int(values[along]), meeting(values)
         model = chosen[0].face.latent.model if chosen else backstage.studio_of(session).card.name
         drawn = worker.run(studio.of(model).random_faces, count, seed=int(values[seed] or 0)) if count else []
         faces = [*(each.face for each in chosen), *drawn]
@@ -285,7 +289,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
     inputs = {way, several, several_times, expression, centre, radius, truncation, count, seed, along, space}
     columns = [for_several, for_arithmetic, for_neighbours, for_random, for_seed, for_average, for_space]
     shown = [for_combining, way, *columns, act]
-    way.input(on_way, [way, along], shown, **QUIET)
+    way.input(on_way, [way, along], shown, **IN_TURN)
     along.input(lambda drawn: gr.Column(visible=drawn > 0), along, for_seed, **QUIET)
     act.click(on_act, inputs, [viewer.view, sheet], **IN_TURN)  # also while the sheet of the last one is drawn
     expression.submit(on_act, inputs, [viewer.view, sheet], **QUIET)

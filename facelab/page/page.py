@@ -63,9 +63,9 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         session = backstage.sessions.resume(tab, request.session_hash)
         if session is None:
             return gr.skip()
-        session.begin_page()
+        await asyncio.to_thread(session.begin_page)
         session.asked[MODEL_SHOWN] = ""  # sliders are drawn anew, with those of directions of one's own
-        return library.show(session)
+        return await asyncio.to_thread(library.show, session)
 
     async def settle(request: gr.Request) -> Any:
         """What was under way as the page was left ends after its step; then the library shows what has come of it."""
@@ -74,7 +74,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         if embedding is None or not embedding.running:
             return gr.skip()
         await until(lambda: not embedding.running, STEP_SECONDS)
-        return library.show(session)
+        return await asyncio.to_thread(library.show, session)
 
     with page:
         with gr.Column(elem_id="fl-top", min_width=0):

@@ -57,7 +57,14 @@ const openCamera = async () => {
     const video = el("video", { autoplay: true, muted: true, playsinline: true, "aria-label": "Camera" });
     video.srcObject = stream;
     close();  // asked for twice, before the browser had been allowed to
-    close = () => { stream.getTracks().forEach((track) => track.stop()); camera.replaceChildren(); camera.hidden = true; close = () => {}; };
+    close = () => {
+      const held = camera.contains(document.activeElement);
+      stream.getTracks().forEach((track) => track.stop());
+      camera.replaceChildren();
+      camera.hidden = true;
+      close = () => {};
+      if (held) area.querySelector("button")?.focus();
+    };
     const shoot = () => {
       if (!video.videoWidth) return;  // nothing is seen yet
       const canvas = el("canvas", { width: video.videoWidth, height: video.videoHeight });
@@ -82,7 +89,7 @@ const buttons = (compact) => [
 ].filter(Boolean);
 
 const draw = () => {
-  const compact = Boolean(props.value?.compact);
+  const compact = Boolean(props.value?.compact), held = [area, examples].find((each) => each.contains(document.activeElement));
   root.classList.toggle("compact", compact);
   idle(props.value?.refusal || "", Boolean(props.value?.refusal));
   area.replaceChildren(
@@ -103,6 +110,7 @@ const draw = () => {
       button(`Use example: ${face.title}`, { class: "fl-example", onclick: () => { choice += 1; busy("Opening the example …"); trigger("example", { id: face.id }); } },
         el("img", { src: face.picture, alt: "" })))),
   );
+  held?.querySelector("button")?.focus({ preventScroll: true });
 };
 
 const shown = () => element.offsetParent !== null;

@@ -11,13 +11,14 @@ input.addEventListener("change", async () => {
   try { trigger("bring", { path: (await upload(file)).path }); } catch { status.textContent = "The file did not get through. Choose it again."; }
 });
 const list = el("ul", { class: "fl-shelf-items" });
-root.append(list, el("button", { type: "button", class: "fl-button small", onclick: () => input.click() }, icon("upload"), "Open a saved direction"), input, status);
+const open = el("button", { type: "button", class: "fl-button small", onclick: () => input.click() }, icon("upload"), "Open a saved direction");
+root.append(list, open, input, status);
 
-let parcel = null;
+let parcel = null, removed = false;
 const ask = (bin, id, title) => {
   const item = bin.parentElement, before = [...item.children];
   const keep = button(`Keep ${title}`, { class: "fl-mini", onclick: () => { item.replaceChildren(...before); bin.focus(); } }, "Keep");
-  item.replaceChildren(before[0], button(`Delete ${title} for good`, { class: "fl-mini danger", onclick: () => trigger("remove", { id }) }, "Delete"), keep);
+  item.replaceChildren(before[0], button(`Delete ${title} for good`, { class: "fl-mini danger", onclick: () => { removed = true; trigger("remove", { id }); } }, "Delete"), keep);
   keep.focus();
 };
 const draw = () => {
@@ -27,6 +28,8 @@ const draw = () => {
   list.replaceChildren(...items.map(({ id, title }) => el("li", {}, el("b", {}, title),
     button(`Save ${title} as a file`, { class: "fl-icon-button", onclick: () => trigger("save", { id }) }, icon("save")),
     button(`Delete ${title}`, { class: "fl-icon-button", onclick: ({ currentTarget }) => ask(currentTarget, id, title) }, icon("trash")))));
+  if (removed) (list.querySelector("button") || open).focus();  // the keyboard goes on from here
+  removed = false;
 };
 
 draw();

@@ -6,7 +6,7 @@ const LIMIT = 3, STEP = 0.05;
 let strengths = {}, answered = {}, open = 0, rows = {}, resting, face = null;
 const clean = () => Object.fromEntries(Object.entries(strengths).filter(([, value]) => value));
 // Each state that the server hears of has a number; an answer to an earlier one does not move the sliders back.
-let stamp = 0, told = null;
+let stamp = 0, told = null, heard = 0, refusals = 0;
 // A slider that moves after another face was chosen, but before that face has come, moves for that face: it is told once it is here.
 let awaited = null, ahead = {}, named = "", patience;
 const tell = (moving, preset = "") => {
@@ -30,6 +30,13 @@ document.addEventListener("facelab:picked", ({ detail }) => {
   ahead = {};
   clearTimeout(patience);
   patience = setTimeout(() => { if (awaited) { awaited = null; settle(named); } }, 60000);  // a face that cannot come does not block the sliders
+});
+
+// The server was busy, and what waited behind what it refused is lost with it: it is told once more, a few times at most.
+document.addEventListener("facelab:refused", () => {
+  if (!told || told.stamp <= heard || !root.closest("#fl-sliders") || (refusals += 1) > 3) return;
+  clearTimeout(resting);
+  resting = setTimeout(settle, 3000 * refusals);
 });
 
 const tabs = el("div", { class: "fl-groups", role: "tablist", "aria-label": "Groups of attributes" });
@@ -135,13 +142,14 @@ draw();
 watch("groups", draw);
 watch("value", () => {
   const value = props.value || {};
-  if (value.face === face && value.stamp != null && value.stamp < stamp) {  // it has taken the place of what was still to be told
+  if (told && value.face === face && value.stamp != null && value.stamp < stamp) {  // it has taken the place of what was still to be told
     props.value = told;
     trigger("slide", {});
     return;
   }
-  if (value.face !== face) { face = value.face; chosen = ""; fillPresets(); }
+  if (value.face !== face) { face = value.face; told = null; chosen = ""; fillPresets(); }
   answered = value.strengths || {};
+  if (!("moving" in value)) { heard = value.stamp || 0; refusals = 0; }
   strengths = { ...answered, ...ahead };
   update();
   if (face !== awaited) return;
