@@ -50,7 +50,7 @@ class OwnDirections:
         @friendly
         def on_brought(request: gr.Request) -> Any:
             session = self.backstage.sessions.known(request.session_hash)
-            return gr.skip() if session is None else show(session)
+            return show(session) if session is not None and session.directions else gr.skip()
 
         def show_after(event: Callable[..., Any]) -> None:
             event(on_brought, None, [shelf, sliders], **QUIET)
