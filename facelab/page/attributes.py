@@ -36,7 +36,7 @@ CIRCLE_SHOWN = "attributes-circle"  # in what a session was last asked for: whet
 
 
 def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Callable[..., Any]], None]:
-    """Build the tab. Returns what has a visitor's own directions shown after an event that may have brought some."""
+    """Build the tab. Returns what has the shelf of a visitor's own directions drawn after an event of the page."""
     studio, worker = backstage.studio, backstage.worker
     shipped = shipped_directions(backstage)
     names, walks = names_of(shipped), names_of(shipped, walked=True)

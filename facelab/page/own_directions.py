@@ -33,8 +33,8 @@ class OwnDirections:
     shelf: gr.HTML
 
     def wire(self, update: Callable[[Session], Any], sliders: gr.HTML) -> Callable[[Callable[..., Any]], None]:
-        """update: the sliders' update for a visitor, once their directions have changed. Returns what has them shown
-        after an event that may have brought some.
+        """update: the sliders' update for a visitor, once their directions have changed. Returns what has the shelf
+        drawn after an event of the page; sliders are drawn with the next face.
         """
         studio, shelf = self.backstage.studio, self.shelf
         name, with_it, without = self.inputs["name"], self.inputs["with"], self.inputs["without"]
@@ -48,12 +48,17 @@ class OwnDirections:
             return show(session)
 
         @friendly
-        def on_brought(request: gr.Request) -> Any:
+        def on_project(request: gr.Request) -> dict[Any, Any]:
+            """A project was opened in the library; directions may have come with it."""
+            return show(self.backstage.visitor(request))
+
+        @friendly
+        def on_page(request: gr.Request) -> dict[str, Any]:
             session = self.backstage.sessions.known(request.session_hash)
-            return show(session) if session is not None and session.directions else gr.skip()
+            return {"items": []} if session is None else _shelf(session)
 
         def show_after(event: Callable[..., Any]) -> None:
-            event(on_brought, None, [shelf, sliders], **QUIET)
+            event(on_page, None, shelf, **QUIET)
 
         @friendly
         def on_make(title: str, some: Any, others: Any, request: gr.Request) -> dict[Any, Any]:
@@ -88,7 +93,7 @@ class OwnDirections:
         shelf.bring(on_open, None, [shelf, sliders], **QUIET)
         shelf.save(on_save, None, shelf, **QUIET)
         shelf.remove(on_remove, None, [shelf, sliders], **QUIET)
-        show_after(self.library.brought)
+        self.library.brought(on_project, None, [shelf, sliders], **QUIET)
         return show_after
 
 

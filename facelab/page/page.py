@@ -88,7 +88,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
             ):
                 lead_on = build_upload_tab(backstage)
                 build_embed_tab(backstage, library, tabs, lead_on, models)
-                show_own = build_attributes_tab(backstage, library)
+                draw_shelf = build_attributes_tab(backstage, library)
                 build_morph_tab(backstage, library)
                 build_crossover_tab(backstage, library)
                 build_expression_tab(backstage, library)
@@ -102,7 +102,7 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         build_api(backstage)
         gr.HTML(_footer(), js_on_load=None, apply_default_css=False, elem_id="fl-footer")
         loaded = page.load(resume, gr.Textbox(visible=False), library.rail, js="() => [facelab.tab()]", **QUIET)
-        show_own(loaded.success)
+        draw_shelf(loaded.success)
         loaded.success(settle, None, library.rail, **QUIET)
         page.unload(leave)
         gr.Timer(SIGN_SECONDS).tick(stay, None, library.rail, **QUIET)
