@@ -16,11 +16,12 @@ from facelab.checkpoints import cards
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
 from facelab.evaluation import portraits
+from facelab.evaluation.circle import measure_verification
 from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.curve import measure_run
 from facelab.evaluation.edits import Look, thresholds
 from facelab.evaluation.embedding import Embedded, Phase, embed_portraits, summarise
-from facelab.evaluation.figures import spread
+from facelab.evaluation.figures import check_edits, spread
 from facelab.evaluation.groups import by_group, group_masks
 from facelab.evaluation.judge import ATTRIBUTES, features, load_judge
 from facelab.evaluation.matrix import draw_matrix
@@ -116,10 +117,11 @@ def test_a_runs_quality_is_measured_once_a_file_and_plotted(tmp_path):
         (tmp_path / "weights" / f"{images:08d}.safetensors").touch()
         rows = measure_run(tmp_path, measure, samples=9)
     assert asked == [20, 10] and [row["identity"] for row in rows] == ["0.1", "0.05"]
-    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "10,9,0.1,0.5,0.2,1.0"
+    assert (tmp_path / "quality.csv").read_text().splitlines()[1] == "10,9,1,0.1,0.5,0.2,1.0"
     assert (tmp_path / "quality.png").stat().st_size > 1000
     assert len(measure_run(tmp_path, measure, samples=5)) == 2, "figures of fewer samples are others"
-    assert asked == [20, 10, 10, 20]
+    assert len(measure_run(tmp_path, measure, samples=9, seed=2)) == 2, "so are those of another seed's faces"
+    assert asked == [20, 10, 10, 20, 10, 20]
 
 
 def test_of_a_long_run_every_so_many_files_are_measured_and_noise_has_no_distance(tmp_path):
@@ -285,11 +287,27 @@ def test_evaluate_wants_pictures_that_no_training_saw(facelab, tmp_path, options
         (["--circle", "--copies"], "--copies"),
         (["--matrix", "m.png"], "--matrix"),
         (["--embed", 9, "--directions", "--method", "junk"], "--method must be one of"),
+        (["--samples", 0, "--embed", 9, "--directions", "--matrix", "m.tiff"], "m.png"),
     ],
 )
 def test_evaluate_refuses_what_it_would_not_use(facelab, tmp_path, options, refused):
     status, out, said = facelab("evaluate", "faces128", *options, "--data", tmp_path)
     assert status == 1 and not out and refused in said and "labels.csv" not in said
+
+
+def test_what_no_direction_can_be_is_refused_before_portraits_are_seen():
+    known = Studio("cvae64").directions()
+    with pytest.raises(BadSetting, match="no directions"):
+        check_edits({}, "mine", "linear", None)
+    with pytest.raises(BadSetting, match="--method gradient"):
+        check_edits(known, "cvae64", "gradient", None)
+    check_edits(known, "cvae64", "linear", None)
+
+
+def test_verification_wants_two_portraits_of_somebody(monkeypatch):
+    vectors = RANDOM.normal(size=(4, 128)).astype(np.float32)
+    assert measure_verification(vectors, ["Ann", "Ben", "Eve", "Joe"]) == {"pairs": 0}
+    assert measure_verification(vectors, ["Ann", "Ann", "Ann", "Joe"])["pairs"] == 6
 
 
 def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):

@@ -77,6 +77,8 @@ def test_a_training_goes_on_from_a_runs_own_weights(tmp_path):
     assert torch.allclose(moved, torch.ones_like(moved), atol=1e-2), "the run's weights, not the shipped ones"
     with pytest.raises(BadSetting, match="--start"):
         TrainSettings(start_weights="run.safetensors")
+    with pytest.raises(BadSetting, match="train began"):
+        stylegan2_trainer(TrainSettings(start="began64"))
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     with pytest.raises(BadWeights):
         images_seen(tmp_path / "broken.safetensors")

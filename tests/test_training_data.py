@@ -1,6 +1,7 @@
 """What is trained on: each picture of the train split once an epoch, read as photos are; the unreadable is named."""
 
 import errno
+import io
 import os
 import tracemalloc
 import zipfile
@@ -16,7 +17,7 @@ from PIL import Image
 
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.training.data import Pictures, _make_array, has_splits, open_pictures
+from facelab.training.data import Pictures, _make_array, has_splits, names_of_split, open_pictures
 from facelab.training.labels import read_labels
 
 
@@ -266,3 +267,18 @@ def test_the_disk_gives_room_before_anything_is_decoded(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
     (made,) = _make_array(tmp_path / "array", (1, 1024, 1024, 3))
     assert (tmp_path / "array").stat().st_blocks * 512 >= made.size == 3 * 2**20
+
+
+def test_the_labels_of_a_zipped_folder_are_found_and_of_several_none_is_guessed(tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for number in (1, 2, 3):
+            picture = io.BytesIO()
+            Image.new("RGB", (8, 8)).save(picture, "PNG")
+            archive.writestr(f"data/{number}.png", picture.getvalue())
+        archive.writestr("data/labels.csv", "image,split\n1.png,train\n2.png,val\n3.png,train\n")
+        archive.writestr("__MACOSX/data/labels.csv", "junk")
+    assert names_of_split(tmp_path / "data.zip", "train") == ["data/1.png", "data/3.png"]
+    with zipfile.ZipFile(tmp_path / "data.zip", "a") as archive:
+        archive.writestr("more/labels.csv", "image,split\n1.png,val\n")
+    with pytest.raises(BadSetting, match="2 files labels"):
+        names_of_split(tmp_path / "data.zip", "train")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from facelab.commands.console import JsonOption, ModelOption, answer, make_folder, say
+from facelab.seeds import MAX_SEED
 
 
 class Paper(str, Enum):
@@ -50,7 +51,9 @@ def experiments(
     perceptual: Annotated[
         Perceptual, typer.Option(help="Whose features compare: vgg16 needs its weights in checkpoints/.")
     ] = Perceptual.discriminator,
-    seed: Annotated[int, typer.Option(min=0, help="Of the faces, the photos chosen and random starts.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Of the faces, the photos chosen and random starts.")
+    ] = 1,
     model: ModelOption = "faces128",
     as_json: JsonOption = False,
 ) -> None:

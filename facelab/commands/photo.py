@@ -143,6 +143,7 @@ def unpack(
 
     Directions of one's own become direction-NAME.npz, presets presets.json.
     """
+    from facelab.files import write_file
     from facelab.media import Provenance, save_png
     from facelab.own_directions import save_direction
     from facelab.project_file import open_project
@@ -156,7 +157,7 @@ def unpack(
         files.append(f"{stem}.npz")
         if kept.recipe.steps:
             kept.base.save(out / f"{stem}-original.npz")
-            (out / f"{stem}.json").write_text(kept.recipe.to_json(), encoding="utf-8")
+            write_file(kept.recipe.to_json().encode(), out / f"{stem}.json")
             files += [f"{stem}-original.npz", f"{stem}.json"]
         save_png(kept.thumbnail, out / f"{stem}.png", **asdict(Provenance.of(kept.result)), mark=mark)
         files.append(f"{stem}.png")
@@ -166,7 +167,7 @@ def unpack(
     if opened.presets:
         files.append("presets.json")
         presets = [asdict(each) for each in opened.presets]
-        (out / files[-1]).write_text(json.dumps(presets, indent=1), encoding="utf-8")
+        write_file(json.dumps(presets, indent=1).encode(), out / files[-1])
     files = [str(out / name) for name in files]
     answer({"faces": len(opened.faces), "files": files}, as_json, "\n".join(files))
 

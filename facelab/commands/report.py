@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from facelab.commands.console import JsonOption, answer, make_folder, open_studio
+from facelab.seeds import MAX_SEED
 
 
 def report(
@@ -25,7 +26,7 @@ def report(
     ] = 1000,
     method: Annotated[str, typer.Option(help="Of the maps: pca or tsne.")] = "pca",
     attribute: Annotated[str, typer.Option(help="CelebA's name of what colours the maps.")] = "Smiling",
-    seed: Annotated[int, typer.Option(min=0, help="Of the sample sheets.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the sample sheets.")] = 1,
     truncation: Annotated[float, typer.Option(min=0, max=1, help="Of the sample sheets.")] = 0.7,
     as_json: JsonOption = False,
 ) -> None:

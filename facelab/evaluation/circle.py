@@ -210,13 +210,16 @@ def measure_verification(vectors: np.ndarray, people: Sequence[str], *, seed: in
     """Same person or not, by dlib's raw vectors [N, 128], by the chord of the sphere and by its great circle.
 
     people: who each is. Areas under the curve; the best accuracy of any threshold where as many pairs are of one person
-    as of two. On the sphere chord and great circle put all pairs in one order: only leaving the raw length matters.
+    as of two; no pairs, and nothing else, where all are of one person or none are. On the sphere chord and great circle
+    put all pairs in one order: only leaving the raw length matters.
     """
     names = np.asarray(people)
     first, second = np.triu_indices(len(names), 1)
     same = names[first] == names[second]
+    if same.all() or not same.any():
+        return {"pairs": 0}
     draw = np.random.default_rng(seed)
-    others = draw.choice(np.flatnonzero(~same), int(same.sum()), replace=False)
+    others = draw.choice(np.flatnonzero(~same), min(int(same.sum()), int((~same).sum())), replace=False)
     pairs = np.concatenate([np.flatnonzero(same), others])
     one, two, truth = first[pairs], second[pairs], same[pairs]
     points = on_sphere(torch.from_numpy(vectors.astype(np.float64)))

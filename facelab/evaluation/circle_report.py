@@ -54,6 +54,7 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     from facelab.training.data import open_pictures
     from facelab.training.labels import read_labels
 
+    people = _people(data)
     generator = load_model(model)[0]
     circle, reader, network = load_circle(generator, weights), load_reader(), load_judge()
     pictures = open_pictures(data, resolution=max(generator.resolution, DESCRIBED_SIDE), cache=cache, split="val")
@@ -74,7 +75,6 @@ def evaluate_circle(model: str, data: Path, *, count: int, weights: Path | None,
     with tqdm(total=len(measures.EDITS), desc="edits", unit="edit", file=sys.stderr) as bar:
         reach = find_card(model).companions["circle"].get("reach", {}) if weights is None else {}
         edits = measures.measure_edits(circle, generator, eyes, seen, points[chosen], reach=reach, progress=bar.update)
-    people = _people(data)
     named = [people[index] for index in found]
     return {
         "faces": len(chosen),

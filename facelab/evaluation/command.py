@@ -23,6 +23,7 @@ from facelab.evaluation.figures import (
     real_faces,
     spread,
 )
+from facelab.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from facelab.checkpoints.cards import Card
@@ -39,7 +40,7 @@ def evaluate(
     models: Annotated[list[str], typer.Argument(help="Names that `models list` prints; several are compared.")],
     data: Annotated[Path, typer.Option(help="Folder or zip of real aligned faces; its labels.csv says which are val.")],
     samples: Annotated[int, typer.Option(min=0, help="How many random faces to look at; 0 for none.")] = 5000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random faces.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the random faces.")] = 1,
     side: Annotated[
         int, typer.Option(min=0, help="Side in pixels at which models are compared; 0 for the smallest one's.")
     ] = 0,

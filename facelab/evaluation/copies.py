@@ -19,11 +19,14 @@ def nearest_distances(vectors: np.ndarray, others: np.ndarray, *, block: int = 5
     return np.concatenate(distances), np.concatenate(indices)
 
 
-def copies(samples: np.ndarray, unseen: np.ndarray, trained: np.ndarray) -> dict[str, float]:
+def copies(samples: np.ndarray, unseen: np.ndarray, trained: np.ndarray) -> dict[str, float] | None:
     """The share of samples that lie nearer to a training face than all but 1 percent of unseen people do.
 
-    All are dlib's vectors [N, 128]. threshold: that distance. nearest_median: of the samples.
+    All are dlib's vectors [N, 128]. threshold: that distance. nearest_median: of the samples. None where there are no
+    vectors of one of the three.
     """
+    if not min(len(samples), len(unseen), len(trained)):
+        return None
     threshold = float(np.quantile(nearest_distances(unseen, trained)[0], QUANTILE))
     nearest = nearest_distances(samples, trained)[0]
     return {

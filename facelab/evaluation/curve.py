@@ -15,12 +15,12 @@ COLUMNS = ("identity", "shape", "judge", "found")
 
 
 def measure_run(
-    run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samples: int, every: int = 1
+    run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samples: int, seed: int = 1, every: int = 1
 ) -> list[dict[str, str]]:
     """Measure the weight files of a run that are not in RUN/quality.csv yet; writes the table and RUN/quality.png.
 
-    measure: of a weight file, the figures that `evaluate` prints of samples. Rows are of as many samples only. every:
-    of so many files in a row one is measured, the last of all and every so many before it.
+    measure: of a weight file, the figures that `evaluate` prints of samples. Rows are of as many samples and of this
+    seed only. every: of so many files in a row one is measured, the last of all and every so many before it.
     Raises BadSetting for a folder without weight files.
     """
     files = Run(run).weight_files()[::-1][::every][::-1]
@@ -28,16 +28,17 @@ def measure_run(
         raise BadSetting(f"There are no weight files in {run / 'weights'}. Choose the folder of a training run.")
     table = run / "quality.csv"
     rows = _read(table)
-    known = {(row["images"], row["samples"]) for row in rows}
+    how = {"samples": str(samples), "seed": str(seed)}
+    known = {row["images"] for row in rows if how.items() <= row.items()}
     for file in files:
         images = str(int(file.stem))
-        if (images, str(samples)) in known:
+        if images in known:
             continue
         figures = measure(file)
-        values = {"images": images, "samples": str(samples), **figures["frechet"], "found": figures["found"]}
+        values = {"images": images, **how, **figures["frechet"], "found": figures["found"]}
         rows.append({name: "" if value is None else str(value) for name, value in values.items()})
         _write(table, sorted(rows, key=lambda row: int(row["images"])))
-    rows = [row for row in sorted(rows, key=lambda row: int(row["images"])) if row["samples"] == str(samples)]
+    rows = [row for row in sorted(rows, key=lambda row: int(row["images"])) if how.items() <= row.items()]
     plot_losses(rows, COLUMNS, run / "quality.png")
     return rows
 
@@ -53,7 +54,7 @@ def _read(table: Path) -> list[dict[str, str]]:
 def _write(table: Path, rows: list[dict[str, str]]) -> None:
     partial = table.with_suffix(".partial")
     with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ("images", "samples", *COLUMNS))
+        writer = csv.DictWriter(file, ("images", "samples", "seed", *COLUMNS), restval="")
         writer.writeheader()
         writer.writerows(rows)
     partial.replace(table)

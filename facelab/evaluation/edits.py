@@ -168,7 +168,7 @@ def measure_directions(
     progress: Callable[[int], None] = lambda count: None,
 ) -> dict[str, dict]:
     """All directions of a studio's model on embedded faces; `plain` also measures differences of means, nothing held
-    and the whole picture changed.
+    and the whole picture changed. Left out are conditions of a model's own that no eye knows, such as hats.
 
     portraits: the photos behind the faces, uint8 [R, R, 3] each. groups: of these, bool [N] each, by name.
     """
@@ -177,6 +177,9 @@ def measure_directions(
     spread = {name: float(values.std()) for name, values in real.scores.items()}
     figures = {}
     for name, direction in studio.directions().items():
+        if name not in real.scores:
+            progress(1)
+            continue
         ways = {"default": {"method": method, "keep": None, "groups": groups}}
         if plain and direction.held:
             ways["plain"] = {"method": "mean", "keep": (), "everywhere": True}

@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facelab.commands.console import progress_bar
+from facelab.commands.console import make_folder, progress_bar
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
+    from facelab.edits.attributes import Direction
     from facelab.evaluation.embedding import Embedded
     from facelab.evaluation.portraits import Portraits
     from facelab.generators.base import Generator
@@ -77,7 +80,7 @@ def measure_weights(
     def measure(weights: Path) -> dict[str, Any]:
         return measure_samples(model, data, count, seed, weights, 0, False, cache)
 
-    return measure_run(run, measure, samples=count, every=every)
+    return measure_run(run, measure, samples=count, seed=seed, every=every)
 
 
 def measure_runs(runs: list[Path], model: str, data: Path, count: int, seed: int, cache: Path) -> list[dict[str, Any]]:
@@ -134,7 +137,8 @@ def measure_embeddings(
     """`count` val portraits embedded: by stage and by group of people, and, with directions, what each changes in them.
 
     space: other than the preset's, without refining. steps: of a recovery, for models of one latent. method: of edits.
-    matrix: where the picture of all changes goes. Raises BadSetting for a space that the model has not.
+    matrix: where the picture of all changes goes, a PNG. Raises BadSetting for a space that the model has not, for
+    directions where it has none, and for a method that these have not.
     """
     from facelab.evaluation.edits import look, measure_directions
     from facelab.evaluation.embedding import summarise
@@ -143,6 +147,8 @@ def measure_embeddings(
     from facelab.studio import Studio
 
     studio, network = Studio(model), load_judge()
+    if directions:
+        check_edits(studio.directions(), model, method, matrix)
     settings = studio.presets["fast" if studio.has_layers else "recover"]
     if studio.has_layers:
         if space not in (None, settings.space):  # it is measured beside the preset's, before any refining
@@ -173,6 +179,18 @@ def measure_embeddings(
 
             draw_matrix(measured, {name: each.title for name, each in studio.directions().items()}, matrix)
     return figures
+
+
+def check_edits(known: Mapping[str, Direction], model: str, method: str, matrix: Path | None) -> None:
+    """Raises BadSetting for what could not be measured or drawn, before an hour was spent on portraits."""
+    if not known:
+        raise BadSetting(f"{model} has no directions. Leave out --directions, or `train directions --model {model}`.")
+    if method == "gradient" and (without := [each.title for each in known.values() if not each.classifier]):
+        raise BadSetting(f"{', '.join(without)} of {model} cannot be walked along. Leave out --method gradient.")
+    if matrix is not None:
+        if matrix.suffix.lower() != ".png":
+            raise BadSetting(f"--matrix writes a PNG: give it a name such as {matrix.with_suffix('.png').name}.")
+        make_folder(matrix.parent)
 
 
 def _embedded(

@@ -16,7 +16,7 @@ def draw_matrix(measured: Mapping[str, Mapping], titles: Mapping[str, str], path
     from matplotlib.figure import Figure
 
     edits = [name for name, figures in measured.items() if figures["default"].get("changes")]
-    seen = list(titles)
+    seen = [name for name in titles if any(name in measured[edit]["default"]["changes"] for edit in edits)]
     values = np.array([[measured[edit]["default"]["changes"][name] for name in seen] for edit in edits])
     figure = Figure(figsize=(0.42 * len(seen) + 2.2, 0.36 * len(edits) + 2.0), dpi=110, layout="constrained")
     axes = figure.subplots()

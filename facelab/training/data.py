@@ -26,6 +26,7 @@ from facelab.errors import BadSetting, UnreadablePhoto
 from facelab.photo import AT_A_TIME, MAX_BYTES, check_bytes, read_photo
 from facelab.pixels import as_images
 
+LABELS = "labels.csv"
 SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
 _NAMED = 5  # of the unreadable pictures in a refusal
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -137,11 +138,12 @@ def names_of_split(source: Path, split: str | None) -> list[str]:
 def read_label_rows(source: Path) -> dict[str, dict[str, str]] | None:
     """The rows of labels.csv, by the name without ending of the picture that each is of; None where there is none.
 
-    Raises BadSetting for a table that is not in UTF-8 or has no column image.
+    Raises BadSetting for a table that is not in UTF-8 or has no column image, and as `find_labels` does.
     """
-    data = read_member(source, "labels.csv")
-    if data is None:
+    name = find_labels(source)
+    if name is None:
         return None
+    data = read_member(source, name)
     try:
         table = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))  # with a byte order mark, as Excel writes it
         columns, rows = table.fieldnames or (), list(table)
@@ -156,6 +158,22 @@ def read_label_rows(source: Path) -> dict[str, dict[str, str]] | None:
             f"labels.csv in {source} has no column image. Its first line names the columns, with commas between them."
         )
     return {Path(row["image"] or "").stem: row for row in rows}
+
+
+def find_labels(source: Path) -> str | None:
+    """Which file of a folder or a zip is its labels.csv: the one at its top, or else the only one, as in the zip of a
+    folder. Raises BadSetting where there are several further down.
+    """
+    if source.is_dir() and (source / LABELS).exists():
+        return LABELS
+    names = [name for name in _list(source) if Path(name).name == LABELS and "__MACOSX" not in Path(name).parts]
+    if LABELS in names or not names:
+        return LABELS if names else None
+    if len(names) > 1:
+        raise BadSetting(
+            f"{source} has {len(names)} files labels.csv. Put one at its top, with a line for each picture."
+        )
+    return names[0]
 
 
 def has_splits(source: Path) -> bool:

@@ -172,14 +172,16 @@ def renewed(direction: Direction, count: int) -> Direction:
 
 
 def labels_of(data: Path, pictures: Pictures) -> Labels:
-    """What labels.csv says of pictures, its first ones, or where there is none, what the reader sees in them."""
+    """What labels.csv says of pictures, its first ones, or where it says nothing of faces, what the reader sees."""
     import numpy as np
 
+    from facelab.evaluation.judge import ATTRIBUTES
     from facelab.identity import load_reader
-    from facelab.training.data import read_member
+    from facelab.training.data import read_label_rows
     from facelab.training.labels import Labels, read_labels
 
-    if read_member(data, "labels.csv") is not None:
+    columns = {name for row in (read_label_rows(data) or {}).values() for name in row}
+    if not columns.isdisjoint(ATTRIBUTES):
         labels = read_labels(data)
         return Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
     reader, attributes, pose = load_reader(), [], []

@@ -50,6 +50,10 @@ def make_trainer(settings: TrainSettings) -> Trainer:
     seen, heads = 0, {}
     if settings.start:
         card = find_card(settings.start)
+        if card.family != "stylegan2":
+            raise BadSetting(
+                f"{card.name} is of the family {card.family}. Say `train {card.family}`, or another --start."
+            )
         settings = replace(settings, resolution=card.resolution)
         networks, seen = build_networks(card), int(card.training.get("images", 0))
         path, sha256 = card.path, card.sha256
