@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from gradio.utils import get_upload_folder
 
 from facelab.errors import BadSetting, Busy
-from facelab.page.backstage import as_message, friendly, off_the_loop
+from facelab.page.backstage import as_message, friendly
 from facelab.page.examples import load_examples
 from facelab.page.page import build_page
 from facelab.page.video import Footage
@@ -421,17 +420,22 @@ def test_a_film_of_an_expression_at_strength_0_is_not_made(visitor: Visitor) -> 
         next(visitor.do("on_make", "fl-film-expression", {**values, "Strength": 0}))
 
 
-def test_what_ends_a_handler_keeps_no_other_visitor_waiting() -> None:
-    threads: list[Thread] = []
+def test_a_page_that_is_closed_while_it_embeds_keeps_no_other_visitor_waiting(visitor: Visitor, monkeypatch) -> None:
+    kept, updates = visitor.embed()
+    before, finish, threads = kept.history.versions[0].picture, visitor.worker.finish, []
 
-    async def closed_by_gradio() -> None:
-        off_the_loop(lambda: threads.append(current_thread()))
+    def noted(*args: Any, **options: Any) -> Any:
+        threads.append(current_thread())
+        return finish(*args, **options)
 
-    asyncio.run(closed_by_gradio())
-    off_the_loop(lambda: threads.append(current_thread()))
-    while len(threads) < 2:
+    while visitor.session.embedding.step is None:
+        next(updates)
+    monkeypatch.setattr(visitor.worker, "finish", noted)
+    updates.close()
+    while visitor.session.embedding.running:
         sleep(0.01)
-    assert {each is current_thread() for each in threads} == {True, False}
+    assert threads and current_thread() not in threads
+    assert kept.history.versions[0].picture is not before, "and what was found is kept"
 
 
 def test_an_edit_is_kept_where_another_face_is_chosen_before_it_rests(visitor: Visitor) -> None:

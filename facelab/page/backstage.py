@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from html import escape
 from inspect import isgeneratorfunction
-from threading import Thread
 from typing import Any
 
 import gradio as gr
@@ -74,18 +72,6 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
                 drop_uploads(_brought(args))
 
     return guarded
-
-
-def off_the_loop(work: Callable[[], Any]) -> None:
-    """Do what ends a handler and may take a while. Of a page that is gone, Gradio closes handlers on the loop that
-    serves all others: then it is done in a thread of its own.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        work()
-    else:
-        Thread(target=work, name="facelab-ending", daemon=True).start()
 
 
 def _brought(args: Sequence[Any]) -> list[str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from threading import Thread
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,7 @@ from facelab.embedding import EmbedState
 from facelab.errors import BadSetting
 from facelab.face import AlignedFace, Face, Recipe
 from facelab.history import Version
-from facelab.page.backstage import Backstage, friendly, off_the_loop
+from facelab.page.backstage import Backstage, friendly
 from facelab.page.embed_controls import build_groups, build_preset, further
 from facelab.page.library import Library
 from facelab.page.parts import packed, part
@@ -112,7 +113,7 @@ def build_embed_tab(
     def search(
         session: Session, embedding: Embedding, studio: Studio, resume: EmbedState | RecoveryState | None
     ) -> Iterator[dict[Any, Any]]:
-        stopping, embedding.running = embedding.stopping, True
+        stopping, embedding.running, gone = embedding.stopping, True, False
         try:
 
             def begun(state: str) -> dict[Any, Any]:
@@ -144,8 +145,15 @@ def build_embed_tab(
                         # a tab that opens just now can lose what it was told first
                         yield begun("running") if first else {view: _show(embedding, "running")}
                         first = False
+        except GeneratorExit:
+            gone = True
+            raise
         finally:  # also when the page is closed or the device fails: what was found so far is kept
-            off_the_loop(partial(keep_the_best, session, embedding, studio))
+            ending = partial(keep_the_best, session, embedding, studio)
+            if gone:  # Gradio closes the handlers of a page that is gone on the loop that serves all others
+                Thread(target=ending, name="facelab-ending", daemon=True).start()
+            else:
+                ending()
 
     def keep_the_best(session: Session, embedding: Embedding, studio: Studio) -> None:
         """What ends a search: the best face of its steps is put into the library."""
