@@ -20,9 +20,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import machine
-from facelab.embedding_settings import PRESETS
+from facelab.embedding_settings import EmbedSettings
 from facelab.errors import FaceLabError
+from facelab.face import AlignedFace
 from facelab.photo import read_photo
+from facelab.recovery import RecoverySettings
 from facelab.studio import Studio
 
 
@@ -30,14 +32,20 @@ def main() -> None:
     """Embed the photos of a folder and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--preset", choices=PRESETS, default="fast")
+    parser.add_argument("--preset", help="by default the first of the model's")
     parser.add_argument("--model", default="faces128")
     options = parser.parse_args()
 
     print(f"{machine()}; ", end="")
     print(f"{torch.get_num_threads()} threads; load {os.getloadavg()[0]:.1f} (an idle machine shows under 0.3)")
     started = time.perf_counter()
-    studio = Studio(options.model)
+    try:
+        studio = Studio(options.model)
+    except FaceLabError as error:
+        parser.error(str(error))
+    preset = options.preset or next(iter(studio.presets))
+    if preset not in studio.presets:
+        parser.error(f"{options.model} has no preset {preset}. It has {', '.join(studio.presets)}.")
     studio.warm_up()
     print(
         f"{studio.card.name} on {studio.device}: warm after {time.perf_counter() - started:.1f} s, {resident():.0f} MB"
@@ -51,7 +59,7 @@ def main() -> None:
         except FaceLabError as error:
             print(f"{path.name:<24} skipped: {str(error).partition('.')[0]}")
             continue
-        row = measure(studio, aligned, options.preset)
+        row = measure(studio, aligned, studio.presets[preset])
         memory = "" if rows else f"  {resident():.0f} MB in use afterwards"
         rows.append(row)
         print(f"{path.name:<24} {told(row)}{memory}")
@@ -60,12 +68,12 @@ def main() -> None:
         print(f"{'worst identity':<24} {max(row['identity'] for row in rows):.3f}")
 
 
-def measure(studio: Studio, aligned, preset: str) -> dict[str, float]:
+def measure(studio: Studio, aligned: AlignedFace, settings: EmbedSettings | RecoverySettings) -> dict[str, float]:
     """Embed one face; seconds without what this benchmark itself does."""
     row = {}
     started = phase_started = time.perf_counter()
     phase_first = 0
-    for step in studio.embed(aligned, PRESETS[preset]):
+    for step in studio.embed(aligned, settings):
         if step.phase_done:
             now = time.perf_counter()
             row[f"{step.phase} steps/s"] = (step.step - phase_first) / (now - phase_started)

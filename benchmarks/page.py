@@ -9,6 +9,7 @@ load: of the machine before; above 1 a core the figures are those of a busy mach
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -105,6 +106,7 @@ def memory(pid: int, field: str) -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     load = os.getloadavg()[0]
     figures = {name: round(value, 2) for name, value in measure().items()}
     print(json.dumps({**figures, "load": round(load, 1), "machine": machine()}))

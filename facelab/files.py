@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 Kept = TypeVar("Kept")
 
@@ -35,6 +37,15 @@ def write_file(data: bytes, target: str | os.PathLike | BinaryIO) -> None:
         if isinstance(error, OSError):  # of the name that people know
             error.filename, error.filename2 = str(target), None
         raise
+
+
+def write_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
+    """Write rows as a CSV file by `write_file`: empty where a row lacks a column, without what has none."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(text.getvalue().encode(), path)
 
 
 def read_or_make(path: Path, read: Callable[[bytes], Kept], make: Callable[[], bytes]) -> Kept:

@@ -107,6 +107,10 @@ def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp
     assert kept["directions"].command.endswith("--space z --directions --method mean --save")
     assert kept["samples"].command == f"{begins} --samples 30 --seed 1 --train 20 --copies --save"
     assert kept["samples"].figures == drawn
+    monkeypatch.setattr(command, "measure_samples", lambda *more: {"samples": 30, "frechet": {"judge": 0.5}})
+    assert facelab(*data, "--samples", 30, "--embed", 9)[0] == 0
+    said = load_measured("samples", MODEL).command
+    assert said == f"{begins} --samples 30 --seed 1 --embed 9 --space z --save", "alone, it would compare models"
     assert f"{MODEL}-circle" in kept["circle"].weights and f"{MODEL}-circle" not in kept["run"].weights
 
 

@@ -172,6 +172,12 @@ def test_a_stylegan2_of_ones_own_is_published_goes_on_and_embeds_a_face(
     assert status == 0 and "encoder belonged to the weights before" in said
     assert list(find_card("mine").companions) == ["judge"], "the judge knows no generator"
 
+    more = ["--data", pictures, "--out", tmp_path / "more", "--batch", 4, "--ada-target", 0, "--path-interval", 0]
+    assert facelab("train", "stylegan2", *more, "--start", "mine", "--images", 128)[0] == 0
+    assert facelab("publish", tmp_path / "more", "--name", "mine", "--data", "noise", "--replace")[0] == 0
+    training = find_card("mine").training
+    assert training["images"] == 128 and "hours" not in training, "the hours of all 128 are not in the run's table"
+
 
 def test_a_conditional_model_says_what_its_last_numbers_mean(facelab, pictures, shelf, tmp_path):
     run = trained(facelab, pictures, tmp_path / "run", "vae", "--attributes", "Male Smiling")

@@ -175,10 +175,19 @@ def _save(
     from facelab.evaluation.measured import embedding_kind, keep, stated_sha256
 
     said = f"evaluate {model} --data DATA"
+    embedding = ""
+    if "embedding" in figures:
+        embedding = f" --embed {figures['embedded']}"
+        embedding += f" --steps {figures['steps']}" if "steps" in figures else ""
+        embedding += f" --space {figures['space']}"
     if "frechet" in figures:
         kept = {name: figures[name] for name in SAMPLED if name in figures}
-        floor = f" --train {figures['train']}" if "train" in figures else ""
-        command = f"{said} --samples {samples} --seed {seed}{floor}{' --copies' * ('copies' in figures)} --save"
+        command = f"{said} --samples {samples} --seed {seed}"
+        command += f" --train {figures['train']}" if "train" in figures else ""
+        command += " --copies" * ("copies" in figures)
+        if not {"train", "copies"} & figures.keys():  # without any of these it would be a comparison of models
+            command += embedding
+        command += " --save"
         keep("samples", model, kept, command=command, using=["judge"], weights=weights)
     if "run" in figures:
         sparse = f" --every {every}" if every > 1 else ""
@@ -188,9 +197,7 @@ def _save(
         command = f"{said} --samples {samples} --seed {seed}{' --run RUN' * len(figures['runs'])} --save"
         keep("runs", model, {"rows": figures["runs"]}, command=command, weights=weights)
     if "embedding" in figures:
-        space, command = figures["space"], f"{said} --samples 0 --embed {figures['embedded']}"
-        command += f" --steps {figures['steps']}" if "steps" in figures else ""
-        command += f" --space {space}"
+        space, command = figures["space"], f"{said} --samples 0{embedding}"
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
         keep(embedding_kind(space), model, kept, command=f"{command} --save", using=["encoder"], weights=weights)
         if "directions" in figures:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facelab.errors import BadSetting
+from facelab.files import write_table
 from facelab.training.plot import plot_losses
 from facelab.training.run import Run
 
@@ -52,9 +53,4 @@ def _read(table: Path) -> list[dict[str, str]]:
 
 
 def _write(table: Path, rows: list[dict[str, str]]) -> None:
-    partial = table.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ("images", "samples", "seed", *COLUMNS), restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(table)
+    write_table(rows, ("images", "samples", "seed", *COLUMNS), table)

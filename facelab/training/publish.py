@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import typer
 
 from facelab.commands.console import JsonOption, answer
 from facelab.errors import BadSetting
-from facelab.files import write_file
+from facelab.files import write_file, write_table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -204,7 +203,7 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
         licence=licence,
         sha256="",
         config=config,
-        training=_history(run, images)
+        training=_history(run, images, goes_on=family == "stylegan2" and bool(settings.start))
         | {"wanted": settings.images, "losses": f"{name}-losses.csv"}
         | _note_of(family, settings),
         companions={part: told for part, told in companions.items() if part in WHATEVER_THE_WEIGHTS},
@@ -256,8 +255,11 @@ def _newest(run: Run) -> tuple[Path, int]:
     return files[-1], images_seen(files[-1])
 
 
-def _history(run: Run, images: int) -> dict[str, float]:
-    """How long a run has been trained up to a number of pictures: images, epochs where known, and hours."""
+def _history(run: Run, images: int, *, goes_on: bool = False) -> dict[str, float]:
+    """How long a run has been trained up to a number of pictures: images, epochs where known, and hours.
+
+    goes_on: whether the pictures count on from a start whose hours the run's table does not have.
+    """
     import numpy as np
 
     seconds = [float(row["seconds"]) for row in _losses(run, images)]
@@ -265,7 +267,7 @@ def _history(run: Run, images: int) -> dict[str, float]:
     pictures = run.decoded_pictures()
     if pictures is not None:
         told["epochs"] = round(images / len(np.load(pictures, mmap_mode="r")), 2)
-    return told | {"hours": round(max(seconds, default=0.0) / 3600, 2)}
+    return told if goes_on else told | {"hours": round(max(seconds, default=0.0) / 3600, 2)}
 
 
 def _with_before(history: dict[str, float], before: Mapping[str, Any], sha256: str, started: str) -> dict[str, float]:
@@ -287,12 +289,9 @@ def _write_losses(run: Run, images: int, path: Path) -> None:
     if not rows:
         raise BadSetting(f"The table of losses in {run.folder} is empty. Train further.")
     stride = -(-len(rows) // MOST_ROWS)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        for first in range(0, len(rows), stride):
-            group = rows[first : first + stride]
-            writer.writerow({name: _mean([row[name] for row in group]) for name in rows[0]})
+    groups = [rows[first : first + stride] for first in range(0, len(rows), stride)]
+    means = [{name: _mean([row[name] for row in group]) for name in rows[0]} for group in groups]
+    write_table(means, list(rows[0]), path)
 
 
 def _losses(run: Run, images: int) -> list[dict[str, str]]:

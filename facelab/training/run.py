@@ -39,7 +39,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from facelab.errors import BadSetting, BadWeights
-from facelab.files import write_file
+from facelab.files import write_file, write_table
 from facelab.media.sheets import contact_sheet
 from facelab.pixels import as_pixels
 from facelab.training import distributed
@@ -237,10 +237,7 @@ class Run:
         if distributed.rank() > 0:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, (*PROGRESS, *columns), restval="", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(rows, (*PROGRESS, *columns), self.table)
 
     def read_table(self) -> list[dict[str, str]]:
         """The rows of the loss table, as text by column."""

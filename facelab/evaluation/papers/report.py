@@ -11,6 +11,7 @@ from facelab.evaluation.papers.evidence import Evidence, collect
 from facelab.evaluation.papers.pictures import KINDS
 from facelab.evaluation.papers.training import doses
 from facelab.evaluation.table import FIGURES, build_table, markdown
+from facelab.files import write_file
 
 COMMAND = "python -m facelab papers"
 HEAD = f"""# The papers, and ours beside them
@@ -43,13 +44,13 @@ def write_page(docs: Path, text: str, drawn: dict[str, bytes] | None = None) -> 
     drawn: by name; None leaves all pictures as they are. Returns the paths written.
     """
     paths = [docs / "papers.md"]
-    paths[0].write_text(text, encoding="utf-8")
+    write_file(text.encode(), paths[0])
     if drawn is None:
         return paths
     folder = docs / FOLDER
     folder.mkdir(exist_ok=True)
     for name, data in drawn.items():
-        (folder / name).write_bytes(data)
+        write_file(data, folder / name)
         paths.append(folder / name)
     for path in folder.iterdir():
         if path.name not in drawn and path.name.partition("-")[0] in KINDS:
