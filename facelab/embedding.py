@@ -69,8 +69,9 @@ class EmbedState:
 
     model, space: what it belongs to. phase: "latent" or "refine". steps_before: steps of the phases before this one.
     descent: the latent's or the delta's. best, best_loss: the values with the lowest loss of this phase. stale_loss,
-    stale_steps: what early stopping compares with, and for how long. pivot, rank: the latent found and the rank of the
-    delta, once refining.
+    stale_steps: what early stopping compares with, and for how long. encoded: what the encoder saw, where it began
+    there. pivot, rank: the latent and the rank of the delta, once refining. found, found_loss: the latent that was
+    found, where the pivot is another, and the loss that refining has to get below.
     """
 
     model: str
@@ -82,8 +83,11 @@ class EmbedState:
     best_loss: float = math.inf
     stale_loss: float = math.inf
     stale_steps: int = 0
+    encoded: Tensor | None = None
     pivot: Tensor | None = None
     rank: int = 0
+    found: Tensor | None = None
+    found_loss: float = math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,9 @@ class EmbedStep:
     picture, in dB.
     latent_distance: ||w - w_mean|| of the best latent over all rows of w+ (Image2StyleGAN, table 2; the one row of w
     counts for every layer), and latent_distance_per_row, the mean of the rows' norms. identity_distance: dlib's, or
-    None where it was not measured. latent, delta: the best so far. image: uint8 [R, R, 3] on preview steps, else None.
+    None where it was not measured. latent, delta, psnr and image: while refining from another pivot has not come nearer
+    yet, still those of the latent that was found; else latent and delta are the best so far. image: uint8 [R, R, 3] on
+    preview steps, else None.
     The picture is this step's, and the best one's on the last step of a phase. state: to resume from. phase_done,
     done: whether this is the last step of its phase, and of all. restarts: the losses of a recovery's restarts
     (recovery.py, whose phases are "encode" and "recover").
@@ -234,10 +240,10 @@ class _Task:
         settings, generator = self.settings, self.generator
         if settings.start == "encoder" and settings.space != "z":
             rows = encode(self.goal)[0]
-            values = rows if settings.space == "w+" else rows.mean(dim=0, keepdim=True)
+            encoded = values = rows if settings.space == "w+" else rows.mean(dim=0, keepdim=True)
         else:
-            values = first_latent(generator, settings)
-        return EmbedState(generator.name, settings.space, "latent", Descent.at(values), values)
+            encoded, values = None, first_latent(generator, settings)
+        return EmbedState(generator.name, settings.space, "latent", Descent.at(values), values, encoded=encoded)
 
     def run(self, state: EmbedState) -> Iterator[EmbedStep]:
         settings = self.settings
@@ -271,6 +277,12 @@ class _Task:
         rank = min(self.settings.refine_rank, fitting_rank(self.generator))
         shapes = delta_shapes(self.generator, rank=rank)
         values = start_values(shapes, seed=self.settings.seed).to(state.best.device)
+        pivot, found = state.best, {}
+        if state.encoded is not None and self.settings.pivot < 1:
+            pivot = state.encoded.lerp(state.best, self.settings.pivot)
+            with torch.no_grad():
+                loss = self._measure(self._picture_of_latent(state.best), None)[1]["total"]
+            found = {"found": state.best, "found_loss": loss}
         return EmbedState(
             model=state.model,
             space=state.space,
@@ -278,8 +290,9 @@ class _Task:
             descent=Descent.at(values),
             best=values,
             steps_before=state.descent.steps,
-            pivot=state.best,
+            pivot=pivot,
             rank=rank,
+            **found,
         )
 
     def _picture_of_latent(self, values: Tensor) -> Tensor:
@@ -337,11 +350,14 @@ class _Task:
     def _report(self, progress: _Progress) -> EmbedStep:
         state, settings, generator = progress.state, self.settings, self.generator
         latent, delta, picture = state.best, None, progress.picture
-        if state.phase == "refine":
+        farther = state.found is not None and state.best_loss > state.found_loss
+        if farther:
+            latent = state.found
+        elif state.phase == "refine":
             latent = state.pivot
             delta = as_delta(as_stored(state.best), delta_shapes(generator, rank=state.rank))
         rows = as_rows(generator, latent, state.space)
-        if progress.over:
+        if progress.over or farther:
             picture = generator.synthesize(rows, None if delta is None else [delta], dtype=self.dtype)
         shown = progress.over or (settings.preview_every and state.descent.steps % settings.preview_every == 0)
         away = (rows[0] - generator.mean_latent()).expand(generator.num_layers, -1).norm(dim=1)

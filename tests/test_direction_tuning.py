@@ -13,7 +13,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training import direction_tuning
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import WANTED
-from facelab.training.direction_tuning import BATCH, _draw, patch_weights, tune
+from facelab.training.direction_tuning import BATCH, _draw, patch_weights, towards_means, tune
 from facelab.training.shades import Shades
 from facelab.training.sight import class_means
 
@@ -114,6 +114,26 @@ def test_what_is_behind_the_head_stays(still, monkeypatch):
         for each in (direction("smile", mixed), tuned(direction("smile", mixed), painter=Scene, eyes=Portraitist))
     ]
     assert moved[0][2] == moved[0][0] and moved[1][2] < 0.4 * moved[1][0]
+
+
+def test_a_direction_turned_to_the_means_holds_what_it_held():
+    torch.manual_seed(0)
+    difference, own = torch.randn(2, ROWS, DIM)
+    gender = direction("gender", torch.randn(ROWS, DIM))
+    fringe = replace(direction("bangs", difference, rows=(0, 4)), normal=own)
+    turned = {share: towards_means(fringe, [gender], share) for share in (0.0, 0.5, 1.0)}
+    for each in turned.values():
+        assert not each.normal[4:].any() and each.difference is difference
+        torch.testing.assert_close(each.normal.norm(), torch.tensor(1.0))
+
+    def along(one, other):
+        return cosine_similarity(one[:4].flatten(), other[:4].flatten(), dim=0)
+
+    torch.testing.assert_close(along(turned[0.0].normal, own), torch.tensor(1.0))
+    assert along(turned[1.0].normal, gender.difference).abs() < 1e-5 < along(turned[1.0].normal, difference)
+    torch.testing.assert_close(
+        along(turned[0.5].normal, turned[0.0].normal), along(turned[0.5].normal, turned[1.0].normal)
+    )
 
 
 def test_only_a_directions_own_rows_move():

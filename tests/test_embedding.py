@@ -98,6 +98,7 @@ def test_the_fast_preset_refines_and_can_be_told_not_to():
         {"learning_rate": math.nan},
         {"learning_rate": -0.1},
         {"refine_rank": 0},
+        {"pivot": 1.5},
         {"betas": (0.9, 1.0)},
         {"pixel_weight": 0, "perceptual_weight": 0},
         {"patience": -1},
@@ -194,6 +195,41 @@ def test_the_shared_model_is_unchanged_bit_for_bit(generator, target, perceptual
     run(generator, target, perceptual)
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
     assert not any(parameter.requires_grad or parameter.grad is not None for parameter in generator.parameters())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_refining_begins_between_what_the_encoder_saw_and_what_was_found(generator, target, perceptual, share):
+    seen = generator.mean_latent().expand(generator.num_layers, -1) + 0.1
+    settings = dataclasses.replace(SETTINGS, start="encoder", steps=6, refine=True, refine_steps=4, pivot=share)
+    steps = list(embed(generator, target, settings, perceptual=perceptual, encode=lambda image: seen[None]))
+    assert share == 1 or steps[6].state.found is not None
+    found = next(step for step in steps if step.phase_done).latent.values
+    assert not torch.allclose(found, seen)
+    torch.testing.assert_close(steps[-1].latent.values, seen + share * (found - seen))
+    again = list(embed(generator, target, settings, perceptual=perceptual, resume=steps[3].state))
+    assert torch.equal(again[-1].latent.values, steps[-1].latent.values), "an embedding that stopped knows it, too"
+
+    mean = list(embed(generator, target, dataclasses.replace(settings, start="mean"), perceptual=perceptual))
+    found = next(step for step in mean if step.phase_done).latent.values
+    assert torch.equal(mean[-1].latent.values, found), "without an encoder it begins at what was found"
+
+
+def test_a_face_does_not_get_worse_while_refining_from_elsewhere_catches_up(generator, target, perceptual):
+    seen = generator.mean_latent().expand(generator.num_layers, -1) + 0.5
+    settings = dataclasses.replace(SETTINGS, start="encoder", steps=30, refine=True, refine_steps=4, pivot=0.0)
+
+    def refined(rate):
+        chosen = dataclasses.replace(settings, refine_learning_rate=rate, preview_every=1)
+        return list(embed(generator, target, chosen, perceptual=perceptual, encode=lambda image: seen[None]))
+
+    found, *slow = refined(1e-6)[29:]
+    for step in slow:
+        assert torch.equal(step.latent.values, found.latent.values) and step.delta is None
+        assert step.psnr == pytest.approx(found.psnr, abs=0.01) and np.array_equal(step.image, found.image)
+    settings = dataclasses.replace(settings, refine_steps=200)
+    last = refined(0.05)[-1]
+    assert last.delta is not None and last.psnr > found.psnr
+    torch.testing.assert_close(last.latent.values, seen)
 
 
 def test_two_faces_at_once_are_the_same_as_one_after_the_other(generator, target, perceptual):

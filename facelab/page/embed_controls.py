@@ -204,6 +204,14 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             step=0.001,
             info="How far each step of the tuning goes.",
         ),
+        "pivot": gr.Slider(
+            0,
+            1,
+            settings.pivot,
+            step=0.05,
+            label="Pivot",
+            info="Where tuning begins: 0 is what the encoder saw, 1 what was found. Less makes edits cleaner.",
+        ),
         "edit_weight": gr.Slider(
             0,
             10,

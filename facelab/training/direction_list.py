@@ -19,8 +19,9 @@ class Wanted:
     coarse, a direction learns to paint what pleases the reader. The weights of its tuning (direction_tuning.py) that
     differ from direction to direction: person, times the usual one, of the person; shade, of the squared distance to
     hair of the colour wanted, where pictures have to tell it (shades.py), as the reader does not do; rest, of the
-    squared change of what is no hair, where a colour of hair is tuned on the whole picture. There is none for roll:
-    the alignment takes it out of every picture.
+    squared change of what is no hair, where a colour of hair is tuned on the whole picture. means: how far the tuned
+    direction is turned back to the difference of the means, where that is as clear and looks more natural. There is no
+    direction for roll: the alignment takes it out of every picture.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Wanted:
     person: float = 1.0
     shade: float = 0.0
     rest: float = 0.0
+    means: float = 0.0
 
     def rows_of(self, count: int) -> tuple[int, int]:
         """The first row of `count` that may move, and the one after the last."""
@@ -102,12 +104,15 @@ WANTED = (
         encoded=False,
         region="eyes",
         rows=SHAPE,
+        means=0.25,
     ),
     Wanted("beard", "Beard", "shaved", "bearded", "hair", "-No_Beard", ("gender",), region="beard", rows=MIDDLE),
     Wanted(
         "mustache", "Moustache", "without", "with", "hair", "Mustache", ("gender",), region="moustache", rows=MIDDLE
     ),
-    Wanted("bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",), region="forehead", rows=COARSE),
+    Wanted(
+        "bangs", "Fringe", "without", "with", "hair", "Bangs", ("gender",), region="forehead", rows=COARSE, means=1.0
+    ),
     Wanted("hair_dark", "Dark hair", "lighter", "darker", "hair", "Black_Hair", ("skin",), region="hair", rows=COLOUR),
     Wanted(
         "hair_blond",
@@ -121,6 +126,7 @@ WANTED = (
         rows=COLOUR,
         shade=150.0,
         rest=15.0,
+        means=0.75,
     ),
     Wanted(
         "hair_grey",

@@ -168,6 +168,19 @@ def _tune(
     return replace(direction, normal=F.pad(normal, (0, 0, rows.start, num_rows - rows.stop)).cpu())
 
 
+def towards_means(direction: Direction, held: Sequence[Direction], share: float) -> Direction:
+    """A direction whose normal is turned by a share of the way to the difference of the means, less what of that
+    belongs to those that are held. What the reader takes for a fringe may be paint; means are of real ones.
+    """
+    rows, num_rows = slice(*direction.rows), len(direction.normal)
+    tuned, means = (
+        F.normalize(way_of(direction, method=method, held=others, rows=rows, num_rows=num_rows).flatten(), dim=0)
+        for method, others in (("linear", ()), ("mean", held))
+    )
+    normal = F.normalize(tuned.lerp(means, share), dim=0).view(rows.stop - rows.start, -1)
+    return replace(direction, normal=F.pad(normal, (0, 0, rows.start, num_rows - rows.stop)))
+
+
 def _shaken(images: Tensor, seed: int) -> Tensor:
     """Pictures [N, 3, R, R], each moved, recoloured and softened a little, in the same way for the same seed."""
     return jitter(images, generator=torch.Generator().manual_seed(seed))[0]

@@ -55,8 +55,9 @@ def find(
     from facelab.identity import load_reader
     from facelab.training.crowd import SEARCHED, join, look_at, not_encoded
     from facelab.training.data import Pictures, open_pictures
+    from facelab.training.direction_list import WANTED
     from facelab.training.direction_reach import reach
-    from facelab.training.direction_tuning import tune
+    from facelab.training.direction_tuning import towards_means, tune
     from facelab.training.directions import encode_pictures, find_drawn
     from facelab.training.parts import find_parts
     from facelab.training.shades import find_shades
@@ -103,6 +104,13 @@ def find(
             tune([each], generator, reader, drawn_well if each.id in having else crowd, **helpers)[0]
             for each in directions
         ]
+    known, wanted = {each.id: each for each in directions}, {each.id: each for each in WANTED}
+    directions = [
+        towards_means(each, [known[name] for name in each.held if name in known], wanted[each.id].means)
+        if wanted[each.id].means
+        else each
+        for each in directions
+    ]
     out.parent.mkdir(parents=True, exist_ok=True)
     write_directions(directions, out, parts=parts)  # whatever happens to the rest
 
