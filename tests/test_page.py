@@ -27,7 +27,7 @@ from facelab.visitors import Sessions
 from facelab.worker import Worker
 
 ROOT = Path(__file__).parents[1]
-SHORT = {"preset": "fast", "steps": 4, "refine_steps": 3}
+SHORT = {"preset": "fast", "steps": 4, "refine_steps": 3, "pivot": 1}
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,12 @@ from facelab.face import Face
 def test_a_portrait_becomes_a_face_in_the_library(visit, shared_photos: Path, tmp_path: Path):
     page = visit()
     upload(page, shared_photos / "astronaut.png")
-    set_steps(page, steps=20, refine_steps=10)
+    set_steps(page, steps=20, refine_steps=30)
     page.get_by_role("tab", name="Upload & align").click()
     page.get_by_role("button", name="Embed this face").click()
     expect(page.get_by_role("tab", name="Embed")).to_have_attribute("aria-selected", "true")
     wait_for_state(page, "done")
-    assert step_of(page) == 30
+    assert step_of(page) == 50
     for number in ("loss", "psnr", "identity", "latent"):
         assert any(letter.isdigit() for letter in page.locator(f"[data-number={number}]").inner_text()), number
     assert page.evaluate("facelab.previews") >= 3
