@@ -194,7 +194,12 @@ def build_controls(settings: EmbedSettings) -> dict[str, gr.components.Component
             "the person back. It is saved with the face and leaves the shared model alone.",
         ),
         "refine_steps": gr.Slider(
-            10, 1000, settings.refine_steps, step=10, label="Refinement steps", info="How long that tuning goes on."
+            10,
+            1000,
+            settings.refine_steps,
+            step=10,
+            label="Refinement steps",
+            info="How long that tuning goes on. Where the pivot is low, the first twenty or so only catch up.",
         ),
         "refine_learning_rate": gr.Number(
             settings.refine_learning_rate,
