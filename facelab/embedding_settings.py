@@ -105,7 +105,7 @@ class EmbedSettings:
 # 16: 50 steps at 0.08 bring w+ to 22.8 dB and 0.46, 150 at 0.15 to 24.8 dB and 0.40, for a sixth more time in all;
 # pixels that weigh twice as much, to 24.9 dB and 0.40. Latents that come so near are far from where edits look natural.
 # Refined from a quarter or a half of the way to them, though, faces come as near (on 4 portraits 30.7 and 30.9 dB, from
-# all of it 30.7), and beards, fringes and grey hair look like such; 0.4 was chosen by eye.
+# all of it 30.7), and beards, fringes and grey hair look less smeared; 0.4 was chosen by eye.
 PRESETS = {
     "fast": EmbedSettings(
         start="encoder",
