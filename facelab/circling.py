@@ -164,7 +164,7 @@ class Circling:
 
     def _seen(self, face: Face) -> np.ndarray:
         """The picture that says who a face is, uint8 [R, R, 3]."""
-        return self.render(face) if face.crop is None or face.made else face.crop
+        return face.crop if face.is_as_cropped else self.render(face)
 
     def _facenet(self, image: np.ndarray) -> Tensor:
         """FaceNet's unit vector of an aligned picture uint8 [R, R, 3], [512]."""

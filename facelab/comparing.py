@@ -128,8 +128,10 @@ class Comparing:
             pictures = self._drawn(part)
             logits.append(judge(self._judge, as_images(pictures)))
             thumbnails += [thumbnail(picture) for picture in pictures]
-            if len(logits) == 3:  # the first is no measure: it warms up
-                fits = round(MAP_SECONDS * len(thumbnails) / (time.perf_counter() - begun), -2)
+            if len(logits) == 1:  # it warms up, and is no measure
+                begun = time.perf_counter()
+            if len(logits) == 3:
+                fits = round(MAP_SECONDS * 2 * BATCH / (time.perf_counter() - begun), -2)
                 total = int(min(count, max(FEWEST_MAPPED, fits)))
             yield Progress("Drawing faces", min(len(thumbnails), total), total)
             if len(thumbnails) >= total:

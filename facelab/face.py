@@ -109,6 +109,11 @@ class Face:
         return self.unedited or self
 
     @property
+    def is_as_cropped(self) -> bool:
+        """Whether the crop shows the face as it is, and nothing has made another of it."""
+        return self.crop is not None and not self.made
+
+    @property
     def from_photo(self) -> bool:
         """Whether a photo is behind the face."""
         return self.crop is not None or self.photo_behind

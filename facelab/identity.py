@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from facelab.checkpoints.cards import catalogue
+from facelab.checkpoints.cards import READER, catalogue
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.perceptual import Distance
 from facelab.template import TEMPLATE_LANDMARKS
@@ -22,7 +22,6 @@ from facelab.trunk import Trunk
 WIDTHS = (24, 48, 96, 144, 192)
 HIDDEN = 224
 VECTOR_SCALE = 0.1  # of the numbers of dlib's raw vectors
-READER = "faces128-identity"  # the companion that ships
 NUM_LANDMARKS = 68
 
 

@@ -27,14 +27,14 @@ class Recovering:
 
     @by_its_model
     def recoveries(self, face: Face, settings: RecoverySettings = RECOVERY_PRESETS["recover"]) -> Iterator[EmbedStep]:
-        """Recover a face's latent anew, from its photo's crop, or of a face without a photo from its own picture.
+        """Recover a face's latent anew, from its photo's crop, or, of one without a photo or edited, its own picture.
 
         `recovered` takes the restarts from the last step. Raises BadSetting for a model with w+.
         """
         if self.has_layers:
             raise BadSetting(f"{self.card.title} embeds into w+. Latent recovery is for models with one latent.")
         self.generator.check(face.latent)
-        picture = self.render(face) if face.crop is None else resized(face.crop, self.card.resolution)
+        picture = resized(face.crop, self.card.resolution) if face.is_as_cropped else self.render(face)
         return recover(self.generator, picture, replace(settings, start="random"))
 
     @by_its_model

@@ -31,6 +31,12 @@ def test_a_card_of_one_latent_tells_how_it_embeds_and_edits(name):
     assert "val portraits, into " in text and "| Beard | " in text
 
 
+def test_the_card_of_the_model_that_brings_the_eyes_tells_how_well_they_see():
+    text = cards.as_markdown(find_card("faces128"))
+    assert "**The judge** is right about val in 89% of 40 attributes" in text and "**The reader**" in text
+    assert "**The judge**" not in cards.as_markdown(find_card("vae64"))
+
+
 def test_figures_of_other_weights_are_told_as_such(monkeypatch):
     card, kept = find_card("vae64"), load_measured("embedding-z", "vae64")
     assert cards.EARLIER not in cards.as_markdown(card)

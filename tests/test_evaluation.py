@@ -7,15 +7,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from facelab.checkpoints import cards
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting
-from facelab.evaluation import portraits
+from facelab.evaluation import figures, portraits
 from facelab.evaluation.circle import measure_verification
 from facelab.evaluation.copies import copies, nearest_distances
 from facelab.evaluation.curve import measure_run
@@ -39,6 +41,7 @@ from facelab.studio import Studio
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import POSE
 from facelab.training.plot import curve
+from facelab.training.run import write_weights
 
 RANDOM = np.random.default_rng(0)
 
@@ -137,6 +140,24 @@ def test_of_a_long_run_every_so_many_files_are_measured_and_noise_has_no_distanc
     assert [row["images"] for row in rows] == ["10", "40", "70"]
     assert [row["identity"] for row in rows] == ["", "0.1", "0.1"] and rows[0]["judge"] == "0.2"
     assert len(curve(rows, "identity")) == 2, "what is unknown is not drawn"
+
+
+def test_weights_of_a_size_from_which_a_training_grew_are_left_out(tmp_path, monkeypatch, capsys):
+    (tmp_path / "weights").mkdir()
+    for images, sides in ((8, (4, 8)), (16, (4, 8, 16)), (24, (4, 8, 16))):
+        tensors = {f"g.synthesis.b{side}.conv1.weight": torch.zeros(1) for side in sides}
+        write_weights(tmp_path / "weights" / f"{images:08d}.safetensors", tensors, images)
+    found = {"frechet": {"identity": 0.1, "shape": 0.5, "judge": 0.2}, "found": 1.0}
+    monkeypatch.setattr(figures, "measure_samples", lambda *told: found)
+    monkeypatch.setattr(cards, "find_card", lambda name: SimpleNamespace(resolution=16))
+    rows = figures.measure_weights(tmp_path, "mine16", tmp_path, 9, 1, 1, tmp_path)
+    assert [row["images"] for row in rows] == ["16", "24"]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "1 of the weight files" in said and "draw 8 px, not the 16 px of mine16" in said
+    monkeypatch.setattr(cards, "find_card", lambda name: SimpleNamespace(resolution=32))
+    (tmp_path / "quality.csv").unlink()
+    with pytest.raises(BadSetting, match=r"3 of .* draw 8 and 16 px.* Name a model"):
+        figures.measure_weights(tmp_path, "mine32", tmp_path, 9, 1, 1, tmp_path)
 
 
 def test_faces_without_their_details_lie_far_from_faces_by_the_judges_features():
@@ -359,13 +380,17 @@ def test_evaluate_command_looks_at_samples_and_at_the_val_split(tmp_path):
     kept["rows"][1]["face_score"] = 1.777
     (shelf / cards.COMPARISON).write_text(json.dumps(kept))
     again = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save", "--add")
-    assert again["rows"][1] == model | {"face_score": 1.777}, "what was measured alike is not measured again"
+    speed = {"images_per_second": again["rows"][1]["images_per_second"]}
+    assert again["rows"][1] == model | {"face_score": 1.777} | speed, "what was measured alike is not measured again"
     for path in cards.checkpoint_folder().glob("vae64*"):
         shutil.copy(path, shelf)
     command[command.index("faces128")] = "vae64"
-    both = figures_with("--samples", "16", "--side", "64", "--save")["rows"]
+    otherwise = run_with("--samples", "16", "--side", "64", "--save")
+    assert otherwise.returncode == 1 and "is of --reconstruct 3" in otherwise.stderr, "one command tells of all rows"
+    both = figures_with("--samples", "16", "--side", "64", "--reconstruct", "3", "--save")["rows"]
     assert [row["name"] for row in both] == ["real faces", "vae64", "faces128"], "what is saved of others stays"
-    assert both[2] == again["rows"][1]
+    assert both[2]["images_per_second"] > 0, "how fast all draw is measured in one run"
+    assert both[2] == again["rows"][1] | {"images_per_second": both[2]["images_per_second"]}
     other = run_with("--samples", "8", "--side", "64", "--save")
     assert other.returncode == 1 and "16 samples at 64 px" in other.stderr and "delete comparison.json" in other.stderr
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import zipfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting
 from facelab.experiments import figures, paper
 from facelab.experiments.batch import embed_batch
-from facelab.experiments.curves import converged
+from facelab.experiments.curves import compare_ends, converged
 from facelab.experiments.geometry import between_kinds
 from facelab.experiments.image2stylegan import EXPERIMENTS, choose, run
 from facelab.experiments.lab import Lab, Setup, plain_settings
@@ -230,6 +231,34 @@ def test_a_curve_converges_where_it_stays_near_its_lowest():
     assert converged(np.array([4.0, 1.05, 2.0, 1.0, 1.02])) == 4
     assert converged(np.ones(5)) == 1
     assert converged(np.array([3.0, 2.0, 1.0])) == 3
+
+
+def test_drawn_faces_and_photos_are_each_compared_with_what_is_no_face():
+    def table(photo, drawing):
+        losses = {"face": 0.07, "photo": photo, "cat": 0.16, "drawing": drawing}
+        rows = [(kind, 4, 1.0, low, 110 + at, None) for at, (kind, low) in enumerate(losses.items())]
+        return Table(
+            ("kind", "pictures", "first loss", "lowest loss", "converged at", "converged at, paper"), tuple(rows)
+        )
+
+    def verdicts(of, **how):
+        return {claim.text: claim.holds for claim in compare_ends(of, **how)}
+
+    first, lowest = ("Drawn faces converge first.", "Photos of faces converge first."), "Photos of faces end lowest."
+    told = verdicts(table(0.09, 0.08), constant=False)
+    assert told == dict.fromkeys(first) | {"Drawn faces end lowest.": True, lowest: False}
+    assert "plain shapes" in compare_ends(table(0.09, 0.08), constant=False)[-1].told
+    assert verdicts(table(0.09, 0.2), constant=True) == dict.fromkeys([*first, "Drawn faces end lowest.", lowest], True)
+    assert "plain shapes" not in compare_ends(table(0.17, 0.2), constant=True)[-1].told, "the cat ends lower, too"
+    lone = Table(table(1, 1).columns, table(1, 1).rows[:1])
+    assert verdicts(lone, constant=True) == {"Drawn faces converge first.": None, "Drawn faces end lowest.": None}
+
+
+def test_the_kept_report_claims_of_its_curves_what_its_numbers_say():
+    folder = Path(__file__).parents[1] / "docs" / "image2stylegan"
+    kept = Result.of_dict(json.loads((folder / "image2stylegan.json").read_text())["experiments"]["loss-curves"])
+    assert kept.claims == compare_ends(kept.tables[0], constant=False)
+    assert kept.markdown() in (folder / "image2stylegan.md").read_text()
 
 
 def test_distances_are_means_between_kinds():

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -42,6 +44,13 @@ def test_figures_are_of_earlier_weights_once_the_model_or_what_took_part_has_cha
     assert not load_measured("circle", MODEL).earlier
     change_card(shelf, MODEL, lambda card: card.update(sha256="0" * 64))
     assert load_measured("circle", MODEL).earlier, "another model"
+    shutil.copy(Path(cards.__file__).parents[2] / "checkpoints" / "faces128.json", shelf)
+    shutil.copy(shelf / f"{MODEL}.safetensors", shelf / "faces128.safetensors")
+    cards._catalogue.cache_clear()
+    keep("circle", MODEL, {}, command="evaluate", eyes=[cards.JUDGE])
+    assert not load_measured("circle", MODEL).earlier
+    change_card(shelf, "faces128", lambda card: card["companions"]["judge"].update(sha256="0" * 64))
+    assert load_measured("circle", MODEL).earlier, "another judge"
     assert list(cards.catalogue()) == sorted(cards.catalogue()), "kept figures are no cards"
 
 
@@ -74,12 +83,16 @@ def test_recovery_keeps_what_it_prints(facelab):
 def test_only_the_model_as_it_ships_is_kept(facelab, tmp_path):
     status, _, said = facelab("evaluate", MODEL, "--data", tmp_path, "--circle", "--save", "--weights", tmp_path / "x")
     assert status == 1 and "Leave out --weights" in said
+    otherwise = ("--samples", 0, "--embed", 9, "--directions", "--method", "mean", "--save")
+    status, _, said = facelab("evaluate", MODEL, "--data", tmp_path, *otherwise)
+    assert status == 1 and "Leave out --save or --method" in said, "the shipped figures are the default method's"
 
 
 def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp_path, monkeypatch):
     from facelab.evaluation import circle_report, command
 
-    told = {"space": "z", "embedded": 9, "embedding": {"latent": {}}, "groups": {}, "method": "mean", "directions": {}}
+    told = {"space": "z", "embedded": 9, "embedding": {"latent": {}}, "groups": {}}
+    told |= {"method": "linear", "directions": {}}
     monkeypatch.setattr(circle_report, "evaluate_circle", lambda model, data, count, **more: {"faces": count})
     monkeypatch.setattr(command, "measure_weights", lambda *more: [{"images": "8", "judge": "1.5"}])
     monkeypatch.setattr(command, "measure_embeddings", lambda *more: dict(told))
@@ -104,7 +117,7 @@ def test_evaluate_keeps_each_kind_with_the_command_that_measures_it(facelab, tmp
     assert kept["run"].figures == {"rows": [{"images": "8", "judge": "1.5"}]}
     assert kept["run"].command == f"{begins} --samples 30 --seed 1 --run RUN --save", "no path of this machine"
     assert kept["embedding-z"].command == f"{begins} --samples 0 --embed 9 --space z --save"
-    assert kept["directions"].command.endswith("--space z --directions --method mean --save")
+    assert kept["directions"].command.endswith("--space z --directions --method linear --save")
     assert kept["samples"].command == f"{begins} --samples 30 --seed 1 --train 20 --copies --save"
     assert kept["samples"].figures == drawn
     monkeypatch.setattr(command, "measure_samples", lambda *more: {"samples": 30, "frechet": {"judge": 0.5}})
@@ -137,7 +150,7 @@ def test_figures_are_of_the_weights_that_were_measured_though_others_are_publish
     for part, sha256 in (("encoder", "old"), ("directions", found)):
         cards.write_companion(MODEL, part, {"sha256": sha256})
     quality = dict.fromkeys(("faces", "strength", "flipped", "kept", "both", "identity_median", "skin_drift"), 1.0)
-    told = {"space": "z", "embedded": 9, "embedding": {}, "groups": {}, "method": "mean"}
+    told = {"space": "z", "embedded": 9, "embedding": {}, "groups": {}, "method": "linear"}
 
     def measure(*_):
         path = shelf / f"{MODEL}.json"  # by another process: this one's catalogue knows nothing of it

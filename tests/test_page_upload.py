@@ -85,6 +85,12 @@ def test_a_face_is_called_after_its_photo_in_every_tab(visitor: Visitor) -> None
     assert [kept.name for kept in visitor.session.faces.values()] == ["Shea Whigham"]
 
 
+def test_circle_turns_a_photo_upright_as_the_first_tab_does(visitor: Visitor) -> None:
+    visitor.do("on_photo", "fl-circle", path=visitor.upload_photo(turns=1), name="mara.png")
+    [kept] = visitor.session.faces.values()
+    assert np.array_equal(kept.photo.pixels, next(iter(load_examples().values())).as_photo())
+
+
 def test_circle_says_of_a_photo_without_a_face_what_can_be_done_there(visitor: Visitor) -> None:
     path = Path(visitor.upload_photo())
     Image.new("RGB", (200, 200), "grey").save(path)

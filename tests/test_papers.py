@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import typer
 from PIL import Image
 
 from facelab.checkpoints import cards
@@ -20,9 +22,13 @@ from facelab.evaluation.measured import keep
 from facelab.evaluation.papers import pictures
 from facelab.evaluation.papers.evidence import EXPERIMENTS, collect
 from facelab.evaluation.papers.report import read_page, sections, write_page
+from facelab.evaluation.papers.trainers import train_model, train_part
 from facelab.evaluation.papers.training import at_rest
 from facelab.studio import Studio
-from facelab.training.settings import DCGANSettings
+from facelab.training.command import app
+from facelab.training.families import FAMILIES
+from facelab.training.settings import DCGANSettings, PaperSettings
+from facelab.training.stylegan2 import NEW_GENERATOR
 from tests.tiny_circle import MODEL, put_circle
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -63,6 +69,15 @@ def claim(words, docs):
     told = [each for part in sections(collect(docs)) for each in part.claims if words in each.says]
     assert len(told) == 1, [each.says for each in told]
     return told[0]
+
+
+def settings_of(line):
+    """The settings that the command line makes of a command, as `train` would be given them."""
+    python, m, package, train, family, *options = shlex.split(line)
+    assert (python, m, package, train) == ("python", "-m", "facelab", "train")
+    given = typer.main.get_command(app).commands[family].make_context(family, options).params
+    known = FAMILIES[family].settings.__dataclass_fields__
+    return FAMILIES[family].settings(**{name: value for name, value in given.items() if name in known})
 
 
 def keep_circle(**changes):
@@ -151,7 +166,64 @@ def test_a_score_that_needs_weights_says_which(shelf, tmp_path):
     saved = json.loads((shelf / cards.COMPARISON).read_text())
     saved["rows"][0]["inception_score"] = None
     (shelf / cards.COMPARISON).write_text(json.dumps(saved))
-    assert "The Inception Score: Needs the package torch-fidelity" in read_page(tmp_path)[0]
+    text = read_page(tmp_path)[0]
+    assert "The Inception Score: Needs the package torch-fidelity" in text
+    assert "--side 64 --reconstruct 100 --save`, not run yet" in text, "of models that are not compared"
+    compare(dict.fromkeys(cards.catalogue(), 200.0), diversity=0.5, frechet=0.2)
+    change_card(shelf, "tinyprogan", family="stylegan2")
+    text = read_page(tmp_path)[0]
+    assert "| not measured (needs Inception's weights) | 1 |" in text and "| 200.0 | 1 |" in text
+    assert "--side 64 --reconstruct 100 --save`, not run yet" not in text, "the same command tells it"
+
+
+def test_what_ships_is_trained_by_commands_that_give_its_networks_and_its_pictures():
+    for card in cards.catalogue().values():
+        *_, begun = lines = [settings_of(line) for line in train_model(card)]
+        assert begun.images <= card.training["images"] < begun.images + begun.batch, card.name
+        config = lines[0].config if isinstance(begun, PaperSettings) else NEW_GENERATOR
+        assert (config, lines[0].resolution) == (card.config, card.resolution), card.name
+        assert tuple(getattr(lines[0], "attributes", "").split()) == card.conditions
+        for part, family in {"circle": "circle", "encoder": "inverter"}.items():
+            if "images" in card.companions.get(part, {}):
+                told = settings_of(train_part(family, card, part).text)
+                assert (told.model, told.images) == (card.name, card.companions[part]["images"])
+
+
+def test_a_training_command_says_what_card_and_losses_tell(shelf, tmp_path):
+    def command(name):
+        return [line.removeprefix("python -m facelab train ") for line in train_model(cards.find_card(name))]
+
+    shape = "--resolution 16 --images 1"
+    end = "--data DATA --out RUN"
+    assert command("tinydcgan") == [f"dcgan {shape} --z-dim 6 --channels 4 {end}"]
+    assert command("tinycvae") == [f'vae {shape} --z-dim 6 --channels 4 --attributes "Smiling Young" {end}']
+    note = "Grow images 30,000, fade images 60,000, loss logistic."
+    change_card(shelf, "tinyprogan", training={"images": 1, "note": note})
+    grown = "--z-dim 6 --channels 4 --channel-base 64 --grow-images 30000 --loss logistic"
+    assert command("tinyprogan") == [f"progan {shape} {grown} {end}"]
+    note = "R1 gamma 0.5, gamma 2.5; learning rate 0.001 up to 1,024 pictures, 0.0004 since."
+    change_card(shelf, "tinyvaegan", training={"images": 2048, "losses": "tinyvaegan-losses.csv", "note": note})
+    (shelf / "tinyvaegan-losses.csv").write_text("step,images\n32,1024\n64,2048\n")
+    batch = "--batch 32 --learning-rate 0.001"
+    assert command("tinyvaegan") == [
+        f"vaegan --resolution 16 --images 1024 {batch} --z-dim 6 --channels 4 --gamma 2.5 --r1-gamma 0.5 {end}",
+        f"vaegan --resume --learning-rate 0.0004 --images 2048 {end}",
+    ]
+    meant = DCGANSettings()
+    change_card(shelf, "tinydcgan", training={"images": meant.images + meant.batch - 1})
+    assert "--images" not in command("tinydcgan")[0], "the last batch went beyond what is meant"
+    text = read_page(tmp_path)[0]
+    assert f"4. `python -m facelab train {command('tinydcgan')[0]}`\n" in text
+    assert "| GAN (DCGAN) | tinydcgan |" in text and "`, then `python -m facelab train vaegan --resume" in text
+    assert "7. `python -m facelab train stylegan2 --data DATA --out RUN`, not run yet" in text
+    change_card(shelf, "tinydcgan", companions={"encoder": {"images": 96}})
+    change_card(shelf, "tinybegan", companions={"circle": {"images": 850, "hours": 0.4}})
+    text = read_page(tmp_path)[0]
+    assert (
+        "`python -m facelab train inverter --model tinydcgan --images 96 --data DATA --out RUN`, on a machine" in text
+    )
+    assert "`python -m facelab train circle --model tinybegan --images 850 --data DATA --out RUN`, on a machine" in text
+    assert "names; the number is of all its runs together" in text
 
 
 def test_figures_of_earlier_weights_say_so(shelf, tmp_path):
@@ -223,6 +295,15 @@ def test_an_unseen_face_is_compared_by_recovery_not_by_an_encoder_that_one_model
         stages = {"encoder": {"identity_median": by_encoder}, "recover": {"identity_median": far, "psnr_median": 20.0}}
         keep("embedding-z", name, {"space": "z", "embedded": 9, "embedding": stages}, command=f"evaluate {name}")
     assert claim("draws an unseen face better", tmp_path).holds is True
+    stages = {"recover": {"identity_median": 0.9, "psnr_median": 20.0}}
+    command = "evaluate tinyprogan --embed 9 --steps 300"
+    keep("embedding-z", "tinyprogan", {"space": "z", "embedded": 9, "embedding": stages}, command=command)
+    why = claim("draws an unseen face better", tmp_path)
+    assert why.holds is False and "has seen 1 pictures" in why.told and "searched for" not in why.told
+    stages = {"recover": {"identity_median": 0.8, "psnr_median": 20.0}}
+    command = "evaluate tinydcgan --embed 9 --steps 300"
+    keep("embedding-z", "tinydcgan", {"space": "z", "embedded": 9, "embedding": stages}, command=command)
+    assert "searched for in both alike, in 300 steps" in claim("draws an unseen face better", tmp_path).told
 
 
 def test_experiments_of_image2stylegan_stand_with_their_verdicts(shelf, tmp_path):

@@ -117,10 +117,21 @@ def test_what_looks_at_faces_is_trained_further_and_published_for_all_models(fac
     status, _, said = facelab("publish", run, "--name", "other")
     assert status == 1 and "--name faces128" in said
     before = find_card("faces128").companions[family]["sha256"]
+    noted = {"note": "Of old.", "val": {"accuracy": 0.9}}
+    cards.write_companion("faces128", family, {**find_card("faces128").companions[family], **noted})
     status, out, said = facelab("publish", run, "--name", "faces128", "--json")
     assert status == 0 and json.loads(out)["name"] == name, said
+    assert {"note", "val"} <= set(json.loads(out)["dropped"])
+    assert f"no longer says {', '.join(json.loads(out)['dropped'])} of the {family}" in said
+    assert "evaluate faces128 --data DATA --samples 0 --eyes" in said and said.count("\n") == 1
     cards._catalogue.cache_clear()
     told = find_card("faces128").companions[family]
+    assert not noted.keys() & told.keys(), "they were of the weights before"
     assert told["sha256"] == json.loads(out)["sha256"] != before and told["images"] == 64
     put = read_weights(shelf / f"{name}.safetensors")
     torch.testing.assert_close(put["trunk.stem.weight"].float(), network.trunk.stem.weight, atol=1e-3, rtol=1e-3)
+    cards.write_companion("faces128", family, {**told, **noted})
+    status, out, said = facelab("publish", run, "--name", "faces128", "--json")
+    assert status == 0 and not said and json.loads(out)["dropped"] == []
+    cards._catalogue.cache_clear()
+    assert noted.items() <= find_card("faces128").companions[family].items(), "the same weights keep what is known"

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from facelab import recovering
 from facelab.checkpoints import cards
+from facelab.detail import resized
 from facelab.embedding import Descent, as_image
 from facelab.embedding_settings import PRESETS
 from facelab.errors import BadSetting, LatentMismatch
@@ -155,6 +157,20 @@ def test_several_recoveries_give_several_combinations(studio):
     direction = (one + other) / (one + other).norm()
     torch.testing.assert_close(made[0].latent.values / made[0].latent.values.norm(), direction)
     assert made[0].operations[-1] == "combine"
+
+
+def test_an_edited_face_is_recovered_as_it_is_now_and_another_from_its_photo(studio, monkeypatch):
+    targets = []
+    monkeypatch.setattr(recovering, "recover", lambda generator, target, settings: targets.append(target) or iter(()))
+    studio = studio.of("tinyprogan")
+    (face, picture), (other, edited) = drawn(studio, 1), drawn(studio, 2)
+    crop = as_aligned(picture).crop
+    photographed = replace(face, crop=crop)
+    changed = replace(other, crop=crop).made_by({"op": "attribute", "id": "smile", "strength": 2.0}, of=[photographed])
+    for each in (face, photographed, changed):
+        studio.recoveries(each)
+    for target, expected in zip(targets, (picture, resized(crop, len(picture)), edited), strict=True):
+        assert np.array_equal(target, expected)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import io
 import os
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +14,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from facelab.errors import BadSetting
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.training.data import Pictures, _make_array, has_splits, names_of_split, open_pictures
+from facelab.training.data import Pictures, _make_array, has_splits, names_of_split, open_pictures, read_label_rows
+from facelab.training.judge import open_batches as open_judged
 from facelab.training.labels import read_labels
+from facelab.training.settings import FitSettings
+
+register_heif_opener()
 
 
 @contextmanager
@@ -161,7 +166,84 @@ def test_labels_that_say_too_little_are_a_clear_error(tmp_path, pose, split, ref
         Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
     (tmp_path / "labels.csv").write_text(f"{LABELLED}\n1.png,train,{pose}{',1' * len(ATTRIBUTES)}\n")
     with pytest.raises(BadSetting, match=refusal):
-        read_labels(tmp_path, split=split)
+        read_labels(tmp_path, split=split, pose=True)
+
+
+def test_only_who_needs_the_pose_asks_for_it(tmp_path):
+    """CelebA's own labels have no pose, and are enough for a judge."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    values = ["1" if name == "Smiling" else "-1" for name in ATTRIBUTES]
+    (tmp_path / "labels.csv").write_text(f"image,{','.join(ATTRIBUTES)}\n1.png,{','.join(values)}\n")
+    batch = open_judged(tmp_path, FitSettings(resolution=8), tmp_path / "cache").batch(0, size=1, seed=0)
+    assert batch.attributes.sum() == batch.attributes[0, ATTRIBUTES.index("Smiling")] == 1
+    assert read_labels(tmp_path).first(1).pose is None
+    with pytest.raises(BadSetting, match="no column 'yaw'"):
+        read_labels(tmp_path, pose=True)
+
+
+NAMESAKES = ("train/1.png", "val/1.png")
+
+
+def put_pictures(folder: Path, names: Iterable[str], labels: str) -> Path:
+    """Grey pictures of levels 10, 20 and so on in the order of their names, and lines of labels."""
+    for level, name in enumerate(names, 1):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (10 * level,) * 3).save(folder / name)
+    (folder / "labels.csv").write_text(f"image,split\n{labels}\n")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_pictures_of_one_name_are_told_apart_by_their_folders(tmp_path, kind, order):
+    lines = ["train/1.jpg,train", "val/1.jpg,val"][::order]  # also where they were saved anew in another format
+    source = put_pictures(tmp_path / "data", NAMESAKES, "\n".join(lines))
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+            for name in (*NAMESAKES, "labels.csv"):
+                archive.write(source / name, f"data/{name}")
+        source = tmp_path / "data.zip"
+    for split, level in (("train", 10), ("val", 20)):
+        opened = open_pictures(source, resolution=8, cache=tmp_path / "cache", split=split)
+        assert opened.images[:, 0, 0, 0].tolist() == [level]
+
+
+def test_what_could_be_of_several_pictures_is_refused(tmp_path):
+    source = put_pictures(tmp_path, NAMESAKES, "1.png,train")
+    with pytest.raises(BadSetting, match=r"names 1\.png, and 2 .*: train/1\.png, val/1\.png\. Write their paths"):
+        names_of_split(source, "train")
+    assert names_of_split(source, None) == list(NAMESAKES), "no line is needed where all are asked for"
+    (source / "labels.csv").write_text("image,split\ntrain/1.png,train\ntrain/1.png,val\nval/1.png,val\n")
+    with pytest.raises(BadSetting, match=r"2 lines for train/1\.png that say different things"):
+        names_of_split(source, "train")
+
+
+def test_a_line_is_of_the_picture_whose_path_is_most_like_its_own(tmp_path):
+    pictures = ("1.png", "1.webp", "a/2.png", "a/3.png", "b/3.png", "more/4.png", "more/old/4.png", "c/5.png")
+    rows = ("1.png", "1.webp", "old/2.jpg", "a/3.png", "elsewhere/b/3.png", "gone/3.png", "4.png", "d/5.png", "c/5.png")
+    source = put_pictures(tmp_path, pictures, "\n".join(f"{row},train" for row in rows))
+    (source / "labels.csv").rename(source / "more" / "labels.csv")  # 4.png is beside it
+    found = {name: row["image"] for name, row in read_label_rows(source).items()}
+    assert found == {
+        "1.png": "1.png",
+        "1.webp": "1.webp",
+        "a/2.png": "old/2.jpg",  # the only one called so: its folder was renamed
+        "a/3.png": "a/3.png",
+        "b/3.png": "elsewhere/b/3.png",
+        "more/4.png": "4.png",
+        "c/5.png": "c/5.png",
+    }
+
+
+def test_every_format_of_photos_is_trained_on(tmp_path):
+    endings = ("avif", "bmp", "gif", "heic", "jpg", "png", "tif", "webp")
+    for level, ending in enumerate(endings, 1):
+        Image.new("RGB", (16, 16), (25 * level,) * 3).save(tmp_path / f"{level}.{ending}")
+    frames = [Image.new("L", (16, 16), level) for level in (75, 255)]  # an animation gives its first frame
+    frames[0].save(tmp_path / "3.gif", save_all=True, append_images=frames[1:])
+    opened = open_pictures(tmp_path, resolution=8, cache=tmp_path / "cache")
+    levels = opened.images[:, 0, 0, 0].astype(int)
+    assert np.abs(levels - 25 * np.arange(1, len(endings) + 1)).max() <= 3
 
 
 def test_a_table_by_excel_and_a_zip_by_a_mac_are_read(tmp_path):

@@ -17,6 +17,7 @@ from facelab.files import write_file
 
 log = logging.getLogger("facelab.checkpoints")
 FOLDER_VARIABLE = "FACELAB_CHECKPOINTS"
+EYES = JUDGE, READER = ("faces128-judge", "faces128-identity")  # the companions that look at every model's faces
 COMPARISON = "comparison.json"  # what `evaluate M1 M2 --save` measured, beside the cards
 
 

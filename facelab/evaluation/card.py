@@ -9,6 +9,7 @@ from facelab.checkpoints.cards import Card
 from facelab.checkpoints.directions import load_directions
 from facelab.edits.attributes import Direction
 from facelab.embedding_settings import PRESETS
+from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.measured import Measured, embedding_kind, load_measured
 
 FRECHET = {"identity": "dlib's vectors", "shape": "landmark shapes", "judge": "the judge's features"}
@@ -19,6 +20,7 @@ STAGES = {
     "refine": f"refined, {PRESETS['fast'].refine_steps} steps",
 }
 LEAST = 10  # faces of a group whose shares are told
+MOVED = 0.5  # deviations among people, by which what nobody asked for is worth telling
 EARLIER = "Measured of earlier weights of this model; measure again with --save."
 
 
@@ -42,6 +44,7 @@ def as_markdown(card: Card) -> str:
     directions = load_measured("directions", card.name)
     if directions is not None and "directions" in card.companions:
         parts += _directions(directions, load_directions(card.name))
+    parts += _eyes(card.companions)
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,16 +99,18 @@ def _embeddings(measured: Measured) -> list[str]:
 
 def _directions(measured: Measured, known: Mapping[str, Direction]) -> list[str]:
     """What the judge and dlib see of edits, of groups as well, and how much changes what is held: in brackets, by the
-    plain difference of means. A direction that holds nothing tells gender.
+    plain difference of means. A direction that holds nothing tells gender. Then what else changes, by MOVED or more.
     """
     titles, lines = {id: each.title for id, each in known.items()}, []
     for id, ways in measured.figures["directions"].items():
         found = ways["default"]
         if not found.get("faces"):
             continue
+        held = (known[id].held if id in known else ()) or ("gender",)
+        more = [each for each, moved in found["changes"].items() if abs(moved) >= MOVED and each not in (id, *held)]
         changed = []
-        for other in (known[id].held if id in known else ()) or ("gender",):
-            plain = f" ({ways['plain']['changes'][other]:+.2f})" if "plain" in ways else ""
+        for other in (*held, *more):
+            plain = f" ({ways['plain']['changes'][other]:+.2f})" if "plain" in ways and other in held else ""
             changed.append(f"{titles.get(other, other).lower()} {found['changes'][other]:+.2f}{plain}")
         shares = [f"{found[share]:.0%}" for share in ("flipped", "kept", "both")]
         lines.append([titles.get(id, id), f"{found['strength']:g}", f"{found['faces']}", *shares, ", ".join(changed)])
@@ -121,6 +126,23 @@ def _directions(measured: Measured, known: Mapping[str, Direction]) -> list[str]
         ]
         parts.append(f"Flipped / kept by group, where at least {LEAST} faces lack the attribute:")
         parts.append(_table(["direction", *names], lines))
+    return parts
+
+
+def _eyes(companions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How well those see by whom edits are judged and made, of a model that brings them."""
+    judge, reader, parts = companions.get("judge", {}), companions.get("identity", {}).get("val", {}), []
+    if {"accuracy_mean", "balanced_mean"} <= judge.keys():
+        parts.append(
+            f"**The judge** is right about val in {judge['accuracy_mean']:.0%} of {len(ATTRIBUTES)} attributes, in "
+            f"{judge['balanced_mean']:.0%} as the mean over those with and without one."
+        )
+    if {"distance", "correlation", "landmarks"} <= reader.keys():
+        parts.append(
+            f"**The reader**'s vectors lie {reader['distance']:.2f} from dlib's of val (median), its distances between "
+            f"people correlate with dlib's by {reader['correlation']:.2f}, its landmarks are {reader['landmarks']:.2%} "
+            "of the side away."
+        )
     return parts
 
 

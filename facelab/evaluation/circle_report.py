@@ -99,7 +99,7 @@ def _people(data: Path) -> list[str]:
     from facelab.training.data import names_of_split, read_label_rows
 
     rows = read_label_rows(data) or {}
-    names = [rows.get(Path(name).stem, {}).get("identity", "") for name in names_of_split(data, "val")]
+    names = [rows.get(name, {}).get("identity", "") for name in names_of_split(data, "val")]
     if not all(names):
         raise BadSetting(f"labels.csv in {data} has no column identity, which verification needs.")
     return names

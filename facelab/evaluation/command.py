@@ -6,11 +6,11 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from facelab.commands.console import Space, check_spared, progress_bar
+from facelab.commands.console import Space, check_spared
 from facelab.edits.attributes import DEFAULT_METHOD, METHODS
 from facelab.errors import BadSetting
 from facelab.evaluation.figures import (
@@ -20,15 +20,8 @@ from facelab.evaluation.figures import (
     measure_runs,
     measure_samples,
     measure_weights,
-    real_faces,
-    spread,
 )
 from facelab.seeds import MAX_SEED
-
-if TYPE_CHECKING:
-    from facelab.checkpoints.cards import Card
-    from facelab.evaluation.comparison import Comparison, Row
-
 
 SAMPLED = ("samples", "frechet", "train", "frechet_floor", "found", "found_val", "copies")  # of `measure_samples`
 FACES = 200  # of val that are edited on the circle
@@ -104,6 +97,8 @@ def evaluate(
         raise BadSetting(f"--circle needs --faces of at least {FEWEST}, or 0 to see only how fast it is.")
     if save and (weights is not None or eyes):
         raise BadSetting("--save keeps figures of the model as it ships. Leave out --weights and --eyes.")
+    if save and method != DEFAULT_METHOD:
+        raise BadSetting(f"--save keeps the figures of the method {DEFAULT_METHOD}. Leave out --save or --method.")
     if method not in METHODS:
         raise BadSetting(f"--method must be one of {', '.join(METHODS)}, not {method[:20]!r}.")
     if matrix is not None:
@@ -126,8 +121,21 @@ def evaluate(
         "a comparison of models" if comparing else "what is measured here",
     )
     if comparing:
+        from facelab.evaluation.side_by_side import as_table, compare_models
+
         with tempfile.TemporaryDirectory() as folder:
-            made = _compare(models, data, samples, seed, side, reconstruct, steps, add, save, cache or Path(folder))
+            made = compare_models(
+                models,
+                data,
+                count=samples,
+                seed=seed,
+                side=side,
+                faces=reconstruct,
+                steps=steps,
+                add=add,
+                save=save,
+                cache=cache or Path(folder),
+            )
         if save:
             made.save()
         rows = [asdict(row) for row in made.rows]
@@ -170,7 +178,7 @@ def _save(
     model: str, figures: dict[str, Any], weights: dict[str, str], *, samples: int, seed: int, faces: int, every: int
 ) -> None:
     """Keep what was measured of one model, each kind with the command that measures it. weights: with which."""
-    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.cards import EYES, JUDGE, READER, find_card
     from facelab.checkpoints.directions import record_quality
     from facelab.evaluation.measured import embedding_kind, keep, stated_sha256
 
@@ -188,7 +196,7 @@ def _save(
         if not {"train", "copies"} & figures.keys():  # without any of these it would be a comparison of models
             command += embedding
         command += " --save"
-        keep("samples", model, kept, command=command, using=["judge"], weights=weights)
+        keep("samples", model, kept, command=command, eyes=[JUDGE], weights=weights)
     if "run" in figures:
         sparse = f" --every {every}" if every > 1 else ""
         command = f"{said} --samples {samples} --seed {seed} --run RUN{sparse} --save"
@@ -199,7 +207,15 @@ def _save(
     if "embedding" in figures:
         space, command = figures["space"], f"{said} --samples 0{embedding}"
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
-        keep(embedding_kind(space), model, kept, command=f"{command} --save", using=["encoder"], weights=weights)
+        keep(
+            embedding_kind(space),
+            model,
+            kept,
+            command=f"{command} --save",
+            using=["encoder"],
+            eyes=[READER],
+            weights=weights,
+        )
         if "directions" in figures:
             if "directions" in find_card(model).companions:  # a conditional model's are its own conditions
                 record_quality(model, figures["directions"])
@@ -207,7 +223,8 @@ def _save(
                 weights = {**weights, name: stated_sha256(name)}  # the same ones, with their figures
             kept = {name: figures[name] for name in ("space", "embedded", "method", "directions")}
             command += f" --directions --method {figures['method']} --save"
-            keep("directions", model, kept, command=command, using=["encoder", "directions"], weights=weights)
+            using = ["encoder", "directions"]
+            keep("directions", model, kept, command=command, using=using, eyes=EYES, weights=weights)
     if "circle" in figures:
         command = f"{said} --circle --faces {faces} --save"
         keep(
@@ -216,93 +233,6 @@ def _save(
             figures["circle"],
             command=command,
             using=["circle"],
+            eyes=EYES if faces else [READER],
             weights=weights,
         )
-
-
-def _compare(
-    models: list[str],
-    data: Path,
-    count: int,
-    seed: int,
-    side: int,
-    faces: int,
-    steps: int,
-    add: bool,
-    save: bool,
-    cache: Path,
-) -> Comparison:
-    """Rows of the models; where they are to be saved, those of other models as well that are saved already."""
-    from facelab.checkpoints.cards import COMPARISON, find_card
-    from facelab.checkpoints.weights import load_model
-    from facelab.evaluation.comparison import (
-        REAL,
-        Comparison,
-        compare_model,
-        describe_faces,
-        load_comparison,
-        with_ratios,
-    )
-    from facelab.evaluation.inception import load_inception
-    from facelab.evaluation.judge import load_judge
-    from facelab.evaluation.machine import machine
-    from facelab.training.data import open_pictures
-
-    if count < 2:
-        raise BadSetting("A comparison needs at least two samples of each model: say --samples.")
-    cards = [find_card(model) for model in dict.fromkeys(models)]
-    side = side or min(card.resolution for card in cards)
-    network, inception, real = load_judge(), load_inception(), real_faces(data, "val", side, None, cache)
-    photos = list(open_pictures(data, resolution=side, cache=cache, split="val").images)
-    rows = [describe_faces(REAL, photos, network, seen=real, inception=inception)]
-    options = {"count": count, "side": side, "seed": seed, "inception": inception}
-    saved = load_comparison() if add or save else None
-    others = saved.others(cards) if saved and save else {}
-    if saved is not None and (add or others) and (saved.samples, saved.side, saved.seed) != (count, side, seed):
-        raise BadSetting(
-            f"What was saved is of {saved.samples} samples at {saved.side} px, seed {saved.seed}. Measure alike, "
-            f"{'leave out --add' if add else f'or delete {COMPARISON} to begin anew'}."
-        )
-    for card in cards:
-        row = saved and add and saved.row(card)
-        if not row:
-            generator = load_model(card.name)[0]
-            with progress_bar(card.name, count, "face") as told:
-                row = compare_model(card, generator, network, real, **options, progress=told.update)
-        if faces and row.reconstructed != faces:
-            row = _reconstructed(row, card, data, faces, steps, side, cache)
-        rows.append(row)
-    cards, rows = [*cards, *(find_card(name) for name in others)], [*rows, *others.values()]
-    said = f"evaluate {' '.join(card.name for card in cards)} --data DATA --samples {count} --seed {seed} --side {side}"
-    said += f" --reconstruct {faces} --steps {steps}" if faces else ""
-    return Comparison(
-        samples=count,
-        side=side,
-        seed=seed,
-        command=f"python -m facelab {said} --save",
-        machine=machine(),
-        weights={card.name: card.sha256 for card in cards},
-        rows=tuple(with_ratios(rows, rows[0])),
-    )
-
-
-def _reconstructed(row: Row, card: Card, data: Path, count: int, steps: int, side: int, cache: Path) -> Row:
-    from facelab.evaluation.reconstruction import reconstruct
-    from facelab.studio import Studio
-    from facelab.training.data import open_pictures
-
-    pictures = open_pictures(data, resolution=card.resolution, cache=cache, split="val").images
-    chosen = [pictures[index] for index in spread(len(pictures), count)]
-    with progress_bar(f"{card.name} reconstructs", len(chosen), "face") as told:
-        done = reconstruct(Studio(card.name), chosen, side=side, steps=steps, progress=told.update)
-    return row.with_reconstruction(done)
-
-
-def as_table(rows: list[dict[str, Any]]) -> str:
-    """Rows with the same keys as a Markdown table."""
-    lines = [list(rows[0]), ["---"] * len(rows[0])]
-    lines += [
-        ["" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()]
-        for row in rows
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -16,13 +16,13 @@ COLUMNS = ("identity", "shape", "judge", "found")
 
 
 def measure_run(
-    run: Path, measure: Callable[[Path], Mapping[str, Any]], *, samples: int, seed: int = 1, every: int = 1
+    run: Path, measure: Callable[[Path], Mapping[str, Any] | None], *, samples: int, seed: int = 1, every: int = 1
 ) -> list[dict[str, str]]:
     """Measure the weight files of a run that are not in RUN/quality.csv yet; writes the table and RUN/quality.png.
 
-    measure: of a weight file, the figures that `evaluate` prints of samples. Rows are of as many samples and of this
-    seed only. every: of so many files in a row one is measured, the last of all and every so many before it.
-    Raises BadSetting for a folder without weight files.
+    measure: of a weight file, the figures that `evaluate` prints of samples; None leaves the file out. Rows are of as
+    many samples and of this seed only. every: of so many files in a row one is measured, the last of all and every so
+    many before it. Raises BadSetting for a folder without weight files.
     """
     files = Run(run).weight_files()[::-1][::every][::-1]
     if not files:
@@ -36,6 +36,8 @@ def measure_run(
         if images in known:
             continue
         figures = measure(file)
+        if figures is None:
+            continue
         values = {"images": images, **how, **figures["frechet"], "found": figures["found"]}
         rows.append({name: "" if value is None else str(value) for name, value in values.items()})
         _write(table, sorted(rows, key=lambda row: int(row["images"])))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facelab.commands.console import make_folder, progress_bar
+from facelab.commands.console import make_folder, progress_bar, say
 from facelab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -74,13 +74,33 @@ def measure_samples(
 def measure_weights(
     run: Path, model: str, data: Path, count: int, seed: int, every: int, cache: Path
 ) -> list[dict[str, str]]:
-    """`measure_samples` of a run's weights, every so many of them: a row each, also kept in the run's folder."""
-    from facelab.evaluation.curve import measure_run
+    """`measure_samples` of a run's weights, every so many of them: a row each, also kept in the run's folder.
 
-    def measure(weights: Path) -> dict[str, Any]:
+    Those of a size from which the training has grown to the model's are left out, which is said: figures of two sizes
+    are no curve. Raises BadSetting where all are of another size.
+    """
+    from facelab.checkpoints.cards import find_card
+    from facelab.checkpoints.weights import read_weights
+    from facelab.evaluation.curve import measure_run
+    from facelab.training.growth import grown_to
+
+    side, others = find_card(model).resolution, []
+
+    def measure(weights: Path) -> dict[str, Any] | None:
+        drawn = grown_to(read_weights(weights))
+        if drawn not in (0, side):
+            others.append(drawn)
+            return None
         return measure_samples(model, data, count, seed, weights, 0, False, cache)
 
-    return measure_run(run, measure, samples=count, seed=seed, every=every)
+    rows = measure_run(run, measure, samples=count, seed=seed, every=every)
+    if others:
+        sizes = " and ".join(f"{size}" for size in sorted(set(others)))
+        told = f"{len(others)} of the weight files in {run} draw {sizes} px, not the {side} px of {model}"
+        if not rows:
+            raise BadSetting(f"{told}, and no others are here. Name a model of their size.")
+        say(f"{told}, as the training grew. They are left out.")
+    return rows
 
 
 def measure_runs(runs: list[Path], model: str, data: Path, count: int, seed: int, cache: Path) -> list[dict[str, Any]]:

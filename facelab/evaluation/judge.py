@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facelab.checkpoints.cards import JUDGE
 from facelab.pixels import as_images
 from facelab.trunk import Trunk
 
@@ -47,7 +48,7 @@ def load_judge(path: Path | None = None) -> Judge:
     """The judge that ships, frozen, or the one in `path`. Raises BadWeights for a damaged file."""
     from facelab.checkpoints.weights import load_network
 
-    return load_network(Judge(), path or "faces128-judge")
+    return load_network(Judge(), path or JUDGE)
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from facelab.checkpoints.cards import catalogue, checkpoint_folder, find_card
+from facelab.checkpoints.cards import EYES, catalogue, checkpoint_folder, find_card
 from facelab.errors import BadSetting, BadWeights
 from facelab.evaluation.machine import machine
 from facelab.files import write_file
@@ -61,9 +61,12 @@ class Measured:
 
 
 def weights_of(model: str) -> dict[str, str]:
-    """What the card says of a model's weight file and of its companions': SHA-256 by name. Raises UnknownModel."""
+    """What the cards say of a model's weight file, of its companions' and of the eyes': SHA-256 by name. Raises
+    UnknownModel.
+    """
     card = find_card(model)
-    return {name: stated_sha256(name) for name in (model, *(f"{model}-{part}" for part in card.companions))}
+    names = (model, *(f"{model}-{part}" for part in card.companions), *EYES)
+    return {name: stated_sha256(name) for name in dict.fromkeys(names)}
 
 
 def keep(
@@ -73,13 +76,15 @@ def keep(
     *,
     command: str,
     using: Sequence[str] = (),
+    eyes: Sequence[str] = (),
     weights: Mapping[str, str] | None = None,
 ) -> Measured:
     """Write figures that were measured here and now. command: as it follows `python -m facelab`. using: the model's
-    companions that took part, such as "circle". weights: its `weights_of` when measuring began, by default now's.
+    companions that took part, such as "circle". eyes: of EYES, those by which was seen what the figures say. weights:
+    its `weights_of` when measuring began, by default now's.
     """
     known = weights_of(model) if weights is None else weights
-    took_part = (model, *(f"{model}-{part}" for part in using))
+    took_part = (model, *(f"{model}-{part}" for part in using), *eyes)
     hashes = {name: known[name] for name in took_part if name in known}
     made = Measured(kind, model, f"python -m facelab {command}", machine(), hashes, dict(figures))
     made.save()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
@@ -22,7 +23,7 @@ from facelab.page.mix import lettered, readable_sum
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
-from facelab.page.uploads import face_name, take_upload
+from facelab.page.uploads import face_name, find_upright, take_upload
 from facelab.page.viewer import QUIET, build_viewer
 from facelab.photo import read_photo
 from facelab.recognition import SAME_PERSON
@@ -246,19 +247,24 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             rows = [["Read back", f"{back.angle:.2f} rad away", _verdict(back.same_by_angle, f"{back.limit:.1f} rad")]]
         return {"vectors": vectors, "rows": rows}
 
+    def find(photo: Photo) -> None:
+        with suppress(NoFaceFound):
+            photo.faces = worker.run(studio.find_faces, photo.pixels)
+
     @friendly
     def on_photo(sent: gr.EventData, values: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
         circle, name = of(values), face_name(str(sent.name))
         try:
-            pixels = read_photo(take_upload(sent.path))
-            session, photo = backstage.visitor(request), Photo(pixels, name)
-            photo.aligned = circle.align(pixels, worker.run(circle.find_faces, pixels)[0])
+            session = backstage.visitor(request)
+            photo = find_upright(Photo(read_photo(take_upload(sent.path)), name), find, backstage)
+            if not photo.faces:
+                raise NoFaceFound(NO_FACE)
+            photo.aligned = circle.align(photo.pixels, photo.faces[0])
             face = worker.run(circle.from_circle, photo.aligned)
             picture = worker.run(circle.render, face)
             kept = session.add_history(History.begin(face, picture), name=name, photo=photo)
         except Exception as error:  # shown where the photo was chosen, where no eyes can be clicked
-            refusal = NO_FACE if isinstance(error, NoFaceFound) else explain(error)
-            return {numbers: {"vectors": [], "rows": [], "refusal": refusal, "number": token_hex(4)}}
+            return {numbers: {"vectors": [], "rows": [], "refusal": explain(error), "number": token_hex(4)}}
         goto = {"number": token_hex(4), "id": kept.id, "tab": "circle"}
         return {library.rail: library.show(session), viewer.view: gr.update(goto=goto)}
 

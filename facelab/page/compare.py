@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from secrets import token_hex
@@ -33,6 +33,7 @@ from facelab.training.run import PROGRESS
 
 TAB = "compare"
 DRAWING = "compare-drawing"  # in what a session was last asked for: which drawing of it is the newest
+CHOICE = "compare-models"  # likewise: which models its table shows
 SHOWN, COLUMNS = 12, 4  # faces of each model
 MOST_POINTS = 200  # of a curve
 
@@ -74,8 +75,10 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
             losses = part("losses", {"models": []})
         build_map(backstage, library)
 
-    def table(chosen: Sequence[str]) -> dict[str, Any]:
-        return {figures: _table_view(studio, chosen) if chosen else {}}
+    def table(session: Session) -> dict[str, Any]:
+        """What the table shows, of the models that are chosen by now."""
+        chosen = session.asked.get(CHOICE, "").split()
+        return _table_view(studio, chosen) if chosen else {}
 
     def sheets(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         """The sheets, one more each time."""
@@ -93,10 +96,11 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
         told = [_titled(find_card(name)) | {"curves": packed(_curves(studio.of(name).losses()))} for name in chosen]
         return {losses: {"models": told}}
 
-    def everything(values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+    def everything(session: Session, values: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         chosen = _chosen(values[models], names)
+        session.asked[CHOICE] = " ".join(chosen)
         told = {card: gr.Column(visible=bool(chosen)) for card in (measuring, training)}
-        yield told | table(chosen) | curves(chosen)
+        yield told | {figures: table(session)} | curves(chosen)
         yield from sheets(values)
 
     def newest(session: Session, updates: Iterator[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
@@ -114,21 +118,29 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
             return
         session.asked[TAB] = "drawn"
         try:
-            yield from newest(session, everything(values))
+            yield from newest(session, everything(session, values))
         except BaseException:  # also where the page is closed meanwhile: opened again, the tab is drawn
             session.asked.pop(TAB, None)
             raise
 
     @friendly
     def on_models(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
-        yield from newest(backstage.visitor(request), everything(values))
+        session = backstage.visitor(request)
+        yield from newest(session, everything(session, values))
 
     @friendly
     def on_draw(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         yield from newest(backstage.visitor(request), sheets(values))
 
-    def work(session: Any, jobs: Sequence[Any], done: Any) -> Iterator[dict[Any, Any]]:
-        """Do jobs on the device one after the other, with progress and a way to stop; `done` makes the last update."""
+    def work(
+        session: Session,
+        jobs: Sequence[Callable[[], Iterator[Progress]]],
+        done: Callable[[], dict[str, Any]],
+        so_far: Callable[[], dict[str, Any]] = dict,
+    ) -> Iterator[dict[Any, Any]]:
+        """Do jobs on the device one after the other, with progress and a way to stop; `done` makes the last update,
+        `so_far` the one of what has been stopped.
+        """
         stopping, told = session.begin_job(TAB), 0.0
         yield {figures: gr.update(progress=running("Waiting for the device …", 0)), **_buttons(False)}
         try:
@@ -136,7 +148,8 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
                 with closing(worker.iterate(job)) as steps:
                     for step in steps:
                         if stopping.is_set():
-                            yield {figures: gr.update(progress={"state": "idle", "text": "Stopped."}), **_buttons(True)}
+                            stopped = {"state": "idle", "text": "Stopped."}
+                            yield {figures: gr.update(progress=stopped, **so_far()), **_buttons(True)}
                             return
                         if time.monotonic() - told > TOLD_SECONDS:
                             told = time.monotonic()
@@ -150,16 +163,16 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
 
     @friendly
     def on_measure(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
-        chosen = _some(_chosen(values[models], names))
+        session, chosen = backstage.visitor(request), _some(_chosen(values[models], names))
         side, count = studio.comparable_side(chosen), int(values[samples])
 
-        def job(name: str) -> Any:
+        def job(name: str) -> Callable[[], Iterator[Progress]]:
             return lambda: studio.of(name).measure(samples=count, side=side)
 
-        def done() -> dict[str, Any]:
-            return {"value": _table_view(studio, chosen)}
+        def known() -> dict[str, Any]:
+            return {"value": table(session)}
 
-        yield from work(backstage.visitor(request), [job(name) for name in chosen], done)
+        yield from work(session, [job(name) for name in chosen], known, known)
 
     @friendly
     def on_report(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:

@@ -15,7 +15,7 @@ from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.examples import load_examples
 from facelab.page.parts import part
 from facelab.page.pictures import PHOTO_SIDE, jpeg_uri, thumb_uri
-from facelab.page.uploads import face_name, take_upload
+from facelab.page.uploads import face_name, find_upright, take_upload
 from facelab.photo import read_photo
 from facelab.sessions import Photo, Session
 
@@ -62,7 +62,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         session = None
         try:
             session = backstage.visitor(request)
-            photo = find_upright(Photo(read(), name), landmarks)
+            photo = find_upright(Photo(read(), name), lambda each: find(each, landmarks), backstage)
         except Exception as error:  # shown where the photo was dropped; the photo before it stays
             there = session is not None and session.photo is not None
             return {drop: {"compact": there, "refusal": explain(error), "number": token_hex(4)}}
@@ -75,17 +75,6 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         thumbs = [thumb_uri(photo.pixels, face.box) for face in photo.faces]
         update[stage] |= {"photo": jpeg_uri(photo.pixels, side=PHOTO_SIDE), "thumbs": thumbs}
         return update
-
-    def find_upright(photo: Photo, landmarks: str) -> Photo:
-        """The photo with its faces; turned where they are only seen so, as not every file says how its camera was
-        held.
-        """
-        find(photo, landmarks)
-        if photo.faces or not (turns := worker.run(studio.turns_upright, photo.pixels)):
-            return photo
-        turned = photo.turned(turns)
-        find(turned, landmarks)
-        return turned if turned.faces else photo
 
     def find(photo: Photo, landmarks: str) -> None:
         try:

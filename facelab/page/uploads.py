@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradio import route_utils
 from gradio.utils import get_upload_folder
 
 from facelab import clips, photo
 from facelab.errors import UnreadablePhoto
-from facelab.sessions import NAME_LENGTH
+from facelab.sessions import NAME_LENGTH, Photo
+
+if TYPE_CHECKING:
+    from facelab.page.backstage import Backstage
 
 MAX_UPLOAD_BYTES = max(photo.MAX_BYTES, clips.MAX_BYTES)  # of a file of any kind
 
@@ -54,6 +57,19 @@ def take_upload(path: str) -> bytes:
         return file.read_bytes()
     finally:
         _delete(file)
+
+
+def find_upright(photo: Photo, find: Callable[[Photo], None], backstage: Backstage) -> Photo:
+    """The photo with its faces; turned where they are only seen so, as not every file says how its camera was held.
+
+    find: gives a photo its faces, if there are any.
+    """
+    find(photo)
+    if photo.faces or not (turns := backstage.worker.run(backstage.studio.turns_upright, photo.pixels)):
+        return photo
+    turned = photo.turned(turns)
+    find(turned)
+    return turned if turned.faces else photo
 
 
 def drop_uploads(values: Iterable[Any]) -> None:

@@ -115,8 +115,7 @@ def open_crowd(source: Path, settings: CircleSettings, cache: Path) -> Crowd:
     generator = load_model(settings.model, device=best_device())[0]
     pictures = open_pictures(source, resolution=generator.resolution, cache=cache)
     pictures = Pictures(pictures.images[: settings.portraits or None])
-    labels = read_labels(source)
-    labels = Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
+    labels = read_labels(source).first(len(pictures))
     known = read_portraits(generator, pictures, cache=cache)
     drawn = read_generated(generator, settings.generated, cache=cache)
     vectors, latents, scores = (torch.cat(columns) for columns in zip(known, drawn, strict=True))

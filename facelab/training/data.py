@@ -25,9 +25,13 @@ from torch import Tensor
 from facelab.errors import BadSetting, UnreadablePhoto
 from facelab.photo import AT_A_TIME, MAX_BYTES, check_bytes, read_photo
 from facelab.pixels import as_images
+from facelab.training.label_rows import Row, rows_by_picture
 
 LABELS = "labels.csv"
-SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
+# Of the formats that read_photo reads.
+SUFFIXES = {
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"
+}  # fmt: skip
 _NAMED = 5  # of the unreadable pictures in a refusal
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -112,34 +116,44 @@ def names_of_split(source: Path, split: str | None) -> list[str]:
     """The pictures' names in a folder or a zip, sorted, of one split or all; without splits, all are for training.
 
     Raises BadSetting for another split than "train" where there are none, where there are no pictures, and as
-    `read_label_rows` does.
+    `read_label_rows` does; where all are asked for, what labels.csv says of which is not looked at.
     """
     if not source.exists():
         raise BadSetting(f"There is no {source}. Give a folder or a zip of pictures.")
-    rows = read_label_rows(source)
-    if split not in (None, "train") and not _tell_splits(rows):
+    table = _read_table(source)
+    if split not in (None, "train") and not _tell_splits(table):
         raise BadSetting(
             f"{source} does not say which pictures no training sees. Add a labels.csv with the columns image and split "
             f"and a line for each picture: 00017.png,{split} for those, 00018.png,train for the others."
         )
-    names = sorted(name for name in _list(source) if _is_picture(name))
+    names = _pictures_in(source)
     if not names:
         raise BadSetting(f"{source} holds no pictures to train on ({', '.join(sorted(SUFFIXES))}).")
-    if split is not None and rows is not None:
-        names = [name for name in names if (row := rows.get(Path(name).stem)) and row.get("split", split) == split]
+    if split is not None and table is not None:
+        rows = rows_by_picture(table, names, folder=_labels_folder(source))
+        names = [name for name in names if (row := rows.get(name)) and row.get("split", split) == split]
     if not names:
         raise BadSetting(
             f"labels.csv names none of the pictures in {source} as {split}. Its column image holds their file names, "
-            f"its column split, where it has one, {split} for some of them."
+            f"or paths where pictures share a name, its column split, where it has one, {split} for some of them."
         )
     return names
 
 
-def read_label_rows(source: Path) -> dict[str, dict[str, str]] | None:
-    """The rows of labels.csv, by the name without ending of the picture that each is of; None where there is none.
+def read_label_rows(source: Path) -> dict[str, Row] | None:
+    """The rows of labels.csv, by the name in `source` of the picture that each is of; None where there is none.
 
-    Raises BadSetting for a table that is not in UTF-8 or has no column image, and as `find_labels` does.
+    Raises BadSetting for a table that is not in UTF-8 or has no column image, and as `find_labels` and
+    `rows_by_picture` do.
     """
+    table = _read_table(source)
+    if table is None:
+        return None
+    return rows_by_picture(table, _pictures_in(source), folder=_labels_folder(source))
+
+
+def _read_table(source: Path) -> list[Row] | None:
+    """The rows of labels.csv as they stand there."""
     name = find_labels(source)
     if name is None:
         return None
@@ -157,7 +171,7 @@ def read_label_rows(source: Path) -> dict[str, dict[str, str]] | None:
         raise BadSetting(
             f"labels.csv in {source} has no column image. Its first line names the columns, with commas between them."
         )
-    return {Path(row["image"] or "").stem: row for row in rows}
+    return rows
 
 
 def find_labels(source: Path) -> str | None:
@@ -178,11 +192,20 @@ def find_labels(source: Path) -> str | None:
 
 def has_splits(source: Path) -> bool:
     """Whether a labels.csv with a column split tells training pictures from those that no training sees."""
-    return source.exists() and _tell_splits(read_label_rows(source))
+    return source.exists() and _tell_splits(_read_table(source))
 
 
-def _tell_splits(rows: dict[str, dict[str, str]] | None) -> bool:
-    return any("split" in row for row in (rows or {}).values())
+def _tell_splits(table: list[Row] | None) -> bool:
+    return any("split" in row for row in table or ())
+
+
+def _labels_folder(source: Path) -> Path:
+    """Where in a folder or a zip its labels.csv lies, at which the paths in it begin."""
+    return Path(find_labels(source) or LABELS).parent
+
+
+def _pictures_in(source: Path) -> list[str]:
+    return sorted(name for name in _list(source) if _is_picture(name))
 
 
 def _is_picture(name: str) -> bool:

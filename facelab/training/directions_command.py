@@ -190,8 +190,7 @@ def labels_of(data: Path, pictures: Pictures) -> Labels:
 
     columns = {name for row in (read_label_rows(data) or {}).values() for name in row}
     if not columns.isdisjoint(ATTRIBUTES):
-        labels = read_labels(data)
-        return Labels(labels.attributes[: len(pictures)], labels.pose[: len(pictures)])
+        return read_labels(data, pose=True).first(len(pictures))
     reader, attributes, pose = load_reader(), [], []
     with progress_bar("reading", len(pictures), "face") as bar:
         for first in range(0, len(pictures), READ):

@@ -6,6 +6,8 @@ resolution; the generator stops at the one in use, and the discriminator is ente
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +42,14 @@ def stage_after(images: int, *, resolution: int, grow_from: int, grow_images: in
             return Stage(size, images / fade_images)
         images -= fade_images + grow_images
     return Stage(size)
+
+
+def grown_to(names: Iterable[str]) -> int:
+    """The side in pixels of what a StyleGAN2 draws, by the names of its weights: a run's first ones may be of a network
+    that still grows. 0 where they are another family's.
+    """
+    blocks = (re.match(r"g\.synthesis\.b(\d+)\.", name) for name in names)
+    return max((int(block[1]) for block in blocks if block), default=0)
 
 
 def show_at(images: Tensor, stage: Stage) -> Tensor:

@@ -102,7 +102,8 @@ def open_batches(source: Path, settings: ReaderSettings, cache: Path) -> SeenPic
     """
     if settings.generated:
         check_resolution(settings, settings.model, find_card(settings.model).resolution)
-    pictures, labels = open_pictures(source, resolution=settings.resolution, cache=cache), read_labels(source)
+    pictures = open_pictures(source, resolution=settings.resolution, cache=cache)
+    labels = read_labels(source, pose=True)
     seen = describe_split(pictures.images[: settings.described or None], cache=cache, name="train")
     if not settings.generated:
         return SeenPictures(pictures, seen, labels)

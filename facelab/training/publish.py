@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facelab.commands.console import JsonOption, answer
+from facelab.commands.console import JsonOption, answer, say
 from facelab.errors import BadSetting
 from facelab.files import write_file, write_table
 
@@ -37,6 +37,13 @@ NOTED = {
     "vaegan": ("gamma", "similarity_weight", "r1_gamma"),
     "began": ("gamma",),
     "progan": ("grow_images", "fade_images", "loss"),
+}
+# What measures a companion anew, of what a card may say of it.
+MEASURED_BY = {
+    "encoder": "--reconstruct 100",
+    "circle": "--circle --save",
+    "identity": "--samples 0 --eyes",
+    "judge": "--samples 0 --eyes",
 }
 WHATEVER_THE_WEIGHTS = ("identity", "judge")  # companions that know no generator, but serve all
 MOST_ROWS = 400  # of the table of losses that ships
@@ -75,9 +82,12 @@ def publish(
         raise BadSetting(f"There is no run in {run}. Train one with `train FAMILY --out {run}`.")
     companion = COMPANIONS.get(Run(run).read_settings().get("family", ""))
     if companion is not None:
-        sha256, figures = publish_companion(Run(run), folder, name, companion)
+        sha256, figures, dropped = publish_companion(Run(run), folder, name, companion)
         path = folder / f"{name}-{companion}.safetensors"
-        answer({"name": path.stem, "sha256": sha256, **figures, "files": [str(path)]}, as_json, str(path))
+        if dropped:
+            say(_farewell(name, companion, dropped))
+        told = {"name": path.stem, "sha256": sha256, **figures, "dropped": dropped, "files": [str(path)]}
+        answer(told, as_json, str(path))
         return
     if not data:
         raise BadSetting("Say what it was trained on, for the card: --data 'CelebA-HQ, 24,183 portraits'.")
@@ -118,18 +128,19 @@ def publish_directions(file: Path, folder: Path, name: str) -> Path:
     return path
 
 
-def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str, dict[str, float]]:
+def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str, dict[str, float], list[str]]:
     """Make a run of inverter the encoder of the model that it inverts, one of circle its circle, or one of identity or
-    judge those that ship; returns its SHA-256 and how long it was trained.
+    judge those that ship; returns its SHA-256, how long it was trained, and what the card no longer says: notes and
+    figures of the weights before, which stay only where the same weights are published once more.
 
     part: of COMPANIONS. Raises BadSetting for a run without weights or with another model's.
     """
-    from facelab.checkpoints.cards import find_card, write_companion
+    from facelab.checkpoints.cards import READER, find_card, write_companion
     from facelab.checkpoints.weights import fill, load_model, read_weights
     from facelab.circle import fit_circle
     from facelab.encoder import make_encoder
     from facelab.evaluation.judge import Judge
-    from facelab.identity import READER, FaceReader
+    from facelab.identity import FaceReader
 
     model = READER.split("-")[0] if part in WHATEVER_THE_WEIGHTS else run.read_settings()["model"]
     if model != name:
@@ -149,12 +160,21 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     started = hashlib.sha256(start.read_bytes()).hexdigest() if start.is_file() else ""
     sha256, before = hashlib.sha256(data).hexdigest(), card.companions.get(part, {})
     history = _with_before(_history(run, images), before, sha256, started)
-    told = {"sha256": sha256, **history}
+    told = {**(before if sha256 == before.get("sha256") else {}), "sha256": sha256, **history}
     if part == "circle":
         told["reach"] = _reach_of(circle, generator)  # minutes, in which file and card still belong together
     write_file(data, folder / f"{name}-{part}.safetensors")
     write_companion(name, part, told)
-    return sha256, history
+    return sha256, history, sorted(set(before) - set(told))
+
+
+def _farewell(name: str, part: str, dropped: list[str]) -> str:
+    """What is said where a companion's card loses what it told of the weights before."""
+    return (
+        f"The card no longer says {', '.join(dropped)} of the {part}: that was of the weights before. "
+        f"`python -m facelab evaluate {name} --data DATA {MEASURED_BY[part]}` measures the new ones."
+        + (f" A new note goes into {name}.json by hand." if "note" in dropped else "")
+    )
 
 
 def _reach_of(circle: Circle, generator: Generator) -> dict[str, float]:
@@ -236,9 +256,10 @@ def _note_of(family: str, settings: TrainSettings) -> dict[str, str]:
 def _shape_of(settings: TrainSettings, weights: Mapping[str, Tensor]) -> tuple[int, dict[str, int], str]:
     """A StyleGAN2's resolution, which may not have grown up yet, its networks' arguments and its way of halving."""
     from facelab.checkpoints.cards import find_card
+    from facelab.training.growth import grown_to
     from facelab.training.stylegan2 import NEW_DISCRIMINATOR, NEW_GENERATOR
 
-    resolution = max(int(each) for name in weights for each in re.findall(r"^g\.synthesis\.b(\d+)\.", name))
+    resolution = grown_to(weights)
     if settings.start:
         card = find_card(settings.start)
         return resolution, card.config, card.downsample

@@ -15,7 +15,7 @@ from facelab.evaluation.measured import Measured, load_measured
 
 EXPERIMENTS = Path("image2stylegan") / "image2stylegan.json"
 NO_INCEPTION = "needs Inception's weights"
-ON_THE_CARD = "the machine of the model's card"
+NO_MACHINE = "a machine that no card names"
 
 # Our systems, in the order in which they are told: how each is called, and the command that trains it.
 SYSTEMS = {
@@ -99,11 +99,12 @@ class Evidence:
             (row for row in (self.comparison.rows if self.comparison else ()) if row.name == name), None
         )
         value = None if row is None else getattr(row, key)
-        why = NO_INCEPTION if row is not None and value is None and key == "inception_score" else ""
+        if value is None and (row is None or key != "inception_score"):
+            return Finding(None, self.comparing)
+        measured = Command(self.comparison.command, self.comparison.machine)
         if value is None:
-            return Finding(None, self.comparing, why=why)
-        earlier = card is not None and self.comparison.weights.get(name) != card.sha256
-        return Finding(value, Command(self.comparison.command, self.comparison.machine), earlier)
+            return Finding(None, measured, why=NO_INCEPTION)
+        return Finding(value, measured, card is not None and self.comparison.weights.get(name) != card.sha256)
 
     @property
     def comparing(self) -> Command:
@@ -151,4 +152,4 @@ def _of_card(kind: str, card: Card) -> Measured | None:
         return None
     figures = dict(circle["val"])
     figures["edits"] = {"decoded": figures.pop("decoded", None), **figures.get("edits", {})}
-    return Measured(kind, card.name, f"{circle.get('measured_by', 'not told')} --data DATA", ON_THE_CARD, {}, figures)
+    return Measured(kind, card.name, f"{circle.get('measured_by', 'not told')} --data DATA", NO_MACHINE, {}, figures)

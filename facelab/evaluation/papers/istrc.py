@@ -22,7 +22,8 @@ from facelab.evaluation.papers.document import (
     number,
     percent,
 )
-from facelab.evaluation.papers.evidence import ON_THE_CARD, Command, Evidence, Finding
+from facelab.evaluation.papers.evidence import Evidence, Finding
+from facelab.evaluation.papers.trainers import train_part
 from facelab.evaluation.published import (
     CLASSIFIER_LAYERS,
     CLASSIFIERS_HOURS,
@@ -78,13 +79,12 @@ def _times(evidence: Evidence) -> list[Entry]:
     for card in evidence.circles:
         told = card.companions["circle"]
         hours, note = told.get("hours"), told.get("note", "")
-        trained = Command(f"python -m facelab train circle --model {card.name} --data DATA --out RUN", ON_THE_CARD)
         why = "" if hours is not None else "the card states no hours: `publish` the run"
         theirs = f"{MAPPING_HOURS} h and {CLASSIFIERS_HOURS} h (section 6.1)"
         what = f"training the mapping, and {len(FEATURES)} classifiers beside it, {card.name}" + (
             f" ({note})" * bool(note)
         )
-        lines.append(entry(what, theirs, Finding(hours, trained, why=why), number(2, "h")))
+        lines.append(entry(what, theirs, Finding(hours, train_part("circle", card, "circle"), why=why), number(2, "h")))
     return lines
 
 

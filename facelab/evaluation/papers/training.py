@@ -9,6 +9,7 @@ import numpy as np
 from facelab.checkpoints.cards import Card
 from facelab.evaluation.papers.document import as_table
 from facelab.evaluation.papers.evidence import SYSTEMS, Evidence
+from facelab.evaluation.papers.trainers import trained_by
 from facelab.evaluation.published import BEGAN_EPOCHS, BEGAN_PICTURES, CELEBA, EPOCHS
 from facelab.training.families import FAMILIES
 from facelab.training.plot import curve, smooth
@@ -29,17 +30,19 @@ THEIRS = {
 
 
 def doses(evidence: Evidence) -> str:
-    """A table of all systems: what was trained, what was meant to be, and what the papers trained."""
-    rows = [("system", "model", "weights", "pictures seen", "epochs", "of the dose meant", "theirs", "hours")]
+    """A table of all systems: what was trained, what was meant to be and what the papers trained; and the commands."""
+    rows = [("system", "model", "weights", "pictures seen", "epochs", "of the dose meant", "theirs", "hours", "by")]
     for system, (title, _) in SYSTEMS.items():
         theirs = "–"
         if system in THEIRS:
             theirs = f"{THEIRS[system][0]} epochs, {THEIRS[system][1]:,} pictures"
         for card in evidence.cards.get(system, (None,)):
-            rows.append((title, *(_dose(card) if card else ("none yet", *["–"] * 4)), theirs, _hours(card)))
+            rows.append(
+                (title, *(_dose(card) if card else ("none yet", *["–"] * 4)), theirs, _hours(card), f"{len(rows)}")
+            )
     short = shortfalls(evidence, tuple(SYSTEMS)).strip()
     notes = [f"{card.name}: {card.training['note']}" for card in evidence.models if card.training.get("note")]
-    return "\n\n".join([as_table(rows), *([short] if short else []), *notes])
+    return "\n\n".join([as_table(rows), trained_by(evidence), *([short] if short else []), *notes])
 
 
 def meant(card: Card) -> int | None:

@@ -17,6 +17,7 @@ from facelab.evaluation.table import FIGURES
 TITLE = "VAE, GAN and VAE+GAN"
 THREE = ("vae", "vaegan", "dcgan")
 RIVALS = ("vae", "vaegan", "dcgan", "began", "progan")
+NO_SCORE = f"The Inception Score: {ABSENT} Where they are, the same command measures it."
 SHARP = (0.75, 1.33)  # our goal for a GAN's sharpness over that of real faces
 
 
@@ -30,7 +31,7 @@ def section(evidence: Evidence) -> Section:
         "eyes of a judge of 40 attributes. Sharpness is the variance of OpenCV's 3 x 3 Laplacian of 8-bit grey.",
         [*_scores(evidence), *_convergence(evidence), *_edits(evidence)],
         _claims(evidence),
-        notes=[*([Note(f"The Inception Score: {ABSENT}")] if lacking else []), *_trainings(evidence)],
+        notes=[*([Note(NO_SCORE)] if lacking else []), *_trainings(evidence)],
         pictures=pictures.of_families(evidence),
     )
 
