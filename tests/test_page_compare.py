@@ -1,8 +1,8 @@
-"""What the tab Compare shows where models are chosen, or work is stopped, while others are measured."""
+"""What the tab Compare shows where it was refused, and where models are chosen or work is stopped meanwhile."""
 
 from typing import Any
 
-from tests.page_visitor import Visitor, told_of
+from tests.page_visitor import Visitor, told_of, told_until_it_fails
 
 SHORT = {"Models": ["vae64", "dcgan64"], "Faces to measure": 16, "Truncation": 0.7}
 
@@ -34,3 +34,22 @@ def test_what_was_measured_before_a_stop_is_shown(visitor: Visitor) -> None:
             visitor.session.stop_job("compare")
     [last] = [each for each in told[-1].values() if "progress" in each]
     assert last["progress"]["text"] == "Stopped." and "measured on this machine" in last["value"]["about"]
+
+
+def test_a_comparison_that_was_refused_is_drawn_when_its_tab_is_opened_again(visitor: Visitor, monkeypatch) -> None:
+    values = {"Models": ["faces128"]}
+    with monkeypatch.context() as crowd:
+        crowd.setattr(visitor.worker, "_max_jobs", 0)
+        told_until_it_fails(visitor.do("on_open", "fl-lineup", values), "all it can serve")
+    *_, last = map(told_of, visitor.do("on_open", "fl-lineup", values))
+    assert len(last["fl-lineup"]["sheets"]) == 1
+    assert not list(visitor.do("on_open", "fl-lineup", values)), "it is there already"
+
+
+def test_what_was_drawn_for_an_earlier_choice_of_models_does_not_come_back(visitor: Visitor) -> None:
+    values = {"Models": ["vae64", "dcgan64"]}
+    first = visitor.do("on_models", "fl-lineup", values)
+    next(first)
+    second = visitor.do("on_models", "fl-lineup", values)
+    next(second)
+    assert not list(first) and list(second)

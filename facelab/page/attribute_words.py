@@ -3,6 +3,13 @@
 They are a model's idea, learned from other people's labels, and worded as what is seen in a picture.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from facelab.edits.attributes import Direction
+
 GROUPS = {"expression": "Expression", "features": "Features", "person": "Person", "hair": "Hair & face"}
 
 HELP = {
@@ -37,3 +44,39 @@ PRESETS = {
     "Years later": {"age": 1.35, "hair_grey": 0.65},
     "Years younger": {"age": -1.25},
 }
+
+OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method."
+OFTEN = 0.5  # the share of faces in which an edit is seen, below which its slider says how few they are
+
+
+def groups_of(
+    directions: Mapping[str, Direction], usable: Mapping[str, Direction] | None = None
+) -> list[dict[str, Any]]:
+    """The sliders in their groups, as parts/sliders.js draws them. usable: those that the circle knows, where it is the
+    method; the others are off and say why.
+    """
+    groups = {title: [] for title in [*GROUPS.values(), "Own"]}
+    for each in directions.values():
+        off = usable is not None and each.id not in usable
+        slider = {"id": each.id, "title": each.title, "low": each.low, "high": each.high, "off": off}
+        slider["help"] = OFF_THE_CIRCLE if off else _help(each, measured=usable is None)
+        groups[GROUPS.get(each.group, "Own")].append(slider)
+    return [{"title": title, "sliders": sliders} for title, sliders in groups.items() if sliders]
+
+
+def _help(direction: Direction, *, measured: bool) -> str:
+    """A slider's sentence; measured: also in how few faces the edit is seen, where these are few."""
+    said = HELP.get(direction.id) or f"From {direction.low} to {direction.high}."
+    seen = direction.quality.get("flipped", 1.0)
+    if not measured or seen >= OFTEN:
+        return said
+    return f"{said} At {direction.quality['strength']:g} it shows on {round(10 * seen) or 'hardly one'} of 10 faces."
+
+
+def presets_of(known: Mapping[str, Direction]) -> list[dict[str, Any]]:
+    """The presets that come with the page, those whose directions are all known, as the sliders take them."""
+    return [
+        {"name": name, "strengths": strengths}
+        for name, strengths in PRESETS.items()
+        if all(id in known for id in strengths)
+    ]

@@ -14,7 +14,7 @@ from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.errors import BadSetting, FaceLabError
 from facelab.face import Face, Recipe
 from facelab.history import History, Result, Version
-from facelab.page.attribute_words import GROUPS, HELP, PRESETS
+from facelab.page.attribute_words import groups_of, presets_of
 from facelab.page.backstage import Backstage, friendly, log
 from facelab.page.film import build_film
 from facelab.page.library import Library
@@ -30,7 +30,6 @@ MODEL_SHOWN = "attributes-model"  # in what a session was last asked for: whose 
 LIMIT = 3.0  # where the sliders end
 WALK_SIDE, WALK_FPS = 256, 8
 METHODS = {"linear": "Linear", "mean": "Mean difference", "gradient": "Gradient", CIRCLE: "Circle"}
-OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method."
 ROWS_SAID = "attributes-rows"  # in what a session was last asked for: the text of the field of layers
 CIRCLE_SHOWN = "attributes-circle"  # in what a session was last asked for: whether the sliders are the circle's
 
@@ -322,22 +321,6 @@ def method_radio(*, circle: bool = False) -> gr.Radio:
     )
 
 
-def groups_of(
-    directions: Mapping[str, Direction], usable: Mapping[str, Direction] | None = None
-) -> list[dict[str, Any]]:
-    """The sliders in their groups, as parts/sliders.js draws them. usable: those that the circle knows, where it is the
-    method; the others are off and say why.
-    """
-    groups = {title: [] for title in [*GROUPS.values(), "Own"]}
-    for each in directions.values():
-        help = HELP.get(each.id) or f"From {each.low} to {each.high}."
-        off = usable is not None and each.id not in usable
-        slider = {"id": each.id, "title": each.title, "low": each.low, "high": each.high, "off": off}
-        slider["help"] = OFF_THE_CIRCLE if off else help
-        groups[GROUPS.get(each.group, "Own")].append(slider)
-    return [{"title": title, "sliders": sliders} for title, sliders in groups.items() if sliders]
-
-
 def attribute_block(history: History) -> tuple[Version | None, dict[str, float]]:
     """What the sliders act on: the version before the attribute steps that the recipe ends with (None where it was
     forgotten), and the strengths of these steps.
@@ -406,12 +389,3 @@ def shipped_directions(backstage: Backstage) -> dict[str, Direction]:
     except FaceLabError as error:  # the page works without them, and says why
         log.warning("No directions: %s", error)
         return {}
-
-
-def presets_of(known: Mapping[str, Direction]) -> list[dict[str, Any]]:
-    """The presets that come with the page, those whose directions are all known, as the sliders take them."""
-    return [
-        {"name": name, "strengths": strengths}
-        for name, strengths in PRESETS.items()
-        if all(id in known for id in strengths)
-    ]

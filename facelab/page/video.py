@@ -17,7 +17,8 @@ from facelab.edits.attributes import Direction
 from facelab.errors import BadSetting
 from facelab.face import AlignedFace, Face, Recipe
 from facelab.media import Provenance, encode_png
-from facelab.page.attributes import groups_of, method_radio, presets_of, read_strengths, shipped_directions
+from facelab.page.attribute_words import groups_of, presets_of
+from facelab.page.attributes import method_radio, read_strengths, shipped_directions
 from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.parcels import file_name, parcel
 from facelab.page.parts import event as event_of

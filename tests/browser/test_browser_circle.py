@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,32 @@ def test_a_face_goes_round_the_circle(visit, photo: Path, tmp_path: Path):
     expect(caption).to_have_text("Neighbour 6 on the sphere")
     page.locator("#fl-viewer-circle").get_by_role("button", name="Keep in library").click()
     expect(page.locator(".fl-face")).to_have_count(8)
+
+
+def test_other_ways_on_the_sphere_and_another_decoder(visit):
+    page = visit()
+    add_examples(page)
+    open_tab(page, "Circle")
+    before = picture(page, "circle")
+    caption = page.locator("#fl-viewer-circle .fl-view-caption")
+    page.get_by_label("Until it is sure").check()
+    expect(caption).to_have_text(re.compile(r"^Smile \+\d\.\d\d on the sphere, sure after \d+ steps$"))
+    before = another_picture(page, "circle", before)
+    page.get_by_label("BEGAN, 64 px").locator("visible=true").check()
+    before = another_picture(page, "circle", before)
+    page.get_by_label("Between", exact=True).locator("visible=true").check()
+    choose(page, "circle-first", "Mara")
+    choose(page, "circle-second", "Otto")
+    expect(caption).to_have_text("50% of the way to Otto")
+    before = another_picture(page, "circle", before)
+    page.get_by_role("button", name="Draw the way").click()
+    expect(page.locator("#fl-film-circle .fl-film-frames img")).to_have_count(11)
+    page.get_by_label("Arithmetic", exact=True).locator("visible=true").check()
+    choose(page, "circle-many", "Mara", "Otto", "Nina")
+    page.locator("#fl-circle-sum textarea, #fl-circle-sum input").fill("A + 0.5 B - 0.5 C")
+    page.keyboard.press("Enter")
+    expect(caption).to_contain_text("0.5")
+    another_picture(page, "circle", before)
 
 
 def test_a_photo_without_a_face_is_refused_where_it_was_chosen(visit, tmp_path: Path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import zipfile
+from itertools import product
+from math import dist
 
 from playwright.sync_api import expect
 from test_browser_access import CUT_OFF, findings
@@ -52,6 +54,28 @@ def test_models_are_compared_mapped_and_reported(visit, tmp_path, monkeypatch):
     report = download(page, panel.get_by_role("button", name="Download the report"), tmp_path)
     names = zipfile.ZipFile(report).namelist()
     assert {"comparison/report.md", "comparison/sheet-faces128.png", "comparison/map-faces128.png"} <= set(names)
+
+
+def test_faces_of_the_map_are_seen_by_pointing_and_two_clicks_choose_a_morph(visit, monkeypatch):
+    monkeypatch.setattr(latent_map, "MAPPED", FEW)
+    page = visit()
+    panel = open_tab(page, "Compare")
+    panel.get_by_role("button", name="Draw the map").click()
+    page.wait_for_selector(".fl-map[data-state=done]")
+    plane, tip = panel.get_by_role("application", name=f"Map of {FEW} faces"), panel.locator(".fl-map-tip")
+    plane.scroll_into_view_if_needed()
+    box, clicked = plane.bounding_box(), []
+    for place in product(range(20, int(box["width"]), 20), range(20, int(box["height"]), 20)):
+        page.mouse.move(box["x"] + place[0], box["y"] + place[1])
+        if tip.is_visible() and all(dist(place, other) > 60 for other in clicked):
+            expect(tip).to_contain_text("Smiling")
+            page.mouse.down()
+            page.mouse.up()
+            clicked.append(place)
+        if len(clicked) == 2:
+            break
+    assert page.evaluate(PICKED) == 2
+    expect(panel.get_by_role("button", name="Morph A into B")).to_be_enabled()
 
 
 def test_measuring_can_be_stopped_and_nothing_is_cut_off_on_a_phone(visit):
