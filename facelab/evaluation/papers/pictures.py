@@ -39,6 +39,7 @@ KINDS = (
     "neighbours",
     "recovery",
     "combined",
+    "recombined",
     "morph",
 )  # what a file's name begins with
 SHEET, COLUMNS = 16, 8  # faces of a sheet
@@ -117,6 +118,9 @@ def of_recovery(evidence: Evidence) -> list[Picture]:
             made.append(
                 _picture("combined", card, f"{card.title}: two drawn faces and their combination.", draw_combined)
             )
+            if system != "stylegan2":
+                caption = f"{card.title}: two drawn faces, each recovered {RECOVERY.restarts} times, and combinations."
+                made.append(_picture("recombined", card, caption, draw_recombined))
             made.append(_picture("morph", card, f"{card.title}: morphs of drawn faces.", draw_morph))
     return made
 
@@ -259,6 +263,18 @@ def draw_combined(studio: Studio) -> bytes:
     lines = [faces[:4], faces[4:], [studio.combine(*pair) for pair in zip(faces[:4], faces[4:], strict=True)]]
     rows = [(label, studio.render_many(each)) for label, each in zip(("A", "B", "A and B"), lines, strict=True)]
     return _strips(studio, rows, "combine")
+
+
+def draw_recombined(studio: Studio) -> bytes:
+    """Several recoveries of two drawn faces, and the several combinations that they give (PGGAN paper, section 3.3)."""
+    faces, rows, recovered = [face for face, _ in studio.sample(2, seed=8, truncation=TRUNCATION)], [], []
+    for label, face in zip("AB", faces, strict=True):
+        *_, last = studio.recoveries(face, RECOVERY)
+        recovered.append(studio.recovered(last.state, face))
+        rows.append((label, studio.render_many([face, *recovered[-1]])))
+    rows.append(("A and B", studio.render_many([studio.combine(*faces), *studio.combinations(*recovered)])))
+    columns = ["drawn", *(f"recovery {number}" for number in range(1, RECOVERY.restarts + 1))]
+    return _strips(studio, rows, "combine", columns=columns)
 
 
 def draw_morph(studio: Studio) -> bytes:
