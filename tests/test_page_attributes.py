@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from gradio.utils import get_upload_folder
 
+from facelab.circle import feature_of
 from facelab.errors import Busy
 from facelab.page.attribute_words import groups_of
 from facelab.page.page import build_page
@@ -157,12 +158,16 @@ def test_leaving_the_field_of_layers_as_it_was_is_no_edit(visitor: Visitor) -> N
     assert len(kept.history.versions) == 3
 
 
-def test_a_slider_that_seldom_shows_says_how_seldom() -> None:
+def test_a_slider_that_seldom_shows_says_how_seldom(visitor: Visitor) -> None:
     known = Studio().directions()
     said = {slider["id"]: slider["help"] for group in groups_of(known) for slider in group["sliders"]}
     seen = known["hair_wavy"].quality["flipped"]
     assert 0 < seen < 0.5, "this one is weak"
-    assert said["hair_wavy"] == f"Puts waves into the hair. At 3 it shows on {round(10 * seen)} of 10 faces."
-    assert said["smile"] == "Raises the corners of the mouth."
-    on_the_circle = {slider["id"]: slider["help"] for group in groups_of(known, known) for slider in group["sliders"]}
-    assert on_the_circle["hair_wavy"] == "Puts waves into the hair.", "measured was another method"
+    told = f"Puts waves into the hair. Weak: shows on {round(10 * seen)} of 10 faces (linear, at 3)."
+    assert said["hair_wavy"] == told and said["smile"] == "Raises the corners of the mouth."
+    round_the_circle = [slider for group in groups_of(known, circle=True) for slider in group["sliders"]]
+    assert not any("Weak" in slider["help"] for slider in round_the_circle), "measured was another method"
+    assert {slider["id"] for slider in round_the_circle if slider["off"]} == {i for i in known if feature_of(i) is None}
+    values = {"fl-picker-attributes-face": chosen(visitor.add("vae64"))}
+    redrawn = told_of(visitor.do("on_change", "fl-sliders", values))["fl-sliders"]["groups"]
+    assert any("Weak" in slider["help"] for group in redrawn for slider in group["sliders"]), "of another model, too"

@@ -19,7 +19,7 @@ from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import load_reader
 from facelab.training.data import Pictures
 from facelab.training.directions_command import labels_of
-from facelab.training.labels import read_labels
+from facelab.training.labels import POSE, read_labels
 
 SHIPPED = cards.checkpoint_folder()
 TINY = ["--resolution", 16, "--batch", 4, "--images", 64, "--sheet-images", 32, "--z-dim", 6, "--channels", 4]
@@ -345,6 +345,11 @@ def test_without_labels_the_reader_says_who_has_what(pictures, tmp_path):
         Image.fromarray(face).save(pictures / "images" / f"{index}.png")
     told = labels_of(pictures, Pictures(np.stack(faces)))
     assert np.array_equal(told.attributes, read_labels(pictures).attributes[:6]), "labels.csv comes first"
+    table = [line.split(",") for line in (pictures / "labels.csv").read_text().splitlines()]
+    kept = [place for place, name in enumerate(table[0]) if name not in POSE]
+    (pictures / "labels.csv").write_text("\n".join(",".join(line[place] for place in kept) for line in table))
+    unposed = labels_of(pictures, Pictures(np.stack(faces)))
+    assert np.array_equal(unposed.attributes, told.attributes) and unposed.pose.shape == (6, 3), "poses are read"
     (pictures / "labels.csv").unlink()
     labels = labels_of(pictures, Pictures(np.stack(faces)))
     reading = load_reader().read(Pictures(np.stack(faces)).tensor(slice(None)))

@@ -1,1 +1,1 @@
-"""How good a model is: numbers from judges that had no part in making it."""
+"""How good a model is: numbers from judges by which it was not trained."""

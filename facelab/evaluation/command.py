@@ -82,7 +82,7 @@ def evaluate(
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was seen in real faces.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """Compare a model with the val split of real faces, by dlib and by a judge that took no part in making it; or
+    """Compare a model with the val split of real faces, by dlib and by a judge that it was not trained by; or
     several models with each other, at one size.
 
     Samples: Frechet distances of dlib's identity vectors, of landmark shapes and of the judge's features (lower is
@@ -200,22 +200,15 @@ def _save(
     if "run" in figures:
         sparse = f" --every {every}" if every > 1 else ""
         command = f"{said} --samples {samples} --seed {seed} --run RUN{sparse} --save"
-        keep("run", model, {"rows": figures["run"]}, command=command, weights=weights)
+        keep("run", model, {"rows": figures["run"]}, command=command, eyes=[JUDGE], weights=weights)
     if "runs" in figures:
         command = f"{said} --samples {samples} --seed {seed}{' --run RUN' * len(figures['runs'])} --save"
-        keep("runs", model, {"rows": figures["runs"]}, command=command, weights=weights)
+        keep("runs", model, {"rows": figures["runs"]}, command=command, eyes=[JUDGE], weights=weights)
     if "embedding" in figures:
         space, command = figures["space"], f"{said} --samples 0{embedding}"
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
-        keep(
-            embedding_kind(space),
-            model,
-            kept,
-            command=f"{command} --save",
-            using=["encoder"],
-            eyes=[READER],
-            weights=weights,
-        )
+        told = {"command": f"{command} --save", "using": ["encoder"], "eyes": EYES}  # the judge's groups are told, too
+        keep(embedding_kind(space), model, kept, **told, weights=weights)
         if "directions" in figures:
             if "directions" in find_card(model).companions:  # a conditional model's are its own conditions
                 record_quality(model, figures["directions"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,30 +56,25 @@ def compare_models(
     saved = load_comparison() if add or save else None
     others = saved.others(cards) if saved and save else {}
     known = {card.name: row for card in cards if (row := saved.row(card))} if saved and add else {}
-    if saved and (add or others):
-        way_out = "leave out --add" if add else f"or delete {COMPARISON} to begin anew"
-        if (saved.samples, saved.side, saved.seed) != (count, side, seed):
-            told = f"{saved.samples} samples at {saved.side} px, seed {saved.seed}"
-            raise BadSetting(f"What was saved is of {told}. Measure alike, {way_out}.")
-        for row in (*known.values(), *others.values()):
-            if row.reconstructed not in (None, faces):
-                told = f"--reconstruct {row.reconstructed}"
-                raise BadSetting(f"What was saved of {row.name} is of {told}. Measure alike, {way_out}.")
-    network, inception, real = load_judge(), load_inception(), real_faces(data, "val", side, None, cache)
+    generators = {name: load_model(name)[0] for name in (*(card.name for card in cards), *others)}
     photos = list(open_pictures(data, resolution=side, cache=cache, split="val").images)
+    faces = min(faces, len(photos))
+    if saved and (add or others):
+        _check_alike(saved, (count, side, seed), "leave out --add" if add else f"or delete {COMPARISON} to begin anew")
+        _check_reconstructed([*others.values(), *(row for row in known.values() if row.reconstructed)], faces, steps)
+    network, inception, real = load_judge(), load_inception(), real_faces(data, "val", side, None, cache)
     rows = [describe_faces(REAL, photos, network, seen=real, inception=inception)]
     options = {"count": count, "side": side, "seed": seed, "inception": inception}
     for card in cards:
         row = known.get(card.name)
         if row is None:
             with progress_bar(card.name, count, "face") as told:
-                generator = load_model(card.name)[0]
-                row = compare_model(card, generator, network, real, **options, progress=told.update)
-        if faces and row.reconstructed != faces:
-            row = _reconstructed(row, card, data, faces, steps, side, cache)
+                row = compare_model(card, generators[card.name], network, real, **options, progress=told.update)
+        if faces and row.reconstructed is None:
+            row = _reconstructed(row, card, data, count=faces, steps=steps, side=side, cache=cache)
         rows.append(row)
     cards, rows = [*cards, *(find_card(name) for name in others)], [*rows, *others.values()]
-    timed = [of_model(row, card, load_model(card.name)[0]) for row, card in zip(rows[1:], cards, strict=True)]
+    timed = [of_model(row, card, generators[card.name]) for row, card in zip(rows[1:], cards, strict=True)]
     said = f"evaluate {' '.join(card.name for card in cards)} --data DATA --samples {count} --seed {seed} --side {side}"
     said += f" --reconstruct {faces} --steps {steps}" if faces else ""
     return Comparison(
@@ -92,7 +88,23 @@ def compare_models(
     )
 
 
-def _reconstructed(row: Row, card: Card, data: Path, count: int, steps: int, side: int, cache: Path) -> Row:
+def _check_alike(saved: Comparison, asked: tuple[int, int, int], way_out: str) -> None:
+    """Raise BadSetting where what is saved is of other samples, another side or another seed than what is asked for."""
+    if (saved.samples, saved.side, saved.seed) != asked:
+        told = f"{saved.samples} samples at {saved.side} px, seed {saved.seed}"
+        raise BadSetting(f"What was saved is of {told}. Measure alike, {way_out}.")
+
+
+def _check_reconstructed(rows: Sequence[Row], faces: int, steps: int) -> None:
+    """Raise BadSetting where saved rows are of other reconstructions than those that are asked for."""
+    for row in rows:
+        searched = re.search(r"of (\d+) steps", row.reconstructed_by or "")
+        if (row.reconstructed or 0, int(searched[1]) if searched else steps) != (faces, steps):
+            told = f"--reconstruct {row.reconstructed or 0}" + (f" --steps {searched[1]}" if searched else "")
+            raise BadSetting(f"What was saved of {row.name} is of {told}. Say the same, or measure it with the others.")
+
+
+def _reconstructed(row: Row, card: Card, data: Path, *, count: int, steps: int, side: int, cache: Path) -> Row:
     pictures = open_pictures(data, resolution=card.resolution, cache=cache, split="val").images
     chosen = [pictures[index] for index in spread(len(pictures), count)]
     with progress_bar(f"{card.name} reconstructs", len(chosen), "face") as told:

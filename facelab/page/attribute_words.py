@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from facelab.circle import feature_of
 from facelab.edits.attributes import Direction
 
 GROUPS = {"expression": "Expression", "features": "Features", "person": "Person", "hair": "Hair & face"}
@@ -49,17 +50,15 @@ OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method.
 OFTEN = 0.5  # the share of faces in which an edit is seen, below which its slider says how few they are
 
 
-def groups_of(
-    directions: Mapping[str, Direction], usable: Mapping[str, Direction] | None = None
-) -> list[dict[str, Any]]:
-    """The sliders in their groups, as parts/sliders.js draws them. usable: those that the circle knows, where it is the
-    method; the others are off and say why.
+def groups_of(directions: Mapping[str, Direction], *, circle: bool = False) -> list[dict[str, Any]]:
+    """The sliders in their groups, as parts/sliders.js draws them. circle: whether the circle is the method: those that
+    it does not know are off then, and say why.
     """
     groups = {title: [] for title in [*GROUPS.values(), "Own"]}
     for each in directions.values():
-        off = usable is not None and each.id not in usable
+        off = circle and feature_of(each.id) is None
         slider = {"id": each.id, "title": each.title, "low": each.low, "high": each.high, "off": off}
-        slider["help"] = OFF_THE_CIRCLE if off else _help(each, measured=usable is None)
+        slider["help"] = OFF_THE_CIRCLE if off else _help(each, measured=not circle)
         groups[GROUPS.get(each.group, "Own")].append(slider)
     return [{"title": title, "sliders": sliders} for title, sliders in groups.items() if sliders]
 
@@ -70,7 +69,8 @@ def _help(direction: Direction, *, measured: bool) -> str:
     seen = direction.quality.get("flipped", 1.0)
     if not measured or seen >= OFTEN:
         return said
-    return f"{said} At {direction.quality['strength']:g} it shows on {round(10 * seen) or 'hardly one'} of 10 faces."
+    faces = round(10 * seen) or "hardly one"
+    return f"{said} Weak: shows on {faces} of 10 faces (linear, at {direction.quality['strength']:g})."
 
 
 def presets_of(known: Mapping[str, Direction]) -> list[dict[str, Any]]:

@@ -161,7 +161,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
         """The sliders and presets of the face that is shown; those that the circle does not know are off on it."""
         everything, on = known(session), session.asked.get(CIRCLE_SHOWN, False)
         usable = {id: each for id, each in everything.items() if feature_of(id) or not on}
-        return {"groups": groups_of(everything, usable), "presets": presets_of(usable)}
+        return {"groups": groups_of(everything, circle=on), "presets": presets_of(usable)}
 
     def start_of(kept: LibraryFace) -> tuple[Version | None, Face]:
         version, _ = attribute_block(kept.history)

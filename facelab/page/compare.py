@@ -164,6 +164,7 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
     @friendly
     def on_measure(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session, chosen = backstage.visitor(request), _some(_chosen(values[models], names))
+        session.asked[CHOICE] = " ".join(chosen)
         side, count = studio.comparable_side(chosen), int(values[samples])
 
         def job(name: str) -> Callable[[], Iterator[Progress]]:

@@ -180,16 +180,19 @@ def renewed(direction: Direction, count: int) -> Direction:
 
 
 def labels_of(data: Path, pictures: Pictures) -> Labels:
-    """What labels.csv says of pictures, its first ones, or where it says nothing of faces, what the reader sees."""
+    """What labels.csv says of pictures, its first ones, and of what it does not tell, faces or poses, what the reader
+    sees.
+    """
     import numpy as np
 
     from facelab.evaluation.judge import ATTRIBUTES
     from facelab.identity import load_reader
     from facelab.training.data import read_label_rows
-    from facelab.training.labels import Labels, read_labels
+    from facelab.training.labels import POSE, Labels, read_labels
 
     columns = {name for row in (read_label_rows(data) or {}).values() for name in row}
-    if not columns.isdisjoint(ATTRIBUTES):
+    labelled = not columns.isdisjoint(ATTRIBUTES)
+    if labelled and columns.issuperset(POSE):
         return read_labels(data, pose=True).first(len(pictures))
     reader, attributes, pose = load_reader(), [], []
     with progress_bar("reading", len(pictures), "face") as bar:
@@ -198,7 +201,8 @@ def labels_of(data: Path, pictures: Pictures) -> Labels:
             attributes.append(part.attributes.cpu().numpy() > 0)
             pose.append(part.pose.cpu().numpy())
             bar.update(len(part.pose))
-    return Labels(np.concatenate(attributes), np.concatenate(pose))
+    known = read_labels(data).first(len(pictures)).attributes if labelled else np.concatenate(attributes)
+    return Labels(known, np.concatenate(pose))
 
 
 def _searched(pictures: np.ndarray, model: str, cache: Path) -> Tensor:

@@ -30,10 +30,13 @@ def rows_by_picture(rows: Iterable[Row], names: Sequence[str], *, folder: Path) 
 
 
 def _ends(names: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
-    """The pictures by each end of their path: data/train/1.png by data/train/1, train/1 and 1."""
+    """The pictures by each end of their path: data/train/1.png by data/train/1, train/1 and 1; by all of it after "",
+    too.
+    """
     ends = defaultdict(list)
     for name in names:
         parts = _parts(Path(name))
+        ends[("", *parts)].append(name)
         for first in range(len(parts)):
             ends[parts[first:]].append(name)
     return ends
@@ -50,9 +53,10 @@ def _picture_at(path: Path, ends: dict[tuple[str, ...], list[str]], folder: Path
     if first is None:
         return None, 0
     found = ends[parts[first:]]
-    if len(found) > 1:
-        found = [name for name in found if _parts(Path(name)) == _parts(folder / path)] or found
-        found = [name for name in found if Path(name).name == path.name] or found
+    if len(found) > 1:  # of namesakes in other folders, those at the row's own path; of these, the one of its ending
+        found = ends.get(("", *_parts(folder / path)), found)
+        if len(found) == len(ends[("", *_parts(Path(found[0])))]):
+            found = [name for name in found if Path(name).name == path.name] or found
     if len(found) == 1:
         return found[0], len(parts) - first
     if first > 0:  # folders were written, and none of these pictures lies in them
