@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -263,14 +264,26 @@ def _operations(texts: np.ndarray | None) -> tuple[str, ...]:
     return tuple(str(text) for text in texts)
 
 
+def _size_of(source: str | os.PathLike | BinaryIO) -> int:
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source).stat().st_size
+    size = source.seek(0, os.SEEK_END)
+    source.seek(0)
+    return size
+
+
 def read_arrays(source: str | os.PathLike | BinaryIO, limit: int) -> dict[str, np.ndarray]:
     """The arrays of an .npz from anywhere, no more than `limit` bytes of them, and none that would run code."""
+    if _size_of(source) > limit:  # before its table of contents is read, which may be all of it
+        raise BadFaceFile(
+            f"This file is larger than {limit // 2**20} MB, which none of FaceLab's of its kind is. It was not opened."
+        )
     with zipfile.ZipFile(source) as archive:  # sizes are checked before anything is unpacked
         if sum(entry.file_size for entry in archive.infolist()) > limit:
             raise BadFaceFile(
                 f"This file unpacks to more than {limit // 2**20} MB, which none of FaceLab does. It was not opened."
             )
-    if hasattr(source, "seek"):
+    if not isinstance(source, (str, os.PathLike)):
         source.seek(0)
     with np.load(source, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}

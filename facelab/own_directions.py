@@ -22,6 +22,7 @@ from facelab.edits.attributes import Direction, difference_of
 from facelab.errors import BadFaceFile, BadSetting, LatentMismatch
 from facelab.face import read_arrays
 from facelab.files import write_file
+from facelab.names import clean_name
 
 DIRECTION_FORMAT = "facelab-direction/1"
 MAX_DIRECTION_BYTES = 4 * 2**20
@@ -94,7 +95,7 @@ def by_id(directions: Iterable[Direction]) -> dict[str, Direction]:
 
 
 def _direction(title: str, difference: Tensor, model: str, model_sha256: str) -> Direction:
-    title = " ".join(title.split())[:TITLE_LENGTH]
+    title = clean_name(title, TITLE_LENGTH)
     if not title:
         raise BadSetting("Give the direction a name, such as Freckles.")
     length = difference.norm()

@@ -13,6 +13,7 @@ from facelab.edits.attributes import MOST, Direction
 from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face, Recipe
 from facelab.history import History, Version
+from facelab.names import clean_name
 from facelab.recipes import MAX_STEPS, Others
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Preset:
     @classmethod
     def read(cls, values: Any) -> Preset:
         """From JSON, {"name": ..., "strengths": {id: number}}. Raises ValueError for anything else."""
-        name = " ".join(str(values["name"]).split())[:PRESET_NAME]
+        name = clean_name(values["name"], PRESET_NAME)
         strengths = {str(id)[:NAME_LENGTH]: float(each) for id, each in values["strengths"].items()}
         if not name or len(strengths) > MAX_STEPS or not all(abs(each) <= MOST for each in strengths.values()):
             raise ValueError("preset")

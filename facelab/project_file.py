@@ -26,6 +26,7 @@ from facelab.errors import BadFaceFile, BadProject, BadSetting
 from facelab.face import MAX_FACE_FILE_BYTES, Face
 from facelab.files import write_file
 from facelab.history import MAX_VERSIONS
+from facelab.names import clean_name
 from facelab.own_directions import MAX_DIRECTION_BYTES, by_id, load_direction, save_direction
 from facelab.project import NAME_LENGTH, Preset, Project, ProjectFace, SavedVersion
 from facelab.recipes import MAX_STEPS, MAX_WALKED, read_recipe, walked
@@ -167,7 +168,9 @@ class _Reader:
         faces = tuple(self._entry(entry, version, by_id(directions)) for entry in entries)
         if _walked(faces) > MAX_PROJECT_WALKED:
             raise BadProject(f"This project walks more than {MAX_PROJECT_WALKED:,} small steps. It was not opened.")
-        return Project(faces, directions, tuple(Preset.read(each) for each in presets), str(manifest["program"])[:40])
+        return Project(
+            faces, directions, tuple(Preset.read(each) for each in presets), clean_name(manifest["program"], 40)
+        )
 
     def _entry(self, entry: dict[str, Any], version: int, directions: Mapping[str, Direction]) -> ProjectFace:
         base, result = self._face(entry["base"]), self._face(entry["result"])
@@ -181,7 +184,7 @@ class _Reader:
         if version == 1 and versions:  # its faces did not say yet how they were made
             result = result.made_by(*versions[-1].steps, of=[base, *faces.values()])
         return ProjectFace(
-            name=str(entry["name"])[:NAME_LENGTH],
+            name=clean_name(entry["name"], NAME_LENGTH),
             base=base,
             thumbnail=self._picture(entry["thumbnail"]),
             result=result,
@@ -248,13 +251,15 @@ def _versions(entry: dict[str, Any], model: str) -> tuple[SavedVersion, ...]:
     def steps(values: Any) -> tuple[dict[str, Any], ...]:
         return read_recipe(json.dumps({"version": 1, "model": model, "steps": values})).steps
 
-    return tuple(SavedVersion(str(each["title"])[:NAME_LENGTH], steps(each["steps"])) for each in entry["versions"])
+    return tuple(
+        SavedVersion(clean_name(each["title"], NAME_LENGTH), steps(each["steps"])) for each in entry["versions"]
+    )
 
 
 def _versions_of_first(entry: dict[str, Any]) -> tuple[SavedVersion, ...]:
     """The history as project version 1 kept it: the last recipe, with titles that may be more or fewer than steps."""
     steps = read_recipe(json.dumps(entry["recipe"])).steps
-    titles = [str(title)[:NAME_LENGTH] for title in entry["titles"]]
+    titles = [clean_name(title, NAME_LENGTH) for title in entry["titles"]]
     if not steps:
         return ()
     if len(titles) < len(steps):

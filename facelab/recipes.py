@@ -212,6 +212,8 @@ def _combine(studio: Studio, face: Face, step: Mapping[str, Any], others: Others
 
 def _mix(studio: Studio, face: Face, step: Mapping[str, Any], others: Others) -> Face:
     letters = step.get("faces", {name: name for name, other in others.items() if isinstance(other, Face)})
+    if not isinstance(letters, Mapping):
+        raise ValueError("faces")
     named = {str(letter): _other(name, others) for letter, name in letters.items()}
     own = {str(step["face"]): face}  # first, whatever its letter: its model does the step
     return studio.mix(str(step["expression"]), own | named | own, **_chosen(step, "space"))

@@ -19,6 +19,7 @@ from facelab.embedding_settings import EmbedSettings
 from facelab.errors import BadSetting, Busy
 from facelab.face import AlignedFace, Face
 from facelab.history import History, Result, Version
+from facelab.names import clean_name
 from facelab.recovery import SHOWN_EVERY, RecoverySettings
 
 FACE_DELETED = "A face that this is made of was deleted meanwhile. Choose others and make it again."
@@ -324,7 +325,7 @@ class Session:
     def rename_face(self, face_id: str, name: str) -> None:
         """Give a face another name; an empty one is ignored, and a taken one gets a number."""
         with self.lock:
-            name = " ".join(name.split())[:NAME_LENGTH]
+            name = clean_name(name, NAME_LENGTH)
             if name and face_id in self.faces and self.faces[face_id].name != name:
                 self.faces[face_id].name = self._free_name(name)
 
@@ -376,7 +377,7 @@ class Session:
             self.stop_job(tab)
 
     def _free_name(self, name: str) -> str:
-        name = " ".join(name.split())[:NAME_LENGTH] or "Face"
+        name = clean_name(name, NAME_LENGTH) or "Face"
         taken = {kept.name for kept in self.faces.values()}
         if name not in taken:
             return name

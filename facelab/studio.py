@@ -279,6 +279,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
         if not detail or face.crop is None:
             return self.render(shown, size)
         before = face.as_photographed
+        self.generator.check(shown.latent)
         change = None if shown is before else find_change(face.crop, self._look(before), self._look(shown))
         crop = paste(face.crop, [(QUAD_OF_CROP, change)] if change else [])
         return crop if size == len(crop) else resized(crop, size)
@@ -290,11 +291,12 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
         photo: uint8 [H, W, 3], the upright photo that the faces were cut out of. pairs: for each face the embedded one
         and what edits have made of it. What no edit reaches keeps its pixels exactly.
         Raises BadSetting for a face that was not cut out of a photo of this size and for two edits of one
-        face, and what `render` raises.
+        face, LatentMismatch for an edit of another model's, and what `render` raises.
         """
         changes = []
         for face, edited in pairs:
             check_place(photo, face)
+            self.of(face.latent.model).generator.check(edited.latent)
             change = find_change(face.crop, self._look(face.as_photographed), self._look(edited), whole=False)
             if change is None:
                 continue

@@ -25,6 +25,7 @@ class Sessions:
     """All visitors' sessions, by the page's session hash. Safe to use from many threads.
 
     Each is freed when its time is over, whoever else visits: a timer waits for the next one as long as there are any.
+    on_end: is told of each page whose time is over, also of one without a session.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Sessions:
         self._tabs: dict[str, list[str]] = {}  # the pages of each, the newest last
         self._timer: threading.Timer | None = None
         self._due = 0.0  # by the clock, when the timer sweeps
+        self.on_end: Callable[[str], None] = lambda page: None
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -99,7 +101,6 @@ class Sessions:
             if not left or visitor in self._sessions or visitor in self._left:
                 return None
             before = max(left, key=self._left.__getitem__)
-            del self._left[before]
             session, _ = self._sessions.pop(before)
             self._sessions[visitor] = (session, self._clock() + self._idle)
             return session
@@ -115,7 +116,7 @@ class Sessions:
             self._left[visitor] = self._clock()
             if visitor in self._sessions:
                 self._sessions[visitor] = (self._sessions[visitor][0], self._clock() + self._grace)
-                self._watch()
+            self._watch()
 
     def sweep(self) -> None:
         """Free the sessions whose time is over, and stop what they have under way."""
@@ -123,11 +124,13 @@ class Sessions:
             now = self._clock()
             over = [visitor for visitor, (_, until) in self._sessions.items() if until <= now]
             gone = [self._sessions.pop(visitor)[0] for visitor in over]
-            absent = (page for page in self._left if page not in self._sessions)
-            for page in [page for page in absent if now - self._left[page] > self._grace]:
+            absent = [page for page, end in self._ends_of_absent() if end <= now]
+            for page in absent:
                 del self._left[page]
         for session in gone:
             session.stop_everything()
+        for page in {*over, *absent}:
+            self.on_end(page)
 
     def _make_room(self, visitor: str) -> None:
         """Where all photos or all films are too many, those of the visitors who have been away longest go; not this
@@ -152,7 +155,8 @@ class Sessions:
 
     def _watch(self) -> None:
         """Have the timer sweep when the first session's time is over, if it does not sooner. The lock is held."""
-        due = min((until for _, until in self._sessions.values()), default=None)
+        times = [until for _, until in self._sessions.values()]
+        due = min([*times, *(end for _, end in self._ends_of_absent())], default=None)
         if due is None or (self._timer is not None and self._due <= due):
             return
         if self._timer is not None:
@@ -160,6 +164,11 @@ class Sessions:
         self._due, self._timer = due, threading.Timer(max(due - self._clock(), 0) + 0.1, self._wake)
         self._timer.daemon = True
         self._timer.start()
+
+    def _ends_of_absent(self) -> list[tuple[str, float]]:
+        """Pages that were left and have no session, or none any more, and when their time is over. The lock is held."""
+        absent = [page for page in self._left if page not in self._sessions]
+        return [(page, self._left[page] + self._grace) for page in absent]
 
     def _wake(self) -> None:
         self.sweep()

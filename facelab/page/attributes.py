@@ -14,6 +14,7 @@ from facelab.edits.attributes import DEFAULT_METHOD, Direction
 from facelab.errors import BadSetting, FaceLabError
 from facelab.face import Face, Recipe
 from facelab.history import History, Result, Version
+from facelab.names import clean_name
 from facelab.page.attribute_words import groups_of, presets_of
 from facelab.page.backstage import Backstage, friendly, log
 from facelab.page.film import build_film
@@ -22,6 +23,7 @@ from facelab.page.own_directions import build_own_directions
 from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picker
 from facelab.page.viewer import IN_TURN, QUIET, build_viewer
+from facelab.project import PRESET_NAME
 from facelab.recipes import attribute_steps
 from facelab.sessions import LibraryFace, Session
 
@@ -182,11 +184,12 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
         session.asked[ROWS_SAID] = str(values[rows] or "")
         kept, said = picked(session, values[face], "Face"), values[sliders]
         said = said if isinstance(said, dict) else {}
-        left, values, strengths = session.faces.get(str(said.get("face"))), *read(session, kept, values)
+        left, sent = session.faces.get(str(said.get("face"))), values
+        values, strengths = read(session, kept, sent)
         if left is not kept:
             told = {}
             if left is not None and "moving" in said:  # another face was chosen before its sliders had come to rest
-                settle(session, left, *read(session, left, values), said)
+                settle(session, left, *read(session, left, sent), said)
                 told = {library.rail: library.show(session)}
             return show(session, kept, 0, circle=values[method] == CIRCLE) | told
         if not said.get("moving"):
@@ -230,7 +233,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
             result = worker.run(studio.edit, start, strengths, own=own, **chosen) if strengths else start
             picture = worker.run(studio.render, result)
             titles = {**shipped_of(kept.face.latent.model), **own}
-            title = str(said.get("preset") or "")[:30]
+            title = clean_name(said.get("preset") or "", PRESET_NAME)
             title = title or title_of_settings(steps, history.now.steps, titles) or title_of(strengths, before, titles)
             others = {**history.now.others, **{id: own[id] for id in strengths if id in own}}
             history.record(Version(title, steps, result, picture, others))

@@ -204,7 +204,9 @@ def build_embed_tab(
         if before is not None and before.aligned is aligned and before.running and not before.stopping.is_set():
             return  # clicked twice
         chosen = backstage.studio_of(session)
-        if before is not None and before.aligned is aligned and before.step is None and not before.running:
+        unsearched = before is not None and before.aligned is aligned and before.step is None and not before.running
+        kept = session.face_of(before) if unsearched else None
+        if unsearched and (kept is None or kept.face.latent.model == chosen.card.name):
             before.settings = controls.read(values, chosen)  # a face that was opened and never searched for here
             yield from run(session, before, chosen)
             return

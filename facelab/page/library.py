@@ -30,7 +30,6 @@ from facelab.project import Preset, Project, ProjectFace
 from facelab.project_file import open_project, save_project
 from facelab.renewing import cut_again
 from facelab.sessions import FACES_GONE, NO_MORE_DIRECTIONS, Embedding, LibraryFace, Session
-from facelab.studio import Studio
 
 MAX_PRESETS = 40  # as many as a browser keeps
 _THUMBS: WeakKeyDictionary[Version, str] = WeakKeyDictionary()
@@ -105,7 +104,9 @@ def build_library(backstage: Backstage) -> Library:
             if strangers and not histories:
                 raise strangers[0][1]
         else:
-            project, faces = Project(()), worker.run(_read, studio, data, file.suffix.lower())
+            foreign = file.suffix.lower() in (".npy", ".pt")  # latents of other programs
+            faces = worker.run(import_latents, data, studio.generator) if foreign else [Face.load(data)]
+            project = Project(())
             session.check_room(len(faces))
             for saved in faces:
                 face = worker.run(studio.renewed, saved) if studio.can_renew(saved) else saved
@@ -220,14 +221,6 @@ def _to_go_on(history: History, saved: Face, name: str) -> Embedding | None:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (" and others" if len(names) > 5 else "")
-
-
-def _read(studio: Studio, file: io.BytesIO, ending: str) -> list[Face]:
-    """The faces of a file that a visitor brings: a face, or latents of other programs.
-
-    Raises what `Face.load` and `import_latents` raise.
-    """
-    return import_latents(file, studio.generator) if ending in (".npy", ".pt") else [Face.load(file)]
 
 
 def _parcel(face: LibraryFace, kind: str, *, mark: bool) -> dict[str, str]:

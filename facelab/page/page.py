@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi.middleware import Middleware
 
 from facelab.page.api import build_api
 from facelab.page.attributes import MODEL_SHOWN, build_attributes_tab
@@ -18,6 +20,7 @@ from facelab.page.compare import build_compare_tab
 from facelab.page.crossover import build_crossover_tab
 from facelab.page.embed import build_embed_tab
 from facelab.page.expression import build_expression_tab
+from facelab.page.leaving import MOST_PAGES, NoLinks, forget
 from facelab.page.library import build_library
 from facelab.page.mix import build_mix_tab
 from facelab.page.models_menu import build_models_menu
@@ -51,6 +54,8 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
     page = gr.Blocks(
         title="FaceLab", analytics_enabled=False, fill_width=True, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)
     )
+
+    backstage.sessions.on_end = partial(forget, page)
 
     def leave(request: gr.Request) -> None:
         backstage.sessions.leave(request.session_hash)
@@ -117,7 +122,9 @@ async def until(true: Callable[[], bool], seconds: float) -> None:
 
 
 def launch_options() -> dict[str, Any]:
-    """What `launch` needs for the look, and to keep photos private: no history in the browser, no path served."""
+    """What `launch` needs for the look, and to keep photos private: no history in the browser, no path served, and
+    nothing kept of who has left.
+    """
     return {
         "theme": build_theme(),
         "css_paths": [FOLDER / "theme.css", FOLDER / "compare.css"],
@@ -130,6 +137,8 @@ def launch_options() -> dict[str, Any]:
         "allowed_paths": [],
         "max_file_size": MAX_UPLOAD_BYTES,
         "max_threads": MAX_EVENTS,
+        "state_session_capacity": MOST_PAGES,
+        "app_kwargs": {"middleware": [Middleware(NoLinks)]},
         "ssr_mode": False,
         "show_error": False,
     }

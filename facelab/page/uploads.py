@@ -14,6 +14,7 @@ from gradio.utils import get_upload_folder
 
 from facelab import clips, photo
 from facelab.errors import UnreadablePhoto
+from facelab.names import clean_name
 from facelab.sessions import NAME_LENGTH, Photo
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def part_uploads() -> None:
 def face_name(file_name: str) -> str:
     """What a face is called after its photo's file: shea_whigham.jpg is Shea Whigham."""
     words = PurePath(file_name).stem.replace("_", " ").replace("-", " ").split()
-    return " ".join(word[:1].upper() + word[1:] for word in words)[:NAME_LENGTH] or "Face"
+    return clean_name(" ".join(word[:1].upper() + word[1:] for word in words), NAME_LENGTH) or "Face"
 
 
 def take_upload(path: str) -> bytes:

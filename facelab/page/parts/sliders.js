@@ -147,7 +147,8 @@ watch("value", () => {
     trigger("slide", {});
     return;
   }
-  if (value.face !== face) { face = value.face; told = null; chosen = ""; fillPresets(); }
+  if (value.face !== face) { face = value.face; chosen = ""; fillPresets(); told = null; }
+  if (value.stamp == null && !("moving" in value)) told = null;  // undo and redo: what was told before is not told again
   answered = value.strengths || {};
   if (!("moving" in value)) { heard = value.stamp || 0; refusals = 0; }
   strengths = { ...answered, ...ahead };
