@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from facelab.errors import BadFaceFile
-from facelab.face import MAX_OPERATIONS, Delta, Face, Latent, describe_step
+from facelab.face import MAX_FACE_FILE_BYTES, MAX_OPERATIONS, Delta, Face, Latent, describe_step
 from facelab.media import MADE_BY_AI, PHOTO_CHANGED_BY_AI, Provenance
 from facelab.studio import Studio
 
@@ -102,6 +102,13 @@ def test_a_file_with_a_byte_changed_is_read_or_refused_and_nothing_else():
         except BadFaceFile:
             refused += 1
     assert refused > 30
+
+
+def test_a_file_of_nothing_but_a_table_of_contents_is_refused_unread(tmp_path):
+    (tmp_path / "long.npz").write_bytes(b"PK\x03\x04" + bytes(MAX_FACE_FILE_BYTES))
+    for source in (tmp_path / "long.npz", io.BytesIO((tmp_path / "long.npz").read_bytes())):
+        with pytest.raises(BadFaceFile, match="larger than 8 MB"):
+            Face.load(source)
 
 
 @pytest.mark.parametrize("kind", [np.bool_, np.int8, np.float64, np.complex64])

@@ -147,6 +147,15 @@ def test_an_edit_is_kept_where_another_face_is_chosen_before_it_rests(visitor: V
     assert len(one.history.versions) == 2
 
 
+def test_an_edit_under_way_on_the_circle_stays_on_it_where_a_face_of_another_model_is_chosen(visitor: Visitor) -> None:
+    one, other = visitor.add(), visitor.add("vae64")
+    said = {"face": one.id, "strengths": {"smile": 1.0}, "moving": True, "stamp": 1}
+    values = {"fl-picker-attributes-face": chosen(other), "fl-sliders": said, "Method": "circle"}
+    visitor.do("on_change", "fl-sliders", values)
+    [step] = one.history.now.steps
+    assert step["op"] == "circle" or step["method"] == "circle"
+
+
 def test_leaving_the_field_of_layers_as_it_was_is_no_edit(visitor: Visitor) -> None:
     kept = visitor.add()
     visitor.edit(kept, smile=1.0)

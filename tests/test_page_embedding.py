@@ -136,6 +136,17 @@ def test_a_face_that_is_opened_in_the_library_is_embedded_rather_than_the_photo_
     assert told["value"] == {"state": "ready"} and told["target"] != target, "the desk's face is wanted again"
 
 
+def test_embed_makes_no_face_of_another_model_of_one_that_is_in_the_library(visitor: Visitor) -> None:
+    visitor.open_photo()
+    kept = visitor.cut("Ann")  # a likeness that no search has begun for
+    visitor.do("on_open", "fl-embedding", id=kept.id)
+    visitor.session.model = "vae64"
+    for _ in visitor.do("on_start", "fl-start", SHORT):
+        pass
+    models = {each.name: each.face.latent.model for each in visitor.session.faces.values()}
+    assert kept.face.latent.model == "faces128" and "vae64" in models.values() and len(models) == 2
+
+
 def test_the_button_beside_the_photo_embeds_the_photo_s_face(visitor: Visitor) -> None:
     kept = visitor.add()
     visitor.open_photo()

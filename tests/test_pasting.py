@@ -12,7 +12,7 @@ from PIL import Image
 
 from facelab.alignment import adjust_quad, align
 from facelab.detail import Change, Look, find_change
-from facelab.errors import BadSetting
+from facelab.errors import BadSetting, LatentMismatch
 from facelab.face import Face, Latent
 from facelab.pasting import QUAD_OF_CROP, paste
 from facelab.studio import Studio
@@ -201,6 +201,14 @@ def test_a_face_that_was_saved_with_an_edit_still_shows_it(studio, pasted_case, 
     assert np.array_equal(studio.paste(photo, [(again, again)]), studio.paste(photo, [(face, edited)]))
     both, anew = studio.edit(edited, {"bangs": 1}), studio.edit(again, {"bangs": 1})
     assert np.array_equal(studio.picture(again, anew), studio.picture(face, both))
+
+
+def test_studio_refuses_an_edit_of_another_model_s(studio, pasted_case):
+    photo, face, _ = pasted_case
+    [other] = studio.of("vae64").random_faces(1, seed=1)
+    for shown in (lambda: studio.paste(photo, [(face, other)]), lambda: studio.picture(face, other)):
+        with pytest.raises(LatentMismatch, match="Choose faces of one model"):
+            shown()
 
 
 def test_studio_refuses_a_face_of_another_photo(studio, pasted_case):

@@ -185,6 +185,15 @@ def altered(project, change, *, drop=(), add=()) -> io.BytesIO:
     return buffer
 
 
+def test_names_that_no_page_could_be_told_are_cleaned(project):
+    def rename(manifest):
+        manifest["faces"][0]["name"] = "An\ud800n"
+        manifest["faces"][0]["versions"][0]["title"] = "Smile\n\udfff +1"
+
+    [face, *_] = open_project(altered(project, rename)).faces
+    assert face.name == "Ann" and face.versions[0].title == "Smile +1"
+
+
 def test_a_newer_version_says_what_to_do(project):
     with pytest.raises(BadProject, match=r"newer FaceLab.*Update"):
         open_project(altered(project, lambda manifest: manifest.update(version=3)))

@@ -3,6 +3,7 @@ import pytest
 from facelab.errors import BadSetting
 from facelab.face import Recipe
 from facelab.recipes import read_recipe, walked
+from facelab.studio import Studio
 
 
 def test_a_recipe_is_read_as_it_was_written():
@@ -43,6 +44,12 @@ def test_a_recipe_walks_only_so_far():
     ):
         with pytest.raises(BadSetting, match="walks 60,000 small steps"):
             read_recipe(Recipe("faces128", (*walks, more)).to_json())
+
+
+def test_letters_that_are_no_names_are_a_wrong_setting():
+    step = {"op": "mix", "face": "A", "expression": "A", "faces": []}
+    with pytest.raises(BadSetting, match="has a wrong one"):
+        Studio().apply(Studio().random_faces(1, seed=1)[0], Recipe("faces128", (step,)))
 
 
 def test_a_recipe_of_a_later_version_is_refused_by_its_version():

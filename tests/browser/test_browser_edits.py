@@ -54,6 +54,9 @@ def test_attributes_live_with_history_presets_and_a_file(visit, portrait: Path, 
     page.get_by_role("button", name="Undo").click()
     assert another_picture(page, "attributes", moved) == start, "with no edit it is the photo's crop again"
     expect(slider).to_have_value("0")
+    choose(page, "attributes-face", "Eileen")  # the server is told of the sliders once more
+    page.wait_for_timeout(1500)
+    expect(slider).to_have_value("0")
     page.get_by_role("button", name="Redo").click()
     assert another_picture(page, "attributes", start) == moved
     page.get_by_role("button", name="Save as preset").click()
