@@ -167,5 +167,5 @@ def _held(
     direction: Direction, keep: Sequence[str] | None, known: Mapping[str, Direction], edited: Sequence[str], method: str
 ) -> list[Direction]:
     by_default = () if method == "linear" else direction.held
-    names = by_default if keep is None else keep
+    names = dict.fromkeys(by_default if keep is None else keep)
     return [_find(known, name) for name in names if name != direction.id and name not in edited]

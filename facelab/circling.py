@@ -392,5 +392,5 @@ def _find(id: str) -> Feature:
 
 
 def _held(feature: Feature, keep: Sequence[str] | None, edited: Collection[str] = ()) -> list[str]:
-    names = feature.held if keep is None else keep
+    names = dict.fromkeys(feature.held if keep is None else keep)  # what is said twice holds nothing more
     return [_find(id).id for id in names if id != feature.id and id not in edited]

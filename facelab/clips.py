@@ -30,6 +30,7 @@ MAX_FPS = 30.0
 MIN_SIDE = 64
 PATIENCE = 30.0  # seconds for one frame, or for the sound
 _NO_SOUND = 1000  # bytes of an .m4a in which there is none
+_IN_TIME = 0.03  # seconds after the picture, up to which a sound begins with it
 
 _MATRICES = r"bt709|bt470bg|smpte170m|smpte240m|fcc|bt2020|gbr|ycgco|ictcp"  # as ffmpeg names them
 _BRIGHT = r"arib-std-b67|smpte2084"  # HLG and PQ, the curves of HDR
@@ -76,8 +77,9 @@ class Clip:
         return _frames(self.data, self.kind, self.fps, self.colours)
 
     def write_sound(self, path: str | os.PathLike) -> bool:
-        """Write the clip's sound as an .m4a, AAC as it is, another codec as AAC, and nothing else
-        of the file (no place, no device, no name). Returns False where there is no sound that can be read.
+        """Write the clip's sound as an .m4a that begins with the picture, AAC as it is where it does, all else as AAC
+        anew, and nothing else of the file (no place, no device, no name). Returns False where there is no sound that
+        can be read.
         """
         return bool(self.audio) and _write_sound(self.data, self.kind, self.audio, Path(path))
 
@@ -177,9 +179,15 @@ def _write_sound(data: bytes, kind: str, codec: str, target: Path) -> bool:
         for way in (["copy"], anew) if codec == "aac" else (anew,):
             with suppress(subprocess.TimeoutExpired):
                 done = subprocess.run([*command, *way, str(target)], capture_output=True, timeout=PATIENCE, check=False)
-                if not done.returncode and target.stat().st_size > _NO_SOUND:
+                late = way == ["copy"] and _begins_late(target)  # whoever puts it to a picture would begin with it
+                if not done.returncode and target.stat().st_size > _NO_SOUND and not late:
                     return True
     return False
+
+
+def _begins_late(sound: Path) -> bool:
+    began = re.search(r"start: (\d+\.\d+)", _said(sound.read_bytes(), "mp4")) if sound.exists() else None
+    return began is not None and float(began[1]) > _IN_TIME
 
 
 def _next(process: subprocess.Popen) -> np.ndarray | None:

@@ -73,7 +73,7 @@ class EmbedSettings:
         for name, low, high in (
             ("steps", 1, 100_000),
             ("learning_rate", 1e-6, 10),
-            ("epsilon", 0, 1),
+            ("epsilon", 1e-15, 1),
             ("warm_up", 0, 1),
             ("pixel_weight", 0, 1e6),
             ("perceptual_weight", 0, 1e6),

@@ -111,6 +111,8 @@ def follow_faces(
             fresh = _look_around(finder, frame, number, live)
             trails = trails + fresh
             live = sorted(live + fresh, key=_last_seen, reverse=True)[:MAX_FOLLOWED]
+            if number >= SHORTEST:  # in a crowd, those who are not followed would be kept anew at each look
+                trails = [trail for trail in trails if trail in live or len(trail.quads) >= SHORTEST]
         yield []
     count = len(scenes)
     trails = _joined([trail for trail in trails if len(trail.quads) >= min(SHORTEST, count)], same_person)

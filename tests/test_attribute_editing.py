@@ -78,6 +78,8 @@ def test_what_is_held_can_be_chosen(studio, face):
     for method in ("mean", "linear", "gradient"):
         assert not np.allclose(beard(method=method, keep=()), beard(method=method, keep=["gender"]))
     assert np.allclose(beard(method="mean"), beard(method="mean", keep=["gender"])), "as the direction asks"
+    twice = beard(method="mean", keep=["gender"] * 2)
+    assert np.array_equal(beard(method="mean", keep=["gender"]), twice), "what is said twice is held once"
     assert np.allclose(beard(), beard(method="linear", keep=())), "the regression has held the others already"
 
 

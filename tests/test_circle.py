@@ -70,6 +70,10 @@ def test_an_edit_walks_as_far_as_it_says_and_holds_gender(studio, faces):
     assert (values[1:] != values[:-1]).flatten(1).any(dim=1).all()
     held = studio.circle_walk(faces[0], "beard", 1.0, frames=1, steps=100)[-1]
     plain = studio.circle_walk(faces[0], "beard", 1.0, frames=1, steps=100, keep=[])[-1]
+    once, twice = (
+        studio.circle_walk(faces[0], "beard", 1.0, frames=1, steps=9, keep=["gender"] * times)[-1] for times in (1, 2)
+    )
+    assert torch.equal(once.latent.values, twice.latent.values)
     assert not same(held, plain)
 
 

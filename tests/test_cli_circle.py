@@ -82,6 +82,7 @@ def test_faces_meet_on_the_sphere(circle, files, tmp_path):
     named = [f"{letter}={path}" for letter, path in zip("ABC", files, strict=True)]
     circle("mix", "A + B - C", *named, "--out", tmp_path / "sum.npz")
     circle("neighbours", files[0], "--count", 12, "--angle", 0.2, "--out", tmp_path / "near.png")
+    assert "tinybegan" in str(Image.open(tmp_path / "near.png").info), "the model that drew them"
     assert Image.open(tmp_path / "near.png").size[0] > Image.open(tmp_path / "near.png").size[1]
 
 

@@ -46,6 +46,16 @@ def test_sound_is_kept_and_the_place_is_not(tmp_path, codec):
     assert "Audio: aac" in said and "Video" not in said and "location" not in said
 
 
+def test_a_sound_that_begins_after_the_picture_stays_where_it_was(tmp_path):
+    silent = write_clip(tmp_path / "silent.mp4", [marked(number) for number in range(20)])
+    tone = ["-itsoffset", "0.8", "-f", "lavfi", "-i", "sine=440:d=1"]
+    ffmpeg("-i", silent, *tone, "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "aac", tmp_path / "late.mp4")
+    assert read_clip(tmp_path / "late.mp4").write_sound(tmp_path / "sound.m4a")
+    ffmpeg("-i", tmp_path / "sound.m4a", "-f", "s16le", "-ac", "1", "-ar", "8000", tmp_path / "sound.raw")
+    heard = np.abs(np.frombuffer((tmp_path / "sound.raw").read_bytes(), np.int16).astype(int)) > 500
+    assert heard.argmax() / 8000 == pytest.approx(0.8, abs=0.1)
+
+
 def test_a_silent_clip_has_no_sound(tmp_path):
     clip = read_clip(write_clip(tmp_path / "silent.mp4", [marked(0)] * 3))
     assert clip.audio == "" and not clip.write_sound(tmp_path / "sound.m4a") and not (tmp_path / "sound.m4a").exists()

@@ -81,6 +81,14 @@ def test_figures_of_other_weights_count_for_nothing():
     assert cell(Studio("tinyvae").compare(["tinyvae"]), "face_score").value is None
 
 
+def test_figures_of_another_judge_or_encoder_count_for_nothing():
+    card = cards.find_card("tinyvae")
+    known = {"tinyvae": card.sha256}
+    assert a_comparison(weights=known).row(card) is not None
+    for other in (cards.JUDGE, "tinyvae-encoder"):
+        assert a_comparison(weights=known | {other: "0" * 64}).row(card) is None
+
+
 def test_a_model_is_measured_here_and_shown_beside_what_was_saved():
     a_comparison().save()
     studio = Studio("tinyvae")

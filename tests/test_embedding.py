@@ -97,6 +97,7 @@ def test_the_fast_preset_refines_and_can_be_told_not_to():
         {"steps": 0},
         {"learning_rate": math.nan},
         {"learning_rate": -0.1},
+        {"epsilon": 0},
         {"refine_rank": 0},
         {"pivot": 1.5},
         {"betas": (0.9, 1.0)},

@@ -56,6 +56,14 @@ def test_a_gif_of_a_morph_is_small_close_to_its_frames_and_loops(morph):
     assert image.n_frames == 60 and image.info["duration"] == 50
 
 
+def test_a_film_of_two_frames_has_the_colours_of_both():
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    warm, cold = np.zeros((2, 64, 64, 3), np.uint8)
+    warm[..., 0], warm[..., 1] = ramp, ramp[:, None] // 2
+    cold[..., 2], cold[..., 1] = ramp, ramp[:, None]
+    assert psnr(read_frames(encode_animation([warm, cold], "gif", SAID)), [warm, cold]).min() > 30
+
+
 def test_a_noisy_film_is_made_smaller_as_far_as_30_db_allow():
     random = np.random.default_rng(0)
     base = random.integers(0, 256, (8, 8, 3)).repeat(32, axis=0).repeat(32, axis=1)

@@ -8,7 +8,9 @@ import torch
 from facelab.checkpoints.weights import fill, part
 from facelab.errors import BadSetting
 from facelab.generators.discriminator import Discriminator
+from facelab.generators.progan import twice_as_large
 from facelab.generators.stylegan2 import StyleGAN2
+from facelab.training.augmentation import AdaptiveAugmentation
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.run import Run, train
 from facelab.training.settings import ProGANSettings, TrainSettings, refuse_half_grown
@@ -74,6 +76,20 @@ def test_real_pictures_are_shown_as_sharp_as_the_stage():
     begun, half = show_at(images, Stage(16, 0.0)), show_at(images, Stage(16, 0.5))
     torch.testing.assert_close(half, (begun + images) / 2)
     assert begun.diff(dim=-1).abs().mean() < images.diff(dim=-1).abs().mean() / 2
+
+
+def test_real_pictures_fade_in_as_the_generator_that_asks_for_it_grows():
+    coarse = torch.randn(2, 3, 8, 8)
+    flat = twice_as_large(coarse)  # as PGGAN's generator begins a fade
+    torch.testing.assert_close(show_at(flat, Stage(16, 0.0), enlarge=twice_as_large), flat)
+
+
+def test_augmentation_that_was_going_on_ends_with_a_target_of_0():
+    going, ended = AdaptiveAugmentation(target=0.6, images=1000), AdaptiveAugmentation(target=0, images=1000)
+    going.p = 0.5
+    ended.load_state(going.state())
+    images = torch.randn(2, 3, 16, 16)
+    assert torch.equal(ended(images), images) and ended.p == 0
 
 
 def test_a_resume_amid_a_fade_is_bit_for_bit_the_uninterrupted_run(tmp_path):

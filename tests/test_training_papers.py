@@ -289,6 +289,8 @@ def test_progan_grows_with_fades_and_resumes_amid_one(tmp_path):
         assert numbers["resolution"] == stages[-1].resolution
         if stages[-1].resolution < 16:
             assert torch.equal(whole.live.b16_conv1.weight, untouched) and whole.weights() is None
+            late = whole.live.b16_conv1.weight
+            assert late not in whole.optimizers["generator"].state, "its first step is to be Adam's first, too"
     assert stages[2:7] == [Stage(8, 0.0), Stage(8, 0.25), Stage(8, 0.5), Stage(8, 0.75), Stage(8)]
     assert stages[8:] == [Stage(16, 0.0), Stage(16, 0.25), Stage(16, 0.5), Stage(16, 0.75), Stage(16)]
     assert not torch.equal(whole.live.b16_conv1.weight, untouched)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,7 +84,8 @@ class Job:
         """
         from facelab.media.provenance import Provenance
 
-        return asdict(Provenance.of(result or self.faces[0].made_by(*steps, of=self.faces)))
+        made = Provenance.of(result or self.faces[0].made_by(*steps, of=self.faces))
+        return asdict(made if result else replace(made, model=self.studio.card.name))
 
     def finish(self, result: Face, steps: Sequence[Mapping[str, Any]], *, film: Any = None, **figures: Any) -> None:
         """Write the result and print what was done. film: the frames of an animation, where it is not the usual way."""

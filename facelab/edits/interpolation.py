@@ -91,7 +91,8 @@ def positions(frames: int, *, easing: str = "linear", there_and_back: bool = Fal
     """Where each frame of a morph stands between 0 and 1.
 
     easing: "linear", or "smooth" for a slow start and end. there_and_back: to 1 and back, without the first position
-    at the end again, so that a loop does not halt there. Raises BadSetting for fewer than two frames.
+    at the end again, so that a loop does not halt there; an odd number of frames passes 1 between two of them. Raises
+    BadSetting for fewer than two frames.
     """
     if frames < 2:
         raise BadSetting(f"A morph has at least two frames, not {frames}.")

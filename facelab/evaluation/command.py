@@ -206,14 +206,16 @@ def _save(
         keep("runs", model, {"rows": figures["runs"]}, command=command, eyes=[JUDGE], weights=weights)
     if "embedding" in figures:
         space, command = figures["space"], f"{said} --samples 0{embedding}"
+        edited = "directions" in find_card(model).companions  # a conditional model's are its own conditions
+        if edited and "directions" in figures:
+            record_quality(model, figures["directions"])
+            name = f"{model}-directions"
+            weights = {**weights, name: stated_sha256(name)}  # the same ones, with their figures
         kept = {name: figures[name] for name in ("space", "embedded", "embedding", "groups")}
-        told = {"command": f"{command} --save", "using": ["encoder"], "eyes": EYES}  # the judge's groups are told, too
+        using = ["encoder", *(["directions"] if edited and space == "w+" else [])]  # refining sees to edits in w+
+        told = {"command": f"{command} --save", "using": using, "eyes": EYES}  # the groups are the judge's
         keep(embedding_kind(space), model, kept, **told, weights=weights)
         if "directions" in figures:
-            if "directions" in find_card(model).companions:  # a conditional model's are its own conditions
-                record_quality(model, figures["directions"])
-                name = f"{model}-directions"
-                weights = {**weights, name: stated_sha256(name)}  # the same ones, with their figures
             kept = {name: figures[name] for name in ("space", "embedded", "method", "directions")}
             command += f" --directions --method {figures['method']} --save"
             using = ["encoder", "directions"]

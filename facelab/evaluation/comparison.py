@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from facelab.checkpoints.cards import COMPARISON, Card, catalogue, checkpoint_folder
+from facelab.checkpoints.cards import COMPARISON, EYES, Card, catalogue, checkpoint_folder
 from facelab.errors import BadWeights
 from facelab.evaluation.inception import inception_score
 from facelab.evaluation.judge import Judge, judge
+from facelab.evaluation.measured import stated_sha256
 from facelab.evaluation.metrics import face_score, frechet_distance, laplacian_variance, mean_pairwise_distance
 from facelab.evaluation.portraits import Portraits, describe, draw_samples
 from facelab.evaluation.sizes import at_size
@@ -69,8 +70,8 @@ class Row:
 class Comparison:
     """Rows measured alike, real faces first where there are any.
 
-    samples, side, seed: of each model's faces. command, machine: how and where. weights: SHA-256 by model: figures of
-    other weights than those that are here now count for nothing.
+    samples, side, seed: of each model's faces. command, machine: how and where. weights: SHA-256 by the name of each
+    file of weights that took part: figures of other weights than those that are here now count for nothing.
     """
 
     samples: int
@@ -83,7 +84,8 @@ class Comparison:
 
     def row(self, card: Card) -> Row | None:
         """The row of a model as it is now."""
-        if self.weights.get(card.name) != card.sha256:
+        took_part = [name for name in (card.name, f"{card.name}-encoder", *EYES) if name in self.weights]
+        if card.name not in took_part or any(self.weights[name] != stated_sha256(name) for name in took_part):
             return None
         return next((row for row in self.rows if row.name == card.name), None)
 

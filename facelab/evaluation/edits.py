@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from facelab.edits.attributes import DEFAULT_METHOD, Direction
+from facelab.evaluation.embedding import FAILED
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.evaluation.portraits import describe, describers
@@ -127,9 +128,9 @@ def measure_direction(
         studio.edit(face, {direction.id: amount}, method=method, keep=keep, everywhere=everywhere) for face in chosen
     ]
     after = look(network, studio.render_many(edited))
-    flipped = after.scores[direction.id] > high
-    distance = np.linalg.norm(after.vectors - portraits[lacking], axis=1)
-    kept = (distance < SAME_PERSON) & after.found
+    flipped = (after.scores[direction.id] > high) & after.found  # who is no face any more has no attribute
+    distance = np.where(after.found, np.linalg.norm(after.vectors - portraits[lacking], axis=1), FAILED)
+    kept = distance < SAME_PERSON
     changes = {
         name: round(float(np.mean(values - before.scores[name][lacking]) / spread[name]), 3)
         for name, values in after.scores.items()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from facelab.checkpoints.cards import COMPARISON, Card, find_card
+from facelab.checkpoints.cards import COMPARISON, EYES, Card, find_card
 from facelab.checkpoints.weights import load_model
 from facelab.commands.console import progress_bar
 from facelab.errors import BadSetting
@@ -25,6 +25,7 @@ from facelab.evaluation.figures import real_faces, spread
 from facelab.evaluation.inception import load_inception
 from facelab.evaluation.judge import load_judge
 from facelab.evaluation.machine import machine
+from facelab.evaluation.measured import stated_sha256
 from facelab.evaluation.reconstruction import reconstruct
 from facelab.studio import Studio
 from facelab.training.data import open_pictures
@@ -75,6 +76,7 @@ def compare_models(
         rows.append(row)
     cards, rows = [*cards, *(find_card(name) for name in others)], [*rows, *others.values()]
     timed = [of_model(row, card, generators[card.name]) for row, card in zip(rows[1:], cards, strict=True)]
+    took_part = [*EYES, *(name for card in cards for name in (card.name, f"{card.name}-encoder"))]
     said = f"evaluate {' '.join(card.name for card in cards)} --data DATA --samples {count} --seed {seed} --side {side}"
     said += f" --reconstruct {faces} --steps {steps}" if faces else ""
     return Comparison(
@@ -83,7 +85,7 @@ def compare_models(
         seed=seed,
         command=f"python -m facelab {said} --save",
         machine=machine(),
-        weights={card.name: card.sha256 for card in cards},
+        weights={name: sha256 for name in took_part if (sha256 := stated_sha256(name))},
         rows=tuple(with_ratios([rows[0], *timed], rows[0])),
     )
 

@@ -58,8 +58,8 @@ class Generator(nn.Module, ABC):
         """Pictures of latents: [N, L or 1, D] -> float32 [N, 3, H, W] in about [-1, 1] (not clamped).
 
         deltas: for each latent, what its face adds to the weights and, within regions, to the latent; or None. dtype:
-        of the convolutions; by default float32 where gradients are wanted and the fastest that the device has
-        otherwise. Differentiable with respect to the latents and to the tensors in the deltas.
+        of the convolutions, by default the fastest that the device has. Differentiable with respect to the latents and
+        to the tensors in the deltas.
         """
 
     def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:

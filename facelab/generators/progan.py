@@ -21,6 +21,11 @@ def pixel_norm(x: Tensor) -> Tensor:
     return x * strength.to(x.dtype)
 
 
+def twice_as_large(x: Tensor) -> Tensor:
+    """Every pixel of x [N, C, H, W] as four of them: how the generator grows."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
 class ProGAN(SingleLatentGenerator):
     """z [N, 512], normal, to pictures: at each resolution two convolutions, and a way out that fades in."""
 
@@ -50,10 +55,10 @@ class ProGAN(SingleLatentGenerator):
         for size in self.sizes[: self.sizes.index(resolution or self.resolution) + 1]:
             if size > SMALLEST:
                 before = x
-                x = F.interpolate(x, scale_factor=2, mode="nearest")
+                x = twice_as_large(x)
                 x = pixel_norm(getattr(self, f"b{size}_conv0")(x))
                 if size == resolution and alpha < 1:
-                    coarse = F.interpolate(getattr(self, f"b{size // 2}_torgb")(before), scale_factor=2, mode="nearest")
+                    coarse = twice_as_large(getattr(self, f"b{size // 2}_torgb")(before))
             x = pixel_norm(getattr(self, f"b{size}_conv1")(x))
         picture = getattr(self, f"b{size}_torgb")(x)
         return picture if coarse is None else torch.lerp(coarse, picture, alpha)

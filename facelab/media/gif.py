@@ -49,9 +49,9 @@ def encode_gif(
 def make_palette(frames: Sequence[np.ndarray]) -> Tensor:
     """The colours that stand for those of all frames with the least squared error: float32 [255, 3].
 
-    Median cut (Heckbert 1982) and then k-means on pixels of every fourth frame.
+    Median cut (Heckbert 1982) and then k-means on pixels of every frame.
     """
-    pixels = np.concatenate([frame[::4, ::4].reshape(-1, 3) for frame in frames[::4]])
+    pixels = np.concatenate([frame[::4, ::4].reshape(-1, 3) for frame in frames])
     pixels = np.ascontiguousarray(pixels[:: max(1, len(pixels) // SAMPLES)])
     cut = Image.fromarray(pixels[None]).quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette()[: 3 * COLOURS]
     colours = torch.zeros(COLOURS, 3)

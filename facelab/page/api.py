@@ -56,8 +56,9 @@ def build_api(backstage: Backstage) -> None:
         """Embed one face of a photo.
 
         photo: a picture file. face: which one, 1 is the largest. settings: {"preset": "fast" | "paper", "mark": false}
-        and any field of EmbedSettings; for another model {"model": "vae64", "preset": "encode" | "recover"} and any
-        field of RecoverySettings; at most 1,000 steps a phase. mark: write "made with AI" into the picture.
+        and any field of EmbedSettings but preview_every; for another model {"model": "vae64", "preset": "encode" |
+        "recover"} and any field of RecoverySettings but that; at most 1,000 steps a phase. mark: write "made with AI"
+        into the picture.
         Returns FACE.npz, the generator's picture (PNG) and {"steps", "losses", "psnr", "identity_distance",
         "latent_distance"}.
         """

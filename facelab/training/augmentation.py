@@ -55,7 +55,7 @@ class AdaptiveAugmentation:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from a `state()`."""
-        self.p, self._signs = state["p"], list(state["signs"])
+        self.p, self._signs = state["p"] if self.target else 0.0, list(state["signs"])
 
 
 def augment(images: Tensor, p: float) -> Tensor:

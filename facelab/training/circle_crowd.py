@@ -159,11 +159,11 @@ Columns = tuple[Tensor, ...]  # the reader's vectors [N, 128], deviations [N, L,
 
 def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> Columns:
     """What the reader and the generator's encoder see in portraits."""
-    reader, standard = load_reader(), _standard(generator)
-    encode = load_encode(generator)
+    device = generator.mean_latent().device
+    reader, standard, encode = load_reader(device=device), _standard(generator), load_encode(generator)
 
     def look(chosen: slice) -> Columns:
-        images = pictures.tensor(chosen)
+        images = pictures.tensor(chosen).to(device)
         return _columns(reader, images, standard(encode(images)))
 
     stem = cache / f"circle-{fingerprint(generator.name)}-portraits"
@@ -172,7 +172,7 @@ def read_portraits(generator: Generator, pictures: Pictures, *, cache: Path) -> 
 
 def read_generated(generator: Generator, count: int, *, cache: Path) -> Columns:
     """What the reader sees in random faces, whose latents are known."""
-    reader, standard = load_reader(), _standard(generator)
+    reader, standard = load_reader(device=generator.mean_latent().device), _standard(generator)
     latents, draw = _drawing(generator, count)
 
     def look(chosen: slice) -> Columns:

@@ -75,8 +75,8 @@ def find(
         discriminator.compute_dtype = fast_dtype(torch.device("cpu"))
     generator.synthesis.parts = parts = find_parts(generator)
     reader = load_reader()
-    order = np.random.default_rng(0).permutation(len(pictures))
-    chosen = Pictures(pictures.images[np.sort(order[:CROWD])])
+    order = np.random.default_rng(0).permutation(len(pictures))  # and not sorted: the first ones are a draw, too
+    chosen = Pictures(pictures.images[order[:CROWD]])
     encode = load_encode(generator)
     latents = encode_pictures(encode, chosen)
     labels = labels_of(data, pictures)

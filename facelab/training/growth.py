@@ -7,7 +7,7 @@ resolution; the generator stops at the one in use, and the discriminator is ente
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -52,15 +52,17 @@ def grown_to(names: Iterable[str]) -> int:
     return max((int(block[1]) for block in blocks if block), default=0)
 
 
-def show_at(images: Tensor, stage: Stage) -> Tensor:
+def show_at(images: Tensor, stage: Stage, *, enlarge: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """Real pictures [N, 3, R, R] as the discriminator meets them at a stage: [N, 3, stage.resolution, ...].
 
     While a doubling fades in they are blended with what the lower resolution shows of them, as the generator's are:
-    otherwise fine detail, which only real pictures would have, gives them away at once.
+    otherwise fine detail, which only real pictures would have, gives them away at once. enlarge: doubles pictures as
+    the generator does it there; by default with StyleGAN2's filter.
     """
     if stage.resolution < images.shape[-1]:
         images = F.avg_pool2d(images, images.shape[-1] // stage.resolution)
     if stage.alpha == 1:
         return images
-    coarse = upsample_2d(F.avg_pool2d(images, 2), fir_filter().to(images.device))
+    coarse = F.avg_pool2d(images, 2)
+    coarse = upsample_2d(coarse, fir_filter().to(images.device)) if enlarge is None else enlarge(coarse)
     return torch.lerp(coarse, images, stage.alpha)

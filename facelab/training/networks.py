@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,7 +137,7 @@ class NetworksTrainer(ABC):
 
         losses_of(part): optimiser -> loss, a mean over the part. Gradients are averaged over parts and processes.
         """
-        gradients: dict[str, list[Tensor]] = {}
+        gradients: dict[str, list[Tensor | None]] = {}  # None where networks have not grown so far yet
         for index, part in enumerate(parts):
             self._seed(index)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
@@ -146,18 +146,11 @@ class NetworksTrainer(ABC):
                 found = torch.autograd.grad(
                     loss / len(parts), self.groups[name], retain_graph=place < len(losses), allow_unused=True
                 )
-                found = [
-                    torch.zeros_like(value) if each is None else each
-                    for value, each in zip(self.groups[name], found, strict=True)
-                ]
-                if name in gradients:
-                    torch._foreach_add_(gradients[name], found)
-                else:
-                    gradients[name] = found
+                gradients[name] = _summed(gradients[name], found) if name in gradients else list(found)
         for name, values in gradients.items():
             if self.behind and self.steps_since_start < CATCH_UP_STEPS and name not in self.behind:
                 continue
-            distributed.average(values)
+            distributed.average([value for value in values if value is not None])
             for parameter, value in zip(self.groups[name], values, strict=True):
                 parameter.grad = value
             self.optimizers[name].step()
@@ -219,3 +212,8 @@ class NetworksTrainer(ABC):
         number = distributed.rank() * self.settings.accumulate + part
         entropy = (self.settings.seed, self.steps, self._updates, number)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
+
+
+def _summed(known: Sequence[Tensor | None], more: Sequence[Tensor | None]) -> list[Tensor | None]:
+    pairs = zip(known, more, strict=True)
+    return [one if other is None else other if one is None else one + other for one, other in pairs]

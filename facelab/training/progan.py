@@ -11,7 +11,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from facelab.generators.progan import ProGAN, ProGANCritic
+from facelab.generators.progan import ProGAN, ProGANCritic, twice_as_large
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, r1_penalty
 from facelab.training.networks import NetworksTrainer, shaped_by_start
@@ -69,7 +69,7 @@ class Trainer(NetworksTrainer):
 
     def learn(self, parts: tuple[Tensor, ...]) -> None:
         stage = self.stage
-        shown = tuple(show_at(part, stage) for part in parts)
+        shown = tuple(show_at(part, stage, enlarge=twice_as_large) for part in parts)
         self.update(shown, self._discriminate)
         self.update(shown, self._generate)
         self.note(resolution=torch.tensor(float(stage.resolution), device=self.device))
