@@ -283,7 +283,8 @@ def _check_ours(path: Path) -> None:
 
 def _checked(face: int, found: list[FoundFace]) -> int:
     if face > len(found):
-        raise BadSetting(f"--face {face}: this photo has {len(found)} face{'s' if len(found) > 1 else ''}.")
+        several = f"{len(found)} faces. Choose --face 1 to {len(found)}."
+        raise BadSetting(f"--face {face}: this photo has {several if len(found) > 1 else 'one face. Leave it out.'}")
     return face
 
 

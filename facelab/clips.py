@@ -120,7 +120,8 @@ def read_clip(source: bytes | str | os.PathLike | BinaryIO) -> Clip:
     finally:
         frames.close()
     if min(height, width) < MIN_SIDE:
-        raise UnreadableClip(f"This video has {width} x {height} pixels; at least {MIN_SIDE} a side are needed.")
+        told = f"This video has {width} x {height} pixels; at least {MIN_SIDE} a side are needed."
+        raise UnreadableClip(f"{told} Choose a larger one.")
     return Clip(data, kind, fps, (width, height), min(seconds, MAX_SECONDS), audio[1] if audio else "", colours)
 
 

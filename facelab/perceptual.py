@@ -128,7 +128,7 @@ def load_vgg16(*, device: torch.device | str = "cpu") -> Vgg16:
     path = next((path for path in vgg16_places() if path.is_file()), None)
     if path is None:
         raise BadWeights(
-            f"The weights of VGG-16 are not here. Put {VGG16_FILE} (torchvision, 528 MB) into the checkpoints folder, "
+            f"The weights of VGG-16 are not here. Put {VGG16_FILE} (torchvision, 553 MB) into the checkpoints folder, "
             "or compare by the discriminator's features."
         )
     network = Vgg16()

@@ -47,7 +47,8 @@ def save_project(project: Project, target: str | os.PathLike | BinaryIO) -> None
     reads, OSError where the file cannot be written.
     """
     if len(project.faces) > MAX_PROJECT_FACES:
-        raise BadSetting(f"A project holds at most {MAX_PROJECT_FACES} faces, not {len(project.faces)}. Save two.")
+        told = f"A project holds at most {MAX_PROJECT_FACES} faces, not {len(project.faces)}."
+        raise BadSetting(f"{told} Save them as two projects.")
     for face in project.faces:
         if any(len(each.steps) > MAX_STEPS or walked(each.steps) > MAX_WALKED for each in face.versions):
             raise BadSetting(

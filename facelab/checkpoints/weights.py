@@ -125,12 +125,13 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     try:
         missing, unexpected = network.load_state_dict(tensors, strict=False)
     except RuntimeError as cause:
-        raise BadWeights(f"The weights do not fit this architecture: {str(cause).splitlines()[-1].strip()}") from cause
+        told = str(cause).splitlines()[-1].strip().rstrip(".")
+        raise BadWeights(f"The weights do not fit this architecture: {told}. Choose those of this model.") from cause
     missing = [name for name in missing if not name.endswith(SPARED)]
     if missing or unexpected:
         raise BadWeights(
             f"The weights do not fit this architecture: {len(missing)} missing ({', '.join(missing[:3])}), "
-            f"{len(unexpected)} unknown ({', '.join(unexpected[:3])})."
+            f"{len(unexpected)} unknown ({', '.join(unexpected[:3])}). Choose those of this model."
         )
 
 

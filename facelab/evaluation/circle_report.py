@@ -101,5 +101,5 @@ def _people(data: Path) -> list[str]:
     rows = read_label_rows(data) or {}
     names = [rows.get(name, {}).get("identity", "") for name in names_of_split(data, "val")]
     if not all(names):
-        raise BadSetting(f"labels.csv in {data} has no column identity, which verification needs.")
+        raise BadSetting(f"labels.csv in {data} has no column identity, which verification needs: who each is. Add it.")
     return names

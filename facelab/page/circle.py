@@ -104,7 +104,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                     hold = gr.Checkbox(
                         True,
                         label="Hold gender",
-                        info="Takes out of each step what would change it; without, beards make men.",
+                        info="Takes out of each step what would change it. Without it, a beard makes a face masculine.",
                     )
                     carry = gr.Radio(
                         [("Vector alone", "alone"), ("Onto the face", "carry")],

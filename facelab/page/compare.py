@@ -66,7 +66,12 @@ def build_compare_tab(backstage: Backstage, library: Library) -> None:
             figures = part("figures", {}, parcel=None, progress={"state": "idle"})
             with gr.Row(elem_classes="fl-pairs"):
                 samples = gr.Slider(
-                    16, 512, MEASURED, step=16, label="Faces to measure", info="More take longer and say it better."
+                    16,
+                    512,
+                    MEASURED,
+                    step=16,
+                    label="Faces to measure",
+                    info="More faces take longer and give steadier figures.",
                 )
                 with gr.Row(elem_classes="fl-compare-do"):
                     measure = gr.Button("Measure here")

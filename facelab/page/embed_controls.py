@@ -21,7 +21,7 @@ RECOVERY_PREVIEWS, PREVIEWS = 20, 3  # steps between pictures, of which the page
 WAYS = {
     "fast": (
         "Fast",
-        f"Half a minute to two on a plain CPU: {PRESETS['fast'].steps} steps find the latent, "
+        f"Between half a minute and two minutes on a plain CPU: {PRESETS['fast'].steps} steps find the latent, "
         f"{PRESETS['fast'].refine_steps} refine the generator.",
     ),
     "paper": ("Paper", "The 5,000 small steps of Image2StyleGAN, the generator untouched."),

@@ -78,7 +78,7 @@ class OwnDirections:
         def on_save(event: gr.EventData, request: gr.Request) -> Any:
             direction = self.backstage.visitor(request).directions.get(str(event.id))
             if direction is None:
-                raise BadSetting("This direction is not there any more.")
+                raise BadSetting("This direction is not there any more. Make it again, or open its file.")
             buffer = io.BytesIO()
             save_direction(direction, buffer)
             return gr.update(parcel=parcel(buffer.getvalue(), direction.title, "npz"))

@@ -45,9 +45,8 @@ def run_family(family: Family, *, data: Path, out: Path, resume: bool, settings:
     with joined():
         trainer = family.make_trainer(family.settings(**settings))
         if not resume and trainer.images >= trainer.settings.images:
-            raise BadSetting(
-                f"{trainer.settings.start} has seen {trainer.images:,} pictures. Say --images more in all."
-            )
+            seen = f"{trainer.settings.start} has seen {trainer.images:,} pictures."
+            raise BadSetting(f"{seen} Say a larger --images: it counts these and those to come.")
         with first_alone():  # it decodes the pictures, the others find them
             batches = family.open_batches(data, trainer.settings, out)
         seconds = run.resume(trainer) if resume else run.begin(trainer)

@@ -235,7 +235,7 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     if family == "stylegan2":
         fill(critic, part(kept, "d."))
     if not all(value.isfinite().all() for value in generator.state_dict().values()):
-        raise BadSetting(f"{path} holds numbers that are none: this training has failed. Publish an earlier run.")
+        raise BadSetting(f"{path} holds NaN or infinite numbers: this training has failed. Publish an earlier run.")
     _write_losses(run, images, folder / f"{name}-losses.csv")  # raises where the table is empty: before all else
     write_weights(folder / f"{name}.safetensors", kept, images)
     sha256 = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()

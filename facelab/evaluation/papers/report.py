@@ -19,7 +19,8 @@ HEAD = f"""# The papers, and ours beside them
 Four papers were repeated with systems trained for FaceLab on CelebA-HQ (24,183 portraits) and measured on the \
 2,993 of its val split. `{COMMAND}` writes this page from the models' cards and from what the commands named below \
 have kept with `--save`; it measures nothing. The papers' own numbers are those of `facelab/evaluation/published.py`. \
-DATA is a folder or zip of aligned portraits with a labels.csv. All faces shown were generated."""
+DATA is a folder or zip of aligned portraits with a labels.csv. “Our goal” is a bar that was set for FaceLab and that \
+no paper names. All faces shown were generated."""
 
 
 def sections(evidence: Evidence) -> list[Section]:
