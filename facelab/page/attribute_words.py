@@ -47,7 +47,7 @@ PRESETS = {
 }
 
 OFF_THE_CIRCLE = "No classifier on the circle knows this: choose another method."
-OFTEN = 0.5  # the share of faces in which an edit is seen, below which its slider says how few they are
+OFTEN = 0.4  # the share of faces in which an edit is seen, below which its slider says how few they are
 
 
 def groups_of(directions: Mapping[str, Direction], *, circle: bool = False) -> list[dict[str, Any]]:
