@@ -23,7 +23,6 @@ from facelab.circling import EDIT_STEPS, MOST_STEPS, SURE
 from facelab.edits.interpolation import karcher_mean
 from facelab.edits.sphere import chained_mean, great_circle, on_sphere, plain_mean, walk_on_sphere, walk_until_sure
 from facelab.evaluation.edits import UPPER
-from facelab.evaluation.embedding import FAILED
 from facelab.evaluation.geometry import measured
 from facelab.evaluation.judge import ATTRIBUTES, Judge, judge
 from facelab.evaluation.portraits import Portraits, describe, describers
@@ -136,14 +135,14 @@ def measure_edits(
         shown = decode(circle, generator, place)
         end = describe(shown)
         after = scores_of(eyes.network, shown, end.landmarks)
-        changed = np.where(end.found, np.linalg.norm(end.vectors - start.vectors[chosen], axis=1), FAILED)
-        person = np.where(end.found, np.linalg.norm(end.vectors - seen.vectors[chosen], axis=1), FAILED)
+        changed = np.linalg.norm(end.vectors - start.vectors[chosen], axis=1)
+        person = np.linalg.norm(end.vectors - seen.vectors[chosen], axis=1)
         return {
             "flipped": _share((sign * after[id] > eyes.limits(id, sign)[1]) & end.found),
             "gender_held": _share((after["gender"] > 0) != gender[chosen]),
-            "kept": _share(changed < SAME_PERSON),
+            "kept": _share((changed < SAME_PERSON) & end.found),
             "moved": round(float(np.median(changed)), 3),
-            "person": _share(person < SAME_PERSON),
+            "person": _share((person < SAME_PERSON) & end.found),
         }
 
     def both(place: Tensor, plain: Tensor, id: str, sign: int, chosen: np.ndarray) -> dict[str, float]:
