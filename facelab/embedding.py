@@ -53,13 +53,15 @@ class Descent:
         """Start from `values`."""
         return cls(values, torch.zeros_like(values), torch.zeros_like(values))
 
-    def step(self, gradient: Tensor, *, learning_rate: float, betas: tuple[float, float], epsilon: float) -> Descent:
-        """One step down `gradient` (algorithm 1)."""
+    def step(
+        self, gradient: Tensor, *, learning_rate: float | Tensor, betas: tuple[float, float], epsilon: float
+    ) -> Descent:
+        """One step down `gradient` (algorithm 1). learning_rate: one, or one for each number."""
         steps = self.steps + 1
         first = self.first.lerp(gradient, 1 - betas[0])
         second = self.second.lerp(gradient.square(), 1 - betas[1])
         scale = (second / (1 - betas[1] ** steps)).sqrt_().add_(epsilon)
-        values = torch.addcdiv(self.values, first, scale, value=-learning_rate / (1 - betas[0] ** steps))
+        values = torch.addcdiv(self.values, first * (learning_rate / (1 - betas[0] ** steps)), scale, value=-1)
         return Descent(values, first, second, steps)
 
 

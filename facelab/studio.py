@@ -103,7 +103,7 @@ class Studio(AttributeEditing, Circling, Comparing, Editing, Recovering, Renewin
         """The ways to embed a face with this model, by name; the first one is what `embed` does by default."""
         if self.has_layers:
             return dict(PRESETS)
-        return {name: each for name, each in RECOVERY_PRESETS.items() if each.start == "random" or self.has_encoder}
+        return {name: each for name, each in RECOVERY_PRESETS.items() if each.steps or self.has_encoder}
 
     def warm_up(self) -> None:
         """Load everything from detection to embedding and run it once, so that the first visitor does not wait."""

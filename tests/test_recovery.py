@@ -1,5 +1,6 @@
 """Latent recovery: what a generator drew is found again, within the prior's range, and can be stopped and resumed."""
 
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -116,6 +117,19 @@ def test_restarts_do_not_disturb_each_other(studio):
         return list(recover(generator, goal, settings, resume=begin))[-1].state.descent.values
 
     torch.testing.assert_close(after(starts)[1:2], after(starts[1:2]), atol=2e-2, rtol=0)
+
+
+def test_steps_are_as_long_as_latents_spread(studio):
+    studio = studio.of("tinybegan")
+    wide = deepcopy(studio.generator)
+    with torch.no_grad():
+        for value in wide.discriminator.encoder.end.parameters():
+            value.mul_(100)
+        wide.discriminator.decoder.begin.weight.div_(100)
+    torch.testing.assert_close(wide.spread(), 100 * studio.generator.spread())
+    goal, settings = drawn(studio)[1], replace(QUICK, steps=60)
+    (*_, narrow), (*_, scaled) = recover(studio.generator, goal, settings), recover(wide, goal, settings)
+    assert scaled.state.best_losses == pytest.approx(narrow.state.best_losses, rel=0.1)
 
 
 def test_an_encoder_begins_and_its_word_alone_is_one_step(studio):

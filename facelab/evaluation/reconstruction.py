@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from facelab.evaluation.embedding import FAILED, as_aligned
 from facelab.evaluation.sizes import at_size
 from facelab.recognition import Recogniser, identity_distance
-from facelab.recovery import RECOVERY_PRESETS, RecoverySettings, recover
+from facelab.recovery import RecoverySettings, recover
 from facelab.studio import Studio
 
 
@@ -29,14 +29,14 @@ def reconstruct(
     portraits: Sequence[np.ndarray],
     *,
     side: int,
-    steps: int = RECOVERY_PRESETS["recover"].steps,
+    steps: int = RecoverySettings.steps,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Reconstruction:
     """Carry portraits, uint8 [R, R, 3] each at the model's size, into its latent space and back.
 
     side: the size in pixels at which both are compared, so that models of several sizes are. steps: of the recovery.
     """
-    settings = replace(RECOVERY_PRESETS["recover"], steps=steps, preview_every=0)
+    settings = RecoverySettings(steps=steps, preview_every=0)
     recogniser, measured = Recogniser(), []
     for portrait in portraits:
         drawn = _there_and_back(studio, portrait, settings)

@@ -43,7 +43,9 @@ def recovery(
     start: Annotated[
         str, typer.Option(help="random; or encoder: one of the searches begins at what it sees.")
     ] = "random",
-    learning_rate: Annotated[float, typer.Option(min=1e-6, max=10, help="Of Adam, at the beginning.")] = 0.05,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-6, max=10, help="Of Adam, at the beginning, against how far random latents spread.")
+    ] = 0.1,
     combinations: Annotated[
         int, typer.Option(min=0, help="Pairs of faces to combine, of single and of mean latents.")
     ] = 0,

@@ -236,11 +236,11 @@ def build_recovery_controls(settings: RecoverySettings) -> dict[str, gr.componen
     """Latent recovery's settings, each with its sentence of help, by the name of the field that they set."""
     return {
         "start": gr.Radio(
-            [("Random", "random"), ("Encoder", "encoder")],
+            [("Encoder", "encoder"), ("Random", "random")],
             value=settings.start,
             label="Start",
-            info="Random faces, as in the paper, or for the first search what the encoder sees, where the model has "
-            "one.",
+            info="The first search begins at what the encoder sees, where the model has one; or all of them at random "
+            "faces, as in the paper.",
         ),
         "steps": gr.Slider(
             0,
@@ -264,7 +264,8 @@ def build_recovery_controls(settings: RecoverySettings) -> dict[str, gr.componen
             minimum=1e-5,
             maximum=1,
             step=0.001,
-            info="How far each step goes. Too high a rate makes the curves jump, too low a rate makes them crawl.",
+            info="How far each step goes, against how far apart random faces lie. Curves jump where it is too high and "
+            "crawl where it is too low.",
         ),
         "limit": gr.Slider(
             1,

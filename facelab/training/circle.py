@@ -25,7 +25,7 @@ from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.identity import FaceReader, load_reader
 from facelab.studio import best_device
-from facelab.training.circle_crowd import SEEN, Crowd, Known, open_crowd, sphere_of, spread_of
+from facelab.training.circle_crowd import SEEN, Crowd, Known, open_crowd, sphere_of
 from facelab.training.direction_list import GOES_WITH
 from facelab.training.fitting import Fitting
 from facelab.training.run import picture_grid
@@ -197,7 +197,7 @@ def make_trainer(settings: CircleSettings) -> CircleTrainer:
     if settings.start:
         fill_from(circle, Path(settings.start))
     circle.mean.copy_(generator.mean_latent()[0])
-    circle.spread.copy_(spread_of(generator))
+    circle.spread.copy_(generator.spread())
     reader = load_reader(device=device)
     return CircleTrainer(
         circle, settings, generator=generator, discriminator=discriminator, reader=reader, device=device

@@ -213,14 +213,8 @@ def _columns(reader: FaceReader, images: Tensor, deviations: Tensor) -> Columns:
     return reading.vectors.float().cpu(), deviations.half().cpu(), scores.float().cpu()
 
 
-def spread_of(generator: Generator) -> Tensor:
-    """The deviation of each number of a generator's latents, [D], over 1,024 random faces."""
-    drawn = torch.cat([generator.sample(CHUNK, seed=seed)[:, 0] for seed in range(1024 // CHUNK)])
-    return drawn.std(dim=0).clamp_min(1e-6)
-
-
 def _standard(generator: Generator) -> Callable[[Tensor], Tensor]:
-    mean, spread = generator.mean_latent()[0], spread_of(generator)
+    mean, spread = generator.mean_latent()[0], generator.spread()
     return lambda latents: (latents - mean) / spread
 
 

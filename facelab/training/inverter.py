@@ -38,8 +38,7 @@ class InverterTrainer(Fitting):
     ) -> None:
         super().__init__(network, settings, device=device)
         self.generator = generator
-        spread = generator.sample(1024, seed=0)[:, 0].std(dim=0)
-        self.spread = spread.clamp_min(1e-3 * spread.max())  # of what the prior draws: one unit of error
+        self.spread = generator.spread()  # one unit of error
         self.shown: Tensor | None = None
 
     def losses(self, batch: Tensor, draw: torch.Generator) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ def section(evidence: Evidence) -> Section:
         TITLE,
         "Recovery finds the latent of a picture by gradient descent, and draws numbers that leave the prior's range "
         f"anew; theirs takes over {RECOVERY_STEPS:,} steps for a photo. Ours is Adam with a falling rate, all restarts "
-        "as one batch. The paper shows pictures and measures nothing: there is no number of theirs beside ours. Of "
+        "as one batch; the first one for a val face begins where an encoder points. The paper shows pictures and measures nothing: there is no number of theirs beside ours. Of "
         f"StyleGAN2 the search in w+ begins where an encoder points, for {PRESETS['fast'].steps} steps, and in z at "
         "the draw nearest to the mean; both are before any refining.",
         [*_recoveries(evidence), *_combinations(evidence), *_encoders(evidence), *_unseen(evidence)],
@@ -181,7 +181,7 @@ def _why_not_better(evidence: Evidence, unseen: Mapping[str, Finding]) -> str:
         )
     steps = {tuple(re.findall(r"--steps (\d+)", each.command.text)) for each in unseen.values()}
     if len(steps) == 1 and (known := steps.pop()):
-        told += f" Faces were searched for in both alike, in {int(known[0]):,} steps at one learning rate."
+        told += f" Faces were searched for in both alike, in {int(known[0]):,} steps at one rate."
     return told
 
 
