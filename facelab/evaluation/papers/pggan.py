@@ -29,9 +29,10 @@ def section(evidence: Evidence) -> Section:
         TITLE,
         "Recovery finds the latent of a picture by gradient descent, and draws numbers that leave the prior's range "
         f"anew; theirs takes over {RECOVERY_STEPS:,} steps for a photo. Ours is Adam with a falling rate, all restarts "
-        "as one batch; the first one for a val face begins where an encoder points. The paper shows pictures and measures nothing: there is no number of theirs beside ours. Of "
-        f"StyleGAN2 the search in w+ begins where an encoder points, for {PRESETS['fast'].steps} steps, and in z at "
-        "the draw nearest to the mean; both are before any refining.",
+        "as one batch; the first one for a val face begins where an encoder points. The paper shows pictures and "
+        "measures nothing: there is no number of theirs beside ours. Of StyleGAN2 the search in w+ begins where an "
+        f"encoder points, for {PRESETS['fast'].steps} steps, and in z at the draw nearest to the mean; both are before "
+        "any refining.",
         [*_recoveries(evidence), *_combinations(evidence), *_encoders(evidence), *_unseen(evidence)],
         _claims(evidence),
         pictures=pictures.of_recovery(evidence),
