@@ -28,7 +28,7 @@ WAYS = {
     "encode": ("Encode", "What the model's encoder sees, at once; Continue searches on from there."),
     "recover": (
         "Recover",
-        "Several searches side by side from random faces, as in the PGGAN paper; the best one counts.",
+        "Several searches side by side, from what an encoder sees and from random faces; the best one counts.",
     ),
 }
 
