@@ -36,8 +36,10 @@ _BROAD = 0.03  # sigma in sides: coarser differences are colours, finer ones str
 _FOREHEAD = 0.45  # how far above the brows the forehead goes, of the way from chin to brows
 _GROWN = 1.06  # the face's outline, so that the feathered mask still holds the jaw
 _FEATHER = 0.06  # sigma in sides of the mask's edge
-_HEAD, _BORDER = (0.7, 0.9), (0.85, 0.97)  # where hair's change, and all change, fade; the crop's border is at 1
+_REACH = 0.08  # in sides, how far the mask goes beyond what changes: its soft edge shall take nothing from that
+_HEAD, _BORDER = (0.75, 0.95), (0.85, 0.97)  # where hair's change, and all change, fade; the crop's border is at 1
 _MATCHING = 0.06  # sigma in sides of the zone along the mask's edge in which colours are matched
+_TONE, _PAINT = 0.05, 0.15  # difference of colours up to which it is one of tone, and from which it is hair or a beard
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,7 @@ def where(visible: Tensor, inside: Tensor, *, whole: bool) -> Tensor:
     side = visible.shape[-1]
     offsets = (torch.arange(side) + 0.5) / side * 2 - 1
     radius = (offsets**4 + offsets[:, None] ** 4).sqrt().sqrt()  # of a square with round corners
-    around = _ramp(visible, *_AROUND)
+    around = _ramp(grown(visible, _REACH * side), *_AROUND)
     mask = torch.maximum(inside, around if whole else around * (1 - _ramp(radius, *_HEAD)))
     mask = blurred(mask, _FEATHER * side) * (1 if whole else 1 - _ramp(radius, *_BORDER))
     return ((mask - 0.01) / 0.98).clamp(0, 1)
@@ -143,8 +145,12 @@ def covered(new: Tensor, old: Tensor, inside: Tensor) -> Tensor:
 
 
 def at_edge(difference: Tensor, mask: Tensor) -> Tensor:
-    """What of a difference [3, R, R] would show as a step at the mask's edge: its mean there, fading to both sides."""
-    zone = 4 * mask * (1 - mask)
+    """What of a difference [3, R, R] would show as a step at the mask's edge: its mean there, fading to both sides.
+
+    Of tones only: what was painted there, such as a beard at the chin, would be taken away with it.
+    """
+    tone = 1 - _ramp(difference.abs().amax(dim=0, keepdim=True), _TONE, _PAINT)
+    zone = 4 * mask * (1 - mask) * tone
     sigma = _MATCHING * mask.shape[-1]
     total = blurred(torch.cat([difference * zone, zone]), sigma)
     return total[:3] / total[3:].clamp(min=0.25)
@@ -206,6 +212,13 @@ def _blur(side: int, sigma: float) -> Tensor:
     places = (torch.arange(side)[:, None] + offsets).abs()
     places = torch.where(places > side - 1, 2 * (side - 1) - places, places)
     return torch.zeros(side, side).scatter_add_(1, places, (weights / weights.sum()).expand(side, -1))
+
+
+def grown(images: Tensor, radius: float) -> Tensor:
+    """The most that images [C, S, S] have within a square of `radius` pixels around each place."""
+    reach = round(radius)
+    across = functional.max_pool2d(images[None], (1, 2 * reach + 1), 1, (0, reach))
+    return functional.max_pool2d(across, (2 * reach + 1, 1), 1, (reach, 0))[0]
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:

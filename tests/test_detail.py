@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facelab.detail import Look, find_change, movement
+from facelab.detail import Look, find_change, movement, resized
 from facelab.face import Latent
 from facelab.pasting import QUAD_OF_CROP, paste
 from facelab.studio import Studio
@@ -95,6 +95,20 @@ def test_the_photo_does_not_shine_through_dark_lenses_but_through_a_darker_skin(
     assert detail_left(glasses, lens) < 0.3
     assert detail_left(glasses, cheek) > 0.95
     assert detail_left(np.full((128, 128, 3), 80, np.uint8), lens) > 0.95
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_fringe_is_dark_up_to_the_hair_that_stays(whole):
+    landmarks = TEMPLATE_LANDMARKS * 128
+    bald = np.full((128, 128, 3), 190, np.uint8)
+    bald[:30] = 30
+    fringe = bald.copy()
+    fringe[30:46, 36:92] = 30
+    change = find_change(resized(bald, 512), Look(bald, landmarks), Look(fringe, landmarks), whole=whole)
+    picture = resized(paste(resized(bald, 512), [(QUAD_OF_CROP, change)]), 128).astype(float)
+    off = (picture - fringe)[28:44, 42:86].mean(axis=2)
+    assert off.max() < 25, "a lighter band was left between the fringe and the hair"
+    assert abs((picture - fringe)[90:]).max() < 5, "nothing else has changed"
 
 
 def test_movement_carries_landmarks_to_where_they_were():
