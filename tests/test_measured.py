@@ -71,7 +71,7 @@ def test_recovery_keeps_what_it_prints(facelab):
     assert status == 0, said
     kept, printed = load_measured("recovery", "tinyvae"), json.loads(out)
     assert kept.figures["recovered"] == printed["recovered"] and kept.figures["restarts"] == 2
-    budget = "--targets 2 --restarts 2 --steps 20 --start random --learning-rate 0.05"
+    budget = "--targets 2 --restarts 2 --steps 20 --start random --learning-rate 0.1"
     assert kept.command == f"python -m facelab recovery tinyvae {budget} --seed 0 --save"
     assert load_measured("combinations", "tinyvae") is None
     status, out, said = facelab("recovery", "tinyvae", "--targets", 0, "--combinations", 3, *told)
