@@ -77,7 +77,8 @@ class RecoveryState:
     """All that is needed to go on with a recovery: pass it to `recover` as `resume`.
 
     model, space: what it belongs to. descent: the restarts [K, D] under Adam. best, best_losses: the best latent of
-    each restart so far [K, D], and its loss. seed: of what is drawn anew. steps_before: 1 where an encoder began.
+    each restart so far [K, D], and its loss. seed: of what is drawn anew. steps_before: 1 where the encoder's word was
+    all, so that its step counts.
     """
 
     model: str
@@ -135,11 +136,11 @@ def _search(
         if settings.start == "encoder":
             starts = torch.cat([encode(goal)[:, 0].to(starts), starts[1:]])
         losses = tuple(_errors(_draw(generator, starts), goal).tolist())
-        before = int(settings.start == "encoder")
+        before = int(not settings.steps)
         state = RecoveryState(
             generator.name, generator.edit_space, Descent.at(starts), starts, losses, settings.seed, before
         )
-        if before:
+        if settings.start == "encoder":
             yield _report(generator, goal, settings, state, losses, "encode")
     spread = generator.spread()
     while not _over(state, settings):

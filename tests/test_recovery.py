@@ -141,7 +141,7 @@ def test_an_encoder_begins_and_its_word_alone_is_one_step(studio):
     further = replace(RECOVERY_PRESETS["encode"], steps=40)
     steps = list(studio._search(studio.fitted(aligned), further, None))
     assert [each.phase for each in steps] == ["encode"] + ["recover"] * 40
-    assert steps[-1].state.best_loss < steps[0].state.best_loss and steps[-1].step == steps[-1].total == 41
+    assert steps[-1].state.best_loss < steps[0].state.best_loss and steps[-1].step == steps[-1].total == 40
     assert torch.equal(studio.encode(aligned).latent.values, seen)
 
 
