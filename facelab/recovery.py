@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from facelab.pixels import as_pixels
 from facelab.seeds import MAX_SEED
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
+_spreads: WeakKeyDictionary[SingleLatentGenerator, Tensor] = WeakKeyDictionary()
 SHOWN_EVERY = 100  # steps between the pictures that the PGGAN paper shows (figure 3)
 
 
@@ -142,10 +144,19 @@ def _search(
         )
         if settings.start == "encoder":
             yield _report(generator, goal, settings, state, losses, "encode")
-    spread = generator.spread()
+    if _over(state, settings):
+        return
+    spread = _spread_of(generator)
     while not _over(state, settings):
         state, losses = _step(generator, goal, settings, state, spread)
         yield _report(generator, goal, settings, state, losses, "recover")
+
+
+def _spread_of(generator: SingleLatentGenerator) -> Tensor:
+    """The generator's spread, found once."""
+    if generator not in _spreads:
+        _spreads[generator] = generator.spread()
+    return _spreads[generator]
 
 
 def _over(state: RecoveryState, settings: RecoverySettings) -> bool:

@@ -16,6 +16,7 @@ from facelab.generators.stylegan2 import fast_dtype
 from facelab.seeds import seeded
 
 SMALLEST = 4  # pixels on a side, where pictures begin to grow
+MAPPED = 64  # latents mapped in one go
 
 
 class SingleLatentGenerator(Generator):
@@ -57,7 +58,8 @@ class SingleLatentGenerator(Generator):
     def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
         mean = self.mean_latent()
         z = self.prior(n, generator=seeded(seed)).to(mean.device)
-        return torch.lerp(mean, self.map(z), truncation)[:, None]
+        w = torch.cat([self.map(part) for part in z.split(MAPPED)])  # BEGAN's goes by way of pictures
+        return torch.lerp(mean, w, truncation)[:, None]
 
     def synthesize(
         self, latents: Tensor, deltas: Sequence[Delta | None] | None = None, *, dtype: torch.dtype | None = None
