@@ -26,6 +26,7 @@ UNEDITED = "unedited/"  # begins the names of what a file keeps of the face befo
 MAX_FACE_FILE_BYTES = 8 * 2**20  # five times what a face takes
 MAX_OPERATIONS = 100  # that a face remembers; of more, how it began and the last ones
 _WORD = re.compile(r"[a-z0-9_]{1,24}")
+_HUGE = 1e9  # nothing is edited so far; and a file may hold a number that no float can
 _OPERATION = re.compile(r"[a-z][a-z0-9 _.+-]{0,59}")  # what describe_step writes: no room for anybody's name
 
 
@@ -311,5 +312,6 @@ def describe_step(step: Mapping[str, Any]) -> str:
     operation = str(step.get("op", "edit"))
     words = [operation if _WORD.fullmatch(operation) else "edit", "own" if id.startswith("own_") else id]
     words = [word for word in words if _WORD.fullmatch(word)]
-    amount = next((step[key] for key in ("strength", "t") if isinstance(step.get(key), (int, float))), None)
+    numbers = [step[key] for key in ("strength", "t") if isinstance(step.get(key), (int, float))]
+    amount = next((number for number in numbers if abs(number) < _HUGE), None)
     return " ".join(word for word in (*words, "" if amount is None else f"{amount:g}") if word)

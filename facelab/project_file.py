@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -245,12 +246,25 @@ def _walked(faces: Sequence[ProjectFace]) -> int:
     return sum(walked(*(version.steps for version in face.versions)) for face in faces)
 
 
+def _checked(steps: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """Steps that sliders can show: the version that is shown is as it was saved, and nothing else tries its steps.
+
+    Raises what reading a damaged project may raise.
+    """
+    for step in steps:
+        if step.get("op") != "attribute":
+            continue
+        if not isinstance(step["id"], str) or not math.isfinite(float(step["strength"])):
+            raise ValueError("attribute")
+    return steps
+
+
 def _versions(entry: dict[str, Any], model: str) -> tuple[SavedVersion, ...]:
     if len(entry["versions"]) > MAX_VERSIONS:
         raise ValueError("versions")
 
     def steps(values: Any) -> tuple[dict[str, Any], ...]:
-        return read_recipe(json.dumps({"version": 1, "model": model, "steps": values})).steps
+        return _checked(read_recipe(json.dumps({"version": 1, "model": model, "steps": values})).steps)
 
     return tuple(
         SavedVersion(clean_name(each["title"], NAME_LENGTH), steps(each["steps"])) for each in entry["versions"]
@@ -259,7 +273,7 @@ def _versions(entry: dict[str, Any], model: str) -> tuple[SavedVersion, ...]:
 
 def _versions_of_first(entry: dict[str, Any]) -> tuple[SavedVersion, ...]:
     """The history as project version 1 kept it: the last recipe, with titles that may be more or fewer than steps."""
-    steps = read_recipe(json.dumps(entry["recipe"])).steps
+    steps = _checked(read_recipe(json.dumps(entry["recipe"])).steps)
     titles = [clean_name(title, NAME_LENGTH) for title in entry["titles"]]
     if not steps:
         return ()

@@ -181,6 +181,8 @@ class Session:
             for shown in (self.results, self.followed, self.clips, self.sheets, self.made_of, self.asked):
                 shown.clear()
             self.photo = self.style = None
+            if self.embedding is not None and not self.embedding.running:
+                self.embedding = None
             self.detail, self.mark, self.model, self.opened = True, False, "", False
 
     def add_face(

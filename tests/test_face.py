@@ -44,6 +44,7 @@ def test_a_step_is_told_without_anybodys_name():
     assert describe_step({"op": "express", "neutral": "Ann", "strength": -1}) == "express -1"
     own = {"op": "attribute", "id": "own_12345678", "title": "Like Ann", "hash": "0", "strength": 2}
     assert describe_step(own) == "attribute own 2"
+    assert describe_step({**SMILE, "strength": 10**400}) == "attribute smile", "which no float can hold"
 
 
 def test_a_face_that_nothing_was_done_to_tells_it_by_what_it_has():

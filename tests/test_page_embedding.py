@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import gradio as gr
 import pytest
+import torch
 
 from facelab.embedding import EmbedStep
 from facelab.embedding_settings import PRESETS
+from facelab.face import Face
+from facelab.history import Version
 from facelab.page.embed_controls import build_controls
 from facelab.template import TEMPLATE_EYES
 from tests.page_visitor import SHORT, Visitor, chosen, told_of, told_until_it_fails
@@ -91,6 +95,37 @@ def test_what_another_tab_made_of_it_is_made_again(visitor: Visitor) -> None:
     result = visitor.session.results["morph"]
     between = (kept.face.latent.values + other.face.latent.values) / 2
     assert result.source is kept.history and (result.face.latent.values - between).abs().max() < 1e-5
+
+
+def test_edits_that_versions_begin_with_alike_are_done_once(visitor: Visitor, monkeypatch) -> None:
+    kept, updates = visitor.embed()
+    smile = {"op": "attribute", "id": "smile", "strength": 1.0}
+    older = {"op": "attribute", "id": "age", "strength": 1.0, "method": "mean"}
+    for steps in ((smile,), (smile, older)):
+        kept.history.record(Version("Edit", steps, kept.face, kept.picture))
+    done, edit = [], visitor.studio.edit
+
+    def counted(face: Face, strengths: dict[str, float], **how: Any) -> Face:
+        done.append(strengths)
+        return edit(face, strengths, **how)
+
+    monkeypatch.setattr(visitor.studio, "edit", counted)
+    for _ in updates:
+        pass
+    assert done[-2:] == [{"smile": 1.0}, {"age": 1.0}] and len(done) % 2 == 0, "twice, as the likeness comes first"
+    smiling = edit(kept.history.base, {"smile": 1.0})
+    assert torch.equal(kept.history.versions[1].face.latent.values, smiling.latent.values)
+    assert torch.equal(kept.face.latent.values, edit(smiling, {"age": 1.0}, method="mean").latent.values)
+
+
+def test_a_photo_that_is_being_turned_is_not_embedded_and_nor_is_the_one_before(visitor: Visitor) -> None:
+    _, updates = visitor.embed()
+    for _ in updates:
+        pass
+    visitor.open_photo()
+    visitor.session.photo = visitor.session.photo.turned(1)
+    assert not told_until_it_fails(visitor.do("on_lead_on", "fl-lead-on"), "no crop yet")
+    assert len(visitor.session.faces) == 1
 
 
 def test_tabs_are_drawn_anew_after_an_embedding(visitor: Visitor) -> None:

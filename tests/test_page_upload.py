@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
+from facelab.alignment import quad_from_eyes
+from facelab.page import upload
 from facelab.page.examples import load_examples
 from facelab.page.uploads import face_name
+from facelab.template import TEMPLATE_EYES
 from tests.page_visitor import Visitor, told_of
 
 
@@ -54,6 +58,33 @@ def test_what_is_clicked_before_the_faces_are_found_is_a_message(visitor: Visito
     visitor.session.photo = visitor.session.photo.turned(1)
     with pytest.raises(gr.Error, match="no crop yet"):
         visitor.do(handler, part, **event)
+
+
+def test_a_photo_that_takes_long_to_read_gives_way_to_what_was_chosen_since(visitor: Visitor, monkeypatch) -> None:
+    read, newer = upload.read_photo, list(load_examples())[1]
+
+    def slowly(data: bytes) -> np.ndarray:
+        visitor.do("on_example", "fl-dropzone", id=newer)
+        return read(data)
+
+    monkeypatch.setattr(upload, "read_photo", slowly)
+    told = visitor.do("on_photo", "fl-dropzone", path=visitor.upload_photo(), name="older.png")
+    assert told == {visitor.page.blocks[next(iter(told))._id]: gr.skip()}
+    assert visitor.session.photo.name == load_examples()[newer].name
+
+
+def test_eyes_that_are_clicked_while_other_landmarks_are_looked_for_count(visitor: Visitor, monkeypatch) -> None:
+    visitor.open_photo()
+    photo, find, eyes = visitor.session.photo, visitor.studio.find_faces, TEMPLATE_EYES * 400
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        visitor.do("on_eyes", "fl-stage", points=eyes)
+        return find(*args, **options)
+
+    monkeypatch.setattr(visitor.studio, "find_faces", slowly)
+    visitor.do("on_landmarks", "Landmarks", {"Landmarks": "mtcnn"})
+    assert photo.faces and photo.chosen is None
+    assert np.array_equal(photo.aligned.quad, quad_from_eyes(*eyes))
 
 
 def test_a_file_that_is_refused_unread_is_off_the_disk(visitor: Visitor) -> None:

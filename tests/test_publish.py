@@ -229,6 +229,10 @@ def test_what_cannot_be_published_is_refused_kindly(facelab, pictures, shelf, tm
     before = (shelf / "tiny.json").read_text()
     status, _, said = facelab("publish", run, "--name", "tiny", "--data", "other")
     assert status == 1 and "--replace" in said and (shelf / "tiny.json").read_text() == before
+    for settings in ({"family": "encoder"}, {"family": ["dcgan"]}):
+        (stranger := tmp_path / "stranger").mkdir(exist_ok=True)
+        (stranger / "settings.json").write_text(json.dumps(settings))
+        assert facelab("publish", stranger, "--name", "empty", "--data", "noise")[0] == 1
     for path in (run / "weights").iterdir():
         path.unlink()
     status, _, said = facelab("publish", run, "--name", "empty", "--data", "noise")

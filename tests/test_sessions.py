@@ -244,12 +244,14 @@ def test_a_page_that_is_loaded_again_keeps_what_the_one_before_it_has_left() -> 
     kept = session.add_face(make_face(), PICTURE, name="Ann")
     session.results["attributes"], session.mark = Result("Ann", "Original", kept.face, kept.history), True
     stopping = session.begin_job("crossover")
+    session.embedding = make_embedding()
     assert sessions.awaits(ANNS, "ann again") and not sessions.awaits(BENS, "ben")
     sessions.leave("ann")
     assert not sessions.awaits(ANNS, "ann again") and sessions.resume(BENS, "ben") is None
     assert sessions.resume(ANNS, "ann again") is session and len(sessions) == 1
     session.begin_page()
     assert list(session.faces) == [kept.id] and not session.results and not session.mark and stopping.is_set()
+    assert session.embedding is None, "which the page does not show any more"
     assert sessions.of("ann again") is session and sessions.of("ann") is not session
 
 

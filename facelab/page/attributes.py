@@ -260,7 +260,7 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
     @friendly
     def on_walk(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        kept = picked(session, values[face], "Face")
+        kept = picked(session, values[face], "Face").as_now()
         chosen = settings(kept, values)
         count, far, attribute = int(values[frames]), float(values[reach]), str(values[walked])
 

@@ -282,6 +282,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             yield {sheet: session.sheets["circle"].view()}
             return
 
+        faces = [each.as_now() for each in faces]
+
         def pictures() -> Iterator[np.ndarray]:
             if values[way] == "edit":
                 options = {"frames": FRAMES, **edits(values)}

@@ -21,6 +21,7 @@ from facelab.page.embed_controls import build_groups, build_preset, further
 from facelab.page.library import Library
 from facelab.page.parts import packed, part
 from facelab.page.pictures import THUMB_SIDE, enlarged, jpeg_uri, png_uri
+from facelab.page.upload import NOT_LOOKED
 from facelab.recognition import SAME_PERSON
 from facelab.recovery import RecoveryState
 from facelab.sessions import Embedding, Session
@@ -172,10 +173,16 @@ def build_embed_tab(
         it stays so.
         """
         embedding.image = worker.finish(studio.render, face)
+        way, named = [], {}  # what versions begin with alike is done once
 
         def redo(version: Version) -> tuple[Face, np.ndarray]:
-            recipe = Recipe(face.latent.model, version.steps)
-            edited = worker.finish(studio.apply, face, recipe, version.others)
+            if any(named.get(name, other) is not other for name, other in version.others.items()):
+                way.clear(), named.clear()  # another face's history means somebody else by this name
+            named.update(version.others)
+            edited, recipe = face, Recipe(face.latent.model, version.steps)
+            steps = studio.replay(face, recipe, version.others, way=way)
+            while (done := worker.finish(next, steps, None)) is not None:  # a slice each: others wait for no more
+                edited = done
             return edited, worker.finish(studio.render, edited)
 
         while (known := session.face_of(embedding)) is not None:
@@ -216,7 +223,10 @@ def build_embed_tab(
 
     @friendly
     def on_lead_on(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
-        backstage.visitor(request).opened = False
+        session = backstage.visitor(request)
+        if session.photo is not None and session.photo.aligned is None:  # turned just now: its faces are looked for
+            raise BadSetting(NOT_LOOKED)
+        session.opened = False
         yield from on_start(values, request)
 
     @friendly

@@ -92,7 +92,7 @@ def build_morph_tab(backstage: Backstage, library: Library) -> None:
     @friendly
     def on_make(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
-        one, other = both(session, values)
+        one, other = (each.as_now() for each in both(session, values))
         way, space = PATHS[values[path]]
         options = {"easing": values[easing], "there_and_back": bool(values[back]), "path": way, "space": space}
         total, own = int(values[frames]), one.face.latent.model

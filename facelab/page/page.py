@@ -79,6 +79,8 @@ def build_page(studio: Studio, *, worker: Worker | None = None, sessions: Sessio
         if embedding is None or not embedding.running:
             return gr.skip()
         await until(lambda: not embedding.running, STEP_SECONDS)
+        if session.embedding is embedding and not session.opened:
+            session.embedding = None  # which this page has never shown
         return await asyncio.to_thread(library.show, session)
 
     with page:

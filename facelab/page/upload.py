@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from facelab.alignment import adjust_quad, quad_from_eyes
+from facelab.detection import FoundFace
 from facelab.errors import BadSetting, NoFaceFound
 from facelab.page.backstage import Backstage, explain, friendly
 from facelab.page.examples import load_examples
@@ -59,14 +60,20 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         }
 
     def open_photo(request: gr.Request, read: Callable[[], np.ndarray], name: str, landmarks: str) -> dict[Any, Any]:
-        session = None
+        session = newer = None
         try:
             session = backstage.visitor(request)
+            newer = session.begin_job("upload")  # set by the next photo
             photo = find_upright(Photo(read(), name), lambda each: find(each, landmarks), backstage)
         except Exception as error:  # shown where the photo was dropped; the photo before it stays
+            if newer is not None and newer.is_set():
+                return {drop: gr.skip()}
             there = session is not None and session.photo is not None
             return {drop: {"compact": there, "refusal": explain(error), "number": token_hex(4)}}
-        session.photo, session.opened = photo, False
+        with session.lock:
+            if newer.is_set():
+                return {drop: gr.skip()}
+            session.photo, session.opened = photo, False
         return show_anew(photo)
 
     def show_anew(photo: Photo) -> dict[Any, Any]:
@@ -76,15 +83,20 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
         update[stage] |= {"photo": jpeg_uri(photo.pixels, side=PHOTO_SIDE), "thumbs": thumbs}
         return update
 
-    def find(photo: Photo, landmarks: str) -> None:
+    def look(photo: Photo, landmarks: str) -> list[FoundFace]:
         try:
-            photo.faces = worker.run(studio.find_faces, photo.pixels, landmarks=landmarks)
+            return worker.run(studio.find_faces, photo.pixels, landmarks=landmarks)
         except NoFaceFound:
-            photo.faces, photo.chosen, photo.aligned = [], None, None
-        else:
-            choose(photo, 0)
+            return []
+
+    def find(photo: Photo, landmarks: str) -> None:
+        photo.faces = look(photo, landmarks)
+        choose(photo, 0)
 
     def choose(photo: Photo, index: int) -> None:
+        if not photo.faces:
+            photo.chosen = photo.aligned = None
+            return
         photo.aligned = studio.align(photo.pixels, photo.faces[index])
         photo.chosen, photo.start = index, photo.aligned.quad
 
@@ -128,11 +140,13 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
     @friendly
     def on_eyes(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        photo = _photo(backstage.visitor(request))
-        left, right = event.points
-        photo.aligned = studio.align(photo.pixels, quad_from_eyes(left, right))
-        photo.chosen, photo.start = None, photo.aligned.quad
-        return show(photo)
+        session = backstage.visitor(request)
+        with session.lock:
+            photo = _photo(session)
+            left, right = event.points
+            photo.aligned = studio.align(photo.pixels, quad_from_eyes(left, right))
+            photo.chosen, photo.start = None, photo.aligned.quad
+            return show(photo)
 
     @friendly
     def on_adjust(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
@@ -147,26 +161,32 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
     @friendly
     def on_reset(request: gr.Request) -> dict[Any, Any]:
-        photo = _photo(backstage.visitor(request))
-        if photo.start is None:
-            raise BadSetting(NOT_LOOKED)
-        if photo.chosen is not None:
-            choose(photo, photo.chosen)
-        else:
-            photo.aligned = studio.align(photo.pixels, photo.start)
-        return show(photo)
+        session = backstage.visitor(request)
+        with session.lock:
+            photo = _photo(session)
+            if photo.start is None:
+                raise BadSetting(NOT_LOOKED)
+            if photo.chosen is not None:
+                choose(photo, photo.chosen)
+            else:
+                photo.aligned = studio.align(photo.pixels, photo.start)
+            return show(photo)
 
     @friendly
     def on_landmarks(landmarks: str, request: gr.Request) -> dict[Any, Any]:
-        photo = _photo(backstage.visitor(request))
-        chosen, kept = photo.chosen, (photo.aligned, photo.start) if _is_by_hand(photo) else None
-        find(photo, landmarks)
-        chosen = chosen if chosen is not None and chosen < len(photo.faces) else None
-        if kept is not None:
-            photo.chosen, (photo.aligned, photo.start) = chosen, kept
-        elif chosen is not None:
-            choose(photo, chosen)
-        return show(photo)
+        session = backstage.visitor(request)
+        photo, newer = _photo(session), session.begin_job("landmarks")
+        faces = look(photo, landmarks)
+        with session.lock:
+            if newer.is_set() or session.photo is not photo:
+                return {stage: gr.skip()}
+            photo.faces = faces
+            chosen = photo.chosen if photo.chosen is not None and photo.chosen < len(faces) else None
+            if _is_by_hand(photo):
+                photo.chosen = chosen
+            else:
+                choose(photo, chosen or 0)
+            return show(photo)
 
     shown = [drop, desk, stage, crop, lead_on]
     quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}

@@ -80,7 +80,7 @@ def publish(
         return
     if not run.is_dir():
         raise BadSetting(f"There is no run in {run}. Train one with `train FAMILY --out {run}`.")
-    companion = COMPANIONS.get(Run(run).read_settings().get("family", ""))
+    companion = COMPANIONS.get(str(Run(run).read_settings().get("family", "")))
     if companion is not None:
         sha256, figures, dropped = publish_companion(Run(run), folder, name, companion)
         path = folder / f"{name}-{companion}.safetensors"
@@ -142,7 +142,9 @@ def publish_companion(run: Run, folder: Path, name: str, part: str) -> tuple[str
     from facelab.evaluation.judge import Judge
     from facelab.identity import FaceReader
 
-    model = READER.split("-")[0] if part in WHATEVER_THE_WEIGHTS else run.read_settings()["model"]
+    model = READER.split("-")[0] if part in WHATEVER_THE_WEIGHTS else run.read_settings().get("model")
+    if model is None:
+        raise BadSetting("The settings.json of this run does not say which model it belongs to. Publish another run.")
     if model != name:
         raise BadSetting(f"This run's {part} belongs to {model}. Say --name {model}.")
     card, (path, images) = find_card(name), _newest(run)
@@ -197,7 +199,7 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     from facelab.training.run import write_weights
 
     values = run.read_settings()
-    family = values.get("family")
+    family = str(values.get("family"))
     if family not in TITLES:
         raise BadSetting(f"{run.folder} is no run of {', '.join(TITLES)}: its settings.json names {family!r}.")
     known = {each.name for each in fields(FAMILIES[family].settings)}  # a run of another version may name others
