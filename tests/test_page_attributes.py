@@ -172,7 +172,7 @@ def test_a_slider_that_seldom_shows_says_how_seldom(visitor: Visitor) -> None:
     said = {slider["id"]: slider["help"] for group in groups_of(known) for slider in group["sliders"]}
     seen = known["hair_wavy"].quality["flipped"]
     assert 0 < seen < 0.5, "this one is weak"
-    told = f"Puts waves into the hair. Weak: shows on {round(10 * seen)} of 10 faces (linear, at 3)."
+    told = f"Puts waves into the hair. Weak: shows on about {round(10 * seen)} of 10 faces."
     assert said["hair_wavy"] == told and said["smile"] == "Raises the corners of the mouth."
     round_the_circle = [slider for group in groups_of(known, circle=True) for slider in group["sliders"]]
     assert not any("Weak" in slider["help"] for slider in round_the_circle), "measured was another method"

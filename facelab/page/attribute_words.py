@@ -69,8 +69,8 @@ def _help(direction: Direction, *, measured: bool) -> str:
     seen = direction.quality.get("flipped", 1.0)
     if not measured or seen >= OFTEN:
         return said
-    faces = round(10 * seen) or "hardly one"
-    return f"{said} Weak: shows on {faces} of 10 faces (linear, at {direction.quality['strength']:g})."
+    faces = round(10 * seen)
+    return f"{said} Weak: shows on about {faces} of 10 faces." if faces else f"{said} Weak: shows on hardly any face."
 
 
 def presets_of(known: Mapping[str, Direction]) -> list[dict[str, Any]]:

@@ -60,7 +60,15 @@ def build_attributes_tab(backstage: Backstage, library: Library) -> Callable[[Ca
                         label="Attribute",
                         info="What changes along the way.",
                     )
-                    reach = gr.Slider(-LIMIT, LIMIT, 2, step=0.1, label="Reach", info="How far the walk goes.")
+                    reach = gr.Slider(
+                        -LIMIT,
+                        LIMIT,
+                        2,
+                        step=0.1,
+                        label="Reach",
+                        info="How far the walk goes.",
+                        elem_classes="fl-both-ways",
+                    )
                     frames = gr.Slider(4, 24, 10, step=1, label="Frames", info="Pictures on the way.")
                     walk = gr.Button("Draw the walk", variant="primary", interactive=bool(walks))
                 own = build_own_directions(backstage, library)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import wraps
 from html import escape
@@ -54,8 +55,14 @@ def friendly(handler: Callable[..., Any]) -> Callable[..., Any]:
 
         @wraps(handler)
         def guarded(*args: Any) -> Any:
+            told = False
             try:
-                yield from handler(*args)
+                with closing(handler(*args)) as updates:
+                    for update in updates:
+                        told = True
+                        yield update
+                if not told:
+                    yield gr.skip()  # else Gradio empties all that the handler may change
             except Exception as error:
                 raise as_message(error) from None
             finally:

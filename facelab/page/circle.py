@@ -24,7 +24,7 @@ from facelab.page.parts import event, part
 from facelab.page.picker import all_picked, picked, picked_faces, picker
 from facelab.page.sheet import Sheet, build_sheet
 from facelab.page.uploads import face_name, find_upright, take_upload
-from facelab.page.viewer import QUIET, build_viewer
+from facelab.page.viewer import QUIET, Answer, build_viewer
 from facelab.photo import read_photo
 from facelab.recognition import SAME_PERSON
 from facelab.sessions import LibraryFace, Photo, Session
@@ -94,12 +94,13 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                         label="How far",
                         info="1 is as far as two photos of one person lie apart. Each feature begins where it shows on "
                         "most faces, if it does before the end; minus goes the other way.",
+                        elem_classes="fl-both-ways",
                     )
                     sure = gr.Checkbox(
                         False,
                         label="Until it is sure",
-                        info=f"Goes on until the classifier is sure by {SURE:.0%}, however far; of the slider only the "
-                        "side counts.",
+                        info=f"Goes on until the classifier is sure by {SURE:.0%}, however far; the slider only says "
+                        "which way.",
                     )
                     hold = gr.Checkbox(
                         True,
@@ -107,10 +108,11 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                         info="Takes out of each step what would change it. Without it, a beard makes a face masculine.",
                     )
                     carry = gr.Radio(
-                        [("Vector alone", "alone"), ("Onto the face", "carry")],
-                        value="alone",
+                        [("Onto the face", "carry"), ("Vector alone", "alone")],
+                        value="carry",
                         label="Decode",
-                        info="A vector knows who, not pose, light or hair. Onto the face gives only the change to it.",
+                        info="Onto the face changes only what the edit does. A vector alone knows who somebody is, but "
+                        "no pose, light or hair: its face looks otherwise.",
                         elem_classes="fl-segmented",
                     )
                 with gr.Column(visible=False, min_width=0) as for_between:
@@ -131,7 +133,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                     [(title, name) for name, title in homes.items()],
                     value=next(iter(homes)),
                     label="Decoder",
-                    info="The generator that the mapping leads to.",
+                    info="The generator that draws a face from its vector.",
                     visible=len(homes) > 1,
                 )
                 act = gr.Button("Draw the way", variant="primary", size="lg")
@@ -153,6 +155,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             gr.Column(visible=name == "between"),
             gr.Column(visible=name == "sum"),
             gr.Column(visible=name == "near"),
+            gr.Radio(visible=len(homes) > 1 and name != "verify"),
             gr.Button(titles.get(name, ""), visible=name in titles),
             {"state": "idle"},
             {},
@@ -207,7 +210,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         found = worker.run(studio.verify, faces[0].face, faces[1].face)
         names = f"{faces[0].name} and {faces[1].name}"
         said = "one person" if found.same_by_distance else "two people"
-        return f"{names} are {said}: {found.distance:.2f} apart, and one person's photos stay under {SAME_PERSON}"
+        limit = f"one person's photos stay under {SAME_PERSON}"
+        return Answer(f"{names} are {said}: {found.distance:.2f} apart, and {limit}")
 
     def edited(circle: Studio, kept: LibraryFace, values: dict[Any, Any]) -> Result:
         found, amount = feature_of(str(values[feature])) or FEATURES[0], float(values[strength])
@@ -273,7 +277,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         session = backstage.visitor(request)
         faces, circle = chosen(session, values), of(values)
         if not faces:
-            raise BadSetting(f"{HINTS[values[way]]}. The library's button adds the examples.")
+            raise BadSetting(f"{HINTS[values[way]]}. The library can add examples.")
         if values[way] == "near":
             yield {sheet: neighbours(session, circle, faces[0], float(values[angle])).view()}
             return
@@ -335,7 +339,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
     viewer.follow(triggers, inputs, result, hint=hinted, beside=(numbers, told))
     columns = [for_one, for_two, for_many, for_edit, for_between, for_sum, for_near]
     feature.input(on_feature, {feature, home}, strength, **QUIET)
-    way.input(on_way, way, [way, *columns, act, film.view, sheet], **QUIET)
+    way.input(on_way, way, [way, *columns, home, act, film.view, sheet], **QUIET)
     numbers.photo(on_photo, {home}, [library.rail, viewer.view, numbers], **QUIET)
     act.click(on_act, inputs, [film.view, sheet], **QUIET)
 

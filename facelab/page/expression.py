@@ -57,6 +57,7 @@ def build_expression_tab(backstage: Backstage, library: Library) -> None:
                     step=0.05,
                     label="Strength",
                     info="How much of the difference; minus turns it around.",
+                    elem_classes="fl-both-ways",
                 )
                 with gr.Row(elem_classes="fl-actions"):
                     make = gr.Button("Make the film", variant="primary", size="lg")

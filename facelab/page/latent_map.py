@@ -34,14 +34,15 @@ FRAMES, FPS = 48, 24.0
 def build_map(backstage: Backstage, library: Library) -> None:
     """Build the map where it is called."""
     studio, worker = backstage.studio, backstage.worker
-    names = [card.name for card in studio.models()]
+    cards = sorted(studio.models(), key=lambda card: card.name != studio.card.name)  # the page's own comes first
+    names = [card.name for card in cards]
     with gr.Column(elem_classes=["fl-card", "fl-compare"], min_width=0):
         view = part(
             "map",
             {"state": "idle"},
             faces=None,
             count=MAPPED,
-            models=[{"name": card.name, "title": card.title} for card in studio.models()],
+            models=[{"name": card.name, "title": card.title} for card in cards],
             methods=[{"name": name, "title": title} for name, title in METHODS.items()],
             attributes=[name.replace("_", " ") for name in ATTRIBUTES],
         )

@@ -25,12 +25,18 @@ from facelab.page.viewer import IN_TURN, QUIET, build_viewer
 from facelab.recovery import RecoverySettings
 from facelab.sessions import LibraryFace, Session
 
-WAYS = {
-    "average": ("Average", "Average them", "The mean of all chosen faces."),
-    "arithmetic": ("Arithmetic", "Calculate", "Add what one face has and take away what another has."),
-    "combine": ("Combine two", "Combine them", "One face out of two, half of each."),
-    "neighbours": ("Neighbours", "Draw the neighbours", "Faces that lie close to one face."),
-    "random": ("Random", "Draw faces", "New faces, drawn from the generator."),
+TAKEN = "Draw faces, then click one of them to take it"
+WAYS = {  # title, button, what it does, and what to do first
+    "average": ("Average", "Average them", "The mean of all chosen faces.", "Choose faces, then average them"),
+    "arithmetic": (
+        "Arithmetic",
+        "Calculate",
+        "Add what one face has and take away what another has.",
+        "Choose faces, write a sum",
+    ),
+    "combine": ("Combine two", "Combine them", "One face out of two, half of each.", "Choose two faces"),
+    "neighbours": ("Neighbours", "Draw the neighbours", "Faces that lie close to one face.", TAKEN),
+    "random": ("Random", "Draw faces", "New faces, drawn from the generator.", TAKEN),
 }
 COLUMNS = 9
 NEIGHBOURS = 63  # as many as ISTRC shows
@@ -58,7 +64,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
     with gr.Tab("Mix", id="mix"):
         with gr.Row(elem_classes="fl-split"):
             with gr.Column(scale=3, min_width=0, elem_classes="fl-card"):
-                viewer = build_viewer(backstage, library, "mix", hint="Many faces in, one face out")
+                viewer = build_viewer(backstage, library, "mix", hint=WAYS["average"][3])
             with gr.Column(scale=2, min_width=0, elem_classes=["fl-card", "fl-side"]):
                 way = gr.Radio(
                     [(words[0], name) for name, words in WAYS.items()],
@@ -128,9 +134,11 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                     act = gr.Button(WAYS["average"][1], variant="primary", size="lg")
         sheet = build_sheet(backstage, "mix", viewer)
 
-    def on_way(name: str, drawn: float) -> list[Any]:
+    def on_way(name: str, drawn: float, request: gr.Request) -> list[Any]:
         sheets, words = name in ("neighbours", "random"), WAYS[name]
+        nothing = "mix" not in backstage.visitor(request).results
         return [
+            gr.update(value=viewer.empty(words[3])) if nothing else gr.skip(),
             gr.Column(visible=name == "combine"),
             gr.Radio(info=words[2]),
             gr.Column(visible=not sheets),
@@ -288,7 +296,7 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
 
     inputs = {way, several, several_times, expression, centre, radius, truncation, count, seed, along, space}
     columns = [for_several, for_arithmetic, for_neighbours, for_random, for_seed, for_average, for_space]
-    shown = [for_combining, way, *columns, act]
+    shown = [viewer.view, for_combining, way, *columns, act]
     way.input(on_way, [way, along], shown, **IN_TURN)
     along.input(lambda drawn: gr.Column(visible=drawn > 0), along, for_seed, **QUIET)
     act.click(on_act, inputs, [viewer.view, sheet], **IN_TURN)  # also while the sheet of the last one is drawn

@@ -19,7 +19,7 @@ from facelab.page.pictures import PHOTO_SIDE, jpeg_file_uri, jpeg_uri, within
 from facelab.page.viewer import IN_TURN, QUIET
 from facelab.sessions import LibraryFace, Photo, Session
 
-HINT = "Open a photo, embed a face and edit it; here it goes back into the photo"
+HINT = "Faces that were cut out of an opened photo go back into it here: open a photo, embed a face and edit it"
 
 
 def build_paste_tab(backstage: Backstage) -> None:
@@ -71,7 +71,7 @@ def build_paste_tab(backstage: Backstage) -> None:
             return {view: {"hint": str(error)}, fetch: gr.Button(interactive=False)}
         height, width = pixels.shape[:2]
         edited = sum(face.face is not face.history.base.as_photographed for face in chosen)
-        words = f"{width} x {height} pixels" + ("" if edited else ", no face edited yet")
+        words = f"{width} x {height} pixels" if edited else "No face edited yet"
         small = within(pixels, PHOTO_SIDE)
         shared = encode_jpeg(stamp(small) if session.mark else small, said_of(chosen), quality=93)
         value = {

@@ -38,6 +38,10 @@ USES = {
 }
 
 
+class Answer(str):
+    """What stands in the picture's place not as a hint, but as the result."""
+
+
 @dataclass(frozen=True)
 class Viewer:
     """One tab's main picture. `show` makes its update; what its buttons do is wired by `build_viewer`."""
@@ -113,8 +117,8 @@ class Viewer:
         gr.on([*triggers, event_of(self.view, "settle")], on_change, inputs, shown, **IN_TURN)
 
     def empty(self, hint: str) -> dict[str, Any]:
-        """No picture yet, and why."""
-        return {"hint": hint}
+        """No picture yet, and why; or an `Answer`."""
+        return {"hint": str(hint), "answer": isinstance(hint, Answer)}
 
     def _before(self, run: Callable[..., np.ndarray], session: Session, result: Result) -> str:
         if result.before is None:

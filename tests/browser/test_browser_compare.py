@@ -23,6 +23,11 @@ def test_models_are_compared_mapped_and_reported(visit, tmp_path, monkeypatch):
     panel = open_tab(page, "Compare")
     sheet = panel.locator(".fl-lineup-sheet[data-model=faces128] img")
     expect(sheet).to_have_attribute("src", re.compile("^data:image/jpeg"), timeout=60_000)
+    expect(panel.locator(".fl-losses h3")).not_to_have_count(0)
+    open_tab(page, "Mix")
+    open_tab(page, "Compare")
+    page.wait_for_timeout(1000)
+    expect(panel.locator(".fl-losses h3")).not_to_have_count(0)  # opened again, all is there still
     before = sheet.get_attribute("src")
     box = panel.get_by_label("number input for Truncation", exact=True)
     box.fill("0.2")

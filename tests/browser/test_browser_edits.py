@@ -200,7 +200,7 @@ def test_the_edited_face_goes_back_into_the_photo(visit, portrait: Path, shared_
     bring(page, portrait)
     open_tab(page, "Back into the photo")
     untouched = picture(page, "paste")
-    expect(page.locator("#fl-viewer-paste .fl-view-caption")).to_contain_text("no face edited yet")
+    expect(page.locator("#fl-viewer-paste .fl-view-caption")).to_contain_text("No face edited yet")
     button = page.get_by_role("button", name="Download the photo")
     expect(button).to_be_disabled()
     photo = np.asarray(Image.open(shared_photos / "astronaut.png").convert("RGB"))

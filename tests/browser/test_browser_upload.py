@@ -45,7 +45,7 @@ def test_the_crop_is_corrected_by_hand_and_reset(visit, shared_photos: Path):
         page.get_by_role("button", name=re.compile(name)).click()
         pictures.append(wait_for_another_crop(page, pictures[-1]))
     expect(page.locator(".fl-crop")).to_contain_text("corrected by hand")
-    page.get_by_role("button", name=re.compile("Undo all corrections")).focus()
+    page.get_by_role("button", name=re.compile("Reset all corrections")).focus()
     page.keyboard.press("ArrowUp")
     moved = wait_for_another_crop(page, pictures[-1])
     page.keyboard.press("0")

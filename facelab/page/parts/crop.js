@@ -24,7 +24,7 @@ const group = (title, ...names) => el("span", {}, el("em", { "aria-hidden": "tru
 }));
 const pads = el("div", { class: "fl-pads", role: "group", "aria-label": "Correct the crop by hand" },
   el("span", {}, group("Move", "left", "up", "down", "right")),
-  button("Undo all corrections (0)", { class: "fl-pad", onclick: reset }, icon("reset")),
+  button("Reset all corrections (0)", { class: "fl-pad wide", onclick: reset }, "Reset"),
   el("span", {}, group("Zoom", "minus", "plus"), group("Turn", "turn-left", "turn-right")));
 pads.addEventListener("keydown", (event) => {
   const key = event.key === "=" ? "+" : event.key;

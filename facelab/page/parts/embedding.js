@@ -9,7 +9,7 @@ const frame = (label, hint) => {
   const node = el("figure", { class: "fl-pair-frame" }, el("div", { class: "fl-square" }, picture, empty), el("figcaption", {}, label));
   return { node, show: (source) => { picture.hidden = !source; empty.hidden = Boolean(source); if (source && picture.src !== source) picture.src = source; } };
 };
-const target = frame("Target", "Choose a face in Upload & align");
+const target = frame("Target", "Choose a face in Upload & align, or open one in the library");
 const result = frame("Generator's face", "Appears here, live");
 
 const bar = el("div", { class: "fl-bar-fill" });

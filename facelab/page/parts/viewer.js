@@ -1,4 +1,4 @@
-// The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail, same (as before any edit), focus ([x, y, width] of a face)} or {hint};
+// The main picture of a tab. value: {number, picture, name, caption, moving, photo, detail, same (as before any edit), focus ([x, y, width] of a face)} or {hint, answer (the hint is the result)};
 // props before, uses, keep, kept (a number once that is done), goto, history ({titles, at} or null), large (the file to save is made when it is asked for).
 const { el, icon, button } = facelab;
 const root = element.querySelector(".fl-viewer");
@@ -110,6 +110,7 @@ const draw = () => {
   after.hidden = nothing;
   empty.hidden = !nothing;
   hint.textContent = value.hint || "Choose a face to begin";
+  empty.classList.toggle("answer", Boolean(value.answer));
   if (!nothing && after.src !== value.picture) after.src = value.picture;
   if (props.before) before.src = props.before;
   if (!value.moving || caption.textContent !== value.caption) caption.textContent = value.caption || "";
