@@ -13,7 +13,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training import direction_tuning
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import WANTED
-from facelab.training.direction_tuning import BATCH, _draw, patch_weights, towards_means, tune
+from facelab.training.direction_tuning import BATCH, _draw, coldness, patch_weights, towards_means, tune
 from facelab.training.shades import Shades
 from facelab.training.sight import class_means
 
@@ -47,6 +47,7 @@ def still(monkeypatch):
     """Pictures stay as they are, and their colours may change, where a colour is all that there is to see."""
     monkeypatch.setattr(direction_tuning, "_shaken", lambda images, seed: images)
     monkeypatch.setattr(direction_tuning, "COLOUR_WEIGHT", 0.0)
+    monkeypatch.setattr(direction_tuning, "COLD_WEIGHT", 0.0)
 
 
 def direction(id, vector, rows=(0, ROWS)):
@@ -106,6 +107,18 @@ def test_an_edit_is_to_look_real(still, monkeypatch):
     assert paint[1] < 0.5 * paint[0]
 
 
+def test_nothing_is_painted_green_or_blue(still, monkeypatch):
+    pictures = torch.tensor([[0.5, 0.2, 0.1], [0.1, 0.2, 0.1], [-0.5, -0.5, -0.2], [0.0, 0.0, 0.0]])[:, :, None, None]
+    assert torch.allclose(coldness(pictures)[:, 0, 0], torch.tensor([0.0, 0.1, 0.3, 0.0]))
+    monkeypatch.setattr(direction_tuning, "PERSON_WEIGHT", 0.0)  # which is seen in blue
+    monkeypatch.setattr(direction_tuning, "LENGTH_WEIGHT", 0.0)
+    painted = direction("smile", torch.tensor([1.0, 0.0, 2.0, 0.0]).expand(ROWS, DIM).contiguous())
+    before = tuned(painted).normal.mean(dim=0)
+    monkeypatch.setattr(direction_tuning, "COLD_WEIGHT", 2000.0)
+    after = tuned(painted).normal.mean(dim=0)
+    assert after[2] / after[0] < 0.9 * before[2] / before[0]
+
+
 def test_what_is_behind_the_head_stays(still, monkeypatch):
     monkeypatch.setattr(direction_tuning, "COLOUR_WEIGHT", 1.0)
     mixed = torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(ROWS, DIM).contiguous()  # a smile before another wall
@@ -157,6 +170,9 @@ def test_colours_stay_on_cheeks_forehead_and_in_the_upper_corners():
     rows, columns = torch.nonzero(weights["forehead"], as_tuple=True)
     assert rows.min() > 15 and rows.max() < 128 * TEMPLATE_LANDMARKS[17:27, 1].mean()
     assert abs(columns.float().mean() - 63.5) < 3
+    rows, columns = torch.nonzero(weights["lenses"], as_tuple=True)
+    eyes = TEMPLATE_LANDMARKS[36:48, 1] * 128
+    assert eyes.mean() < rows.min() and rows.max() < eyes.mean() + 15 and abs(columns.float().mean() - 63.5) < 3
     assert torch.equal(weights["left"], weights["right"].flip(1)), "one corner mirrors the other"
     rows, columns = torch.nonzero(weights["left"], as_tuple=True)
     assert rows.max() < TEMPLATE_LANDMARKS[17:27, 1].mean() * 128 and columns.max() < 20

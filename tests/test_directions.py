@@ -19,6 +19,7 @@ from facelab.training.direction_list import WANTED
 from facelab.training.directions import class_difference, classes, find_directions, find_drawn, regress
 from facelab.training.directions_command import _found_by, renewed
 from facelab.training.labels import Labels
+from facelab.training.lenses import lens_squares, see_through
 
 COUNT, ROWS, DIM = 2000, 4, 32
 
@@ -116,10 +117,28 @@ def test_glasses_are_sought_among_those_who_have_them(monkeypatch):
     attributes = np.zeros((600, len(ATTRIBUTES)), bool)
     attributes[100:150, ATTRIBUTES.index("Eyeglasses")] = True
     labels = Labels(attributes, np.zeros((600, 3), np.float32))
-    assert {name: places.tolist() for name, places in not_encoded(labels).items()} == {"glasses": [*range(100, 150)]}
+    images = np.full((600, 64, 64, 3), 120, np.uint8)
+    found = not_encoded(labels, images)
+    assert {name: places.tolist() for name, places in found.items()} == {"glasses": [*range(100, 150)]}
     monkeypatch.setattr(crowd_module, "SEARCHED", 3)
-    assert not_encoded(labels)["glasses"].tolist() == [100, 116, 132], "from everywhere"
-    assert not_encoded(Labels(attributes[:100], labels.pose[:100])) == {}
+    assert not_encoded(labels, images)["glasses"].tolist() == [100, 116, 132], "from everywhere"
+    assert not_encoded(Labels(attributes[:100], labels.pose[:100]), images[:100]) == {}
+
+
+def test_sunglasses_are_no_glasses():
+    lenses, _ = lens_squares(64)
+    images = np.full((40, 64, 64, 3), 120, np.uint8)
+    images[20:] = 60  # darker people, whose eyes are as light as their cheeks
+    wearing = np.zeros(40, bool)
+    wearing[[0, 1, 20, 21]] = True
+    for person, light in ((0, 30), (1, 118), (20, 15), (21, 58)):
+        for rows, columns in lenses:
+            images[person, rows, columns] = light
+    for person in range(2, 20):  # some have shadows there
+        for rows, columns in lenses:
+            images[person, rows, columns] = 100 + person
+    assert np.flatnonzero(see_through(images, wearing)).tolist() == [1, 21]
+    assert see_through(images[:2], wearing[:2]).tolist() == [True, True], "nobody to compare with"
 
 
 def test_what_is_found_is_what_is_drawn(monkeypatch):

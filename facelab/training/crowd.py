@@ -17,6 +17,7 @@ from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.identity import FaceReader
 from facelab.training.direction_list import WANTED
 from facelab.training.labels import Labels
+from facelab.training.lenses import see_through
 from facelab.training.sight import scores_of
 
 SEARCHED = 96  # portraits drawn at random, and as many more of each attribute that no encoder draws
@@ -34,12 +35,14 @@ class Crowd:
     scores: dict[str, Tensor]
 
 
-def not_encoded(labels: Labels) -> dict[str, np.ndarray]:
-    """By direction, up to SEARCHED portraits that have what encoders do not draw, int [K]; none that nobody has."""
+def not_encoded(labels: Labels, images: np.ndarray) -> dict[str, np.ndarray]:
+    """By direction, up to SEARCHED portraits, of uint8 [N, R, R, 3], that have what encoders do not draw, int [K]; none
+    that nobody has. Of glasses those that can be seen through.
+    """
     places = {}
     for wanted in WANTED:
         if not wanted.encoded:
-            having = np.flatnonzero(labels.of(wanted.seen))
+            having = np.flatnonzero(see_through(images, labels.of(wanted.seen)))
             if len(having):
                 places[wanted.id] = having[spread(len(having), SEARCHED)]
     return places

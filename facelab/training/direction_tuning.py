@@ -4,9 +4,10 @@ A regression on latents knows nothing of pictures. Here a direction, begun at th
 of what the FaceReader sees in the edited faces (as StyleCLIP's mapper is by CLIP, Patashnik et al. 2021, section 5);
 it stays one vector for everybody. The reader looks at each face moved, recoloured and softened at random, before and
 after alike: what it sees only in the finest detail of one picture is no attribute. The generator's discriminator asks
-that edited faces look real: dark paint is a beard to the reader. Colours of hair are tuned towards pictures of such
-hair as well (shades.py), and blond on the whole picture: tuned in the hair alone, a direction learns to brighten all
-that it touches, and glows along the hair's border. The judge takes no part in it.
+that edited faces look real: dark paint is a beard to the reader. None of it may turn green or blue, and lenses stay
+clear. Colours of hair are tuned towards pictures of such hair as well (shades.py), and blond on the whole picture:
+tuned in the hair alone, a direction learns to brighten all that it touches, and glows along the hair's border. The
+judge takes no part in it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import GOES_WITH, WANTED, Wanted
 from facelab.training.jitter import jitter
+from facelab.training.lenses import lens_squares
 from facelab.training.shades import Shades, changed_outside, hair_of
 from facelab.training.sight import SKIN, class_means, is_binary, scores_of
 
@@ -40,6 +42,7 @@ OTHERS_WEIGHT = 0.2  # of the others' changes, squared, in their deviations amon
 HELD_WEIGHT = 0.8  # of those that a direction names as held
 PERSON_WEIGHT = 2.0  # of the squared distance between the reader's vectors
 COLOUR_WEIGHT = 20.0  # of the changes of a patch's mean colour, squared: cheeks, forehead, what is behind the head
+COLD_WEIGHT = 2000.0  # of what an edit paints green or blue, squared: shadows of beards and lenses turn that way
 REALISM_WEIGHT = 0.5  # of the discriminator's doubt
 LENGTH_WEIGHT = 0.02
 FARTHEST = 3.0  # class distances: where sliders end
@@ -107,6 +110,8 @@ def _tune(
     patches = patch_weights(generator.resolution)
     if direction.id in COVERED_BY_HAIR:
         del patches["forehead"]
+    if direction.id != "glasses":
+        del patches["lenses"]
     steady = torch.stack(list(patches.values())).to(crowd.latents)
     likeness = PERSON_WEIGHT * wanted.person
     rest = wanted.rest if shade is not None else 0.0
@@ -148,6 +153,7 @@ def _tune(
             + likeness * (now.vectors - was.vectors).square().sum(dim=1).mean()
             + COLOUR_WEIGHT * colour.square().sum(dim=(1, 2)).mean()
             + LENGTH_WEIGHT * (offset.norm() / begin.norm()).square()
+            + COLD_WEIGHT * F.relu(coldness(after) - coldness(before)).square().mean()
         )
         if discriminator is not None:
             loss = loss + REALISM_WEIGHT * F.softplus(-discriminator(after).float()).mean()
@@ -166,6 +172,11 @@ def _tune(
 
     normal = F.normalize(offset.detach().flatten(), dim=0).view_as(offset)
     return replace(direction, normal=F.pad(normal, (0, 0, rows.start, num_rows - rows.stop)).cpu())
+
+
+def coldness(images: Tensor) -> Tensor:
+    """How much more green or blue than red pictures [N, 3, R, R] have, [N, R, R]: no skin and no hair has any."""
+    return F.relu(images[:, 1:].amax(dim=1) - images[:, 0])
 
 
 def towards_means(direction: Direction, held: Sequence[Direction], share: float) -> Direction:
@@ -214,6 +225,9 @@ def patch_weights(resolution: int) -> dict[str, Tensor]:
     for name, middle in (("cheeks", cheeks[0]), ("cheeks", cheeks[1]), ("forehead", forehead)):
         x, y = (middle * resolution).round().astype(int)
         weights[name][y - radius : y + radius + 1, x - radius : x + radius + 1] = 1
+    weights["lenses"] = np.zeros((resolution, resolution), np.float32)
+    for place in lens_squares(resolution)[0]:
+        weights["lenses"][place] = 1
     rows, columns = round(CORNER_ROWS * resolution), round(CORNER_COLUMNS * resolution)
     weights["left"][:rows, :columns] = weights["right"][:rows, -columns:] = 1
     return {name: torch.from_numpy(patch / patch.sum()) for name, patch in weights.items()}

@@ -86,7 +86,7 @@ def find(
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
         directions = list(read_directions(start).values())
-    having = not_encoded(labels)
+    having = not_encoded(labels, pictures.images)
     groups = [chosen.images[:SEARCHED], *(pictures.images[places] for places in having.values())]
     searched = [look_at(_searched(group, model, cache), generator, reader) for group in groups]
     drawn = {each.id: each for each in find_drawn(join(*searched), having)}
