@@ -17,7 +17,7 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import join, look_at, not_encoded
 from facelab.training.direction_list import WANTED
 from facelab.training.directions import class_difference, classes, find_directions, find_drawn, regress
-from facelab.training.directions_command import _found_by, renewed
+from facelab.training.directions_command import _found_by, _merged, chosen_of, renewed
 from facelab.training.labels import Labels
 from facelab.training.lenses import lens_squares, see_through
 
@@ -180,3 +180,19 @@ def test_an_earlier_direction_moves_only_what_may_move_now():
     assert renewed(replace(beard, rows=(4, 12)), 12).rows == (4, 8)
     assert renewed(replace(beard, rows=(8, 12)), 12).rows == (2, 8), "rows that may not move at all are not kept"
     assert all(0 <= first < last <= 18 for first, last in (wanted.rows_of(18) for wanted in WANTED))
+
+
+def test_some_directions_are_made_better_and_the_others_stay_as_they_are():
+    zero = torch.zeros(12, 4)
+    beard = Direction("beard", "Beard", "shaved", "bearded", "hair", (0, 12), (), 1.0, difference=zero, normal=zero)
+    begun = {id: replace(beard, id=id) for id in ("smile", "beard", "glasses")}
+    assert chosen_of(begun, "") == list(begun) and chosen_of(begun, "glasses smile") == ["glasses", "smile"]
+    assert chosen_of({}, "") == []
+    with pytest.raises(BadSetting, match="has smile, beard, glasses"):
+        chosen_of(begun, "beard hat")
+    with pytest.raises(BadSetting, match="--start"):
+        chosen_of({}, "beard")
+    better = replace(begun["beard"], strength=2.0)
+    merged = _merged(begun, [better])
+    assert [each.id for each in merged] == list(begun)
+    assert merged[1] is better and merged[0] is begun["smile"] and merged[2] is begun["glasses"]

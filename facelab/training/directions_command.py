@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facelab.commands.console import check_spared, progress_bar, say
+from facelab.errors import BadSetting
 from facelab.pixels import as_pixels
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def find(
     cache: Annotated[Path, typer.Option(help="Folder that keeps what dlib sees in the portraits.")] = Path("seen"),
     count: Annotated[int, typer.Option(min=0, help="So many portraits only; 0 for all.")] = 0,
     start: Annotated[Path | None, typer.Option(help="Directions to make better, instead of finding new ones.")] = None,
+    only: Annotated[
+        str, typer.Option(help="Of --start, only these, by their ids: 'glasses beard'. The others stay as they are.")
+    ] = "",
 ) -> None:
     """A model's directions: found on encoded portraits by their labels, or without a labels.csv by what the reader
     sees. Of a model with w+, glasses are found on portraits whose latents were searched for, the others are then made
@@ -63,10 +67,14 @@ def find(
     from facelab.training.shades import find_shades
 
     check_spared(out, data, start)
+    begun = {} if start is None else read_directions(start)
+    better = chosen_of(begun, only)
     generator, discriminator = load_model(model)
     pictures = open_pictures(data, resolution=generator.resolution, cache=cache)
     pictures = Pictures(pictures.images[: count or None])
     if generator.edit_space != "w+":
+        if begun:
+            raise BadSetting(f"{model} has one latent: its directions are found, and not tuned. Leave out --start.")
         out.parent.mkdir(parents=True, exist_ok=True)
         write_directions(_by_labels(data, pictures, generator), out)
         print(out)
@@ -85,7 +93,7 @@ def find(
         with progress_bar("rows", len(directions), "direction") as bar:
             directions = reach(directions, generator, reader, latents[:ENCODED], progress=lambda *_: bar.update())
     else:
-        directions = list(read_directions(start).values())
+        directions = [begun[id] for id in better]
     having = not_encoded(labels, pictures.images)
     groups = [chosen.images[:SEARCHED], *(pictures.images[places] for places in having.values())]
     searched = [look_at(_searched(group, model, cache), generator, reader) for group in groups]
@@ -104,7 +112,8 @@ def find(
             tune([each], generator, reader, drawn_well if each.id in having else crowd, **helpers)[0]
             for each in directions
         ]
-    known, wanted = {each.id: each for each in directions}, {each.id: each for each in WANTED}
+    known = begun | {each.id: each for each in directions}
+    wanted = {each.id: each for each in WANTED}
     directions = [
         towards_means(each, [known[name] for name in each.held if name in known], wanted[each.id].means)
         if wanted[each.id].means
@@ -112,7 +121,7 @@ def find(
         for each in directions
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_directions(directions, out, parts=parts)  # whatever happens to the rest
+    write_directions(_merged(begun, directions), out, parts=parts)  # whatever happens to the rest
 
     portraits = [np.array(pictures.images[index]) for index in order[-REFINED:]]
     faces, likeness = _refined(portraits, model, cache)
@@ -120,8 +129,23 @@ def find(
     how = {"deltas": deltas, "likeness": likeness, "any_rows": False}
     with progress_bar("strengths", len(directions), "direction") as bar:
         directions = reach(directions, generator, reader, values, **how, progress=lambda *_: bar.update())
-    write_directions(directions, out, parts=parts)
+    write_directions(_merged(begun, directions), out, parts=parts)
     print(out)
+
+
+def chosen_of(begun: Mapping[str, Direction], only: str) -> list[str]:
+    """The ids of the directions that are to be made better: all, or those named. Raises BadSetting for unknown ones."""
+    named = only.split()
+    if named and not begun:
+        raise BadSetting("--only chooses among directions that are there: name their file with --start.")
+    if unknown := [id for id in named if id not in begun]:
+        raise BadSetting(f"There is no direction {unknown[0][:40]!r} in --start. It has {', '.join(begun)}.")
+    return named or list(begun)
+
+
+def _merged(begun: Mapping[str, Direction], better: Sequence[Direction]) -> list[Direction]:
+    """All directions that a training began with, in their order, those made better among them."""
+    return list({**begun, **{each.id: each for each in better}}.values())
 
 
 def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Direction]:
