@@ -22,6 +22,7 @@ LOOKS = 2  # more bring the person nearer still, but blurred and farther from wh
 HIDDEN = 160
 PERSON = 64  # what the reader's vector is made of on its way to the rows
 INVERTER_CHANNELS = 24  # of the finest level
+INVERTER_HIDDEN = 256  # what a latent of more numbers is made of, for a picture of 64 px does not tell so many
 POOLED = WIDTHS[1:4]  # maps at 32, 16 and 8 px are averaged: fine rows are about colour and texture, not places
 
 
@@ -68,7 +69,11 @@ class Inverter(nn.Module):
     def __init__(self, resolution: int, dim: int) -> None:
         super().__init__()
         self.stack = HalvingStack(resolution, INVERTER_CHANNELS)
-        self.out = nn.Linear(self.stack.out_features, dim)
+        features = self.stack.out_features
+        self.out: nn.Module = nn.Linear(features, dim)
+        if dim > INVERTER_HIDDEN:
+            hidden = nn.Linear(features, INVERTER_HIDDEN)
+            self.out = nn.Sequential(hidden, nn.SiLU(), nn.Linear(INVERTER_HIDDEN, dim))
 
     def forward(self, images: Tensor) -> Tensor:
         dtype = fast_dtype(images.device)

@@ -16,7 +16,14 @@ from facelab.identity import Reading
 from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training.crowd import join, look_at, not_encoded
 from facelab.training.direction_list import WANTED
-from facelab.training.directions import class_difference, classes, find_directions, find_drawn, regress
+from facelab.training.directions import (
+    class_difference,
+    classes,
+    find_directions,
+    find_drawn,
+    regress,
+    score_drawn,
+)
 from facelab.training.directions_command import _found_by, _merged, chosen_of, renewed
 from facelab.training.labels import Labels
 from facelab.training.lenses import lens_squares, see_through
@@ -196,3 +203,25 @@ def test_some_directions_are_made_better_and_the_others_stay_as_they_are():
     merged = _merged(begun, [better])
     assert [each.id for each in merged] == list(begun)
     assert merged[1] is better and merged[0] is begun["smile"] and merged[2] is begun["glasses"]
+
+
+def test_a_model_s_own_faces_tell_where_its_latents_have_what_the_reader_sees():
+    class Drawer:
+        def sample(self, n, *, seed):
+            return torch.randn(n, 1, 8, generator=torch.Generator().manual_seed(seed))
+
+        def synthesize(self, latents, *, dtype=None):
+            return latents[:, :, :1, None].expand(-1, 3, 4, 4) / 10
+
+    class Reader:
+        def read(self, pictures):
+            attributes = torch.full((len(pictures), len(ATTRIBUTES)), -1.0)
+            attributes[:, ATTRIBUTES.index("Smiling")] = pictures.mean(dim=(1, 2, 3))
+            return Reading(torch.zeros(len(pictures), 128), torch.zeros(0), attributes, torch.zeros(len(pictures), 3))
+
+    told = []
+    latents, scores = score_drawn(Drawer(), Reader(), 400, progress=told.append)
+    assert sum(told) == 400 and np.array_equal(scores["smile"], latents[:, 0, 0].numpy() > 0)
+    assert "skin" not in scores and "yaw" not in scores, "which no attribute tells"
+    smile = {each.id: each for each in find_directions(latents, scores)}["smile"]
+    assert smile.normal[0, 0] > 0.97 and smile.difference[0, 0] > 1.2

@@ -52,3 +52,16 @@ def test_photos_count_by_their_weight(generator):
     assert weighed.step(photos)["photo"] > 0 and alone.step(photos)["photo"] == 0
     assert weighed.sheet().shape == (4 * 16, 16 * 16, 3)
     assert all(value.grad is None for value in generator.parameters())
+
+
+def test_a_latent_of_many_numbers_is_learned_through_fewer(generator, monkeypatch):
+    usual = make_encoder(generator)
+    monkeypatch.setattr("facelab.encoder.INVERTER_HIDDEN", 4)
+    trainer = trainer_for(generator, photo_weight=0.0)
+    assert count(trainer.network) < count(usual)
+    losses = [trainer.step(torch.zeros(16, 3, 16, 16))["latent"] for _ in range(60)]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+def count(network):
+    return sum(value.numel() for value in network.parameters())

@@ -26,6 +26,7 @@ ENOUGH = 0.9  # share of the faces that must change, for a strength to be far en
 FEWEST = 1 / 3  # share of the faces that must both change and stay the person, for a strength to be chosen by them
 KEPT = 0.8  # share of the faces that must stay the person, for a strength to be chosen where fewer change
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
+LITTLE_WEIGHT = 0.25  # the same in models of one latent, of whose edits hardly any leaves the person: it is to be seen
 UPPER = 2 / 3  # of the portraits' scores: where nothing says yes or no, above it a face has the attribute
 SURE, SURE_OF_SIZE = 1.25, 0.25  # deviations beyond that border: the reader is pleased sooner than others are
 
@@ -43,16 +44,21 @@ def reach(
     likeness: Likeness | None = None,
     any_rows: bool = True,
     method: str = DEFAULT_METHOD,
+    likeness_weight: float = LIKENESS_WEIGHT,
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
     """The directions with the rows and the strength that change most faces, or enough of them, at the least cost of
-    likeness; with `likeness`, where the reader sees few faces change, the farthest at which most stay the person.
+    likeness; where the reader sees few faces change, the farthest that changes most, or with `likeness` at which most
+    stay the person.
 
     latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. likeness:
     dlib's distances to the portraits; with it, what counts is the share of faces that change and stay the person.
-    any_rows: try ranges of rows as well, or only how far to go on those that each direction has.
+    any_rows: try ranges of rows as well, or only how far to go on those that each direction has. likeness_weight: what
+    a unit of the reader's distance costs beside the share of faces that change, without `likeness`.
     """
-    trial = _Trial(generator, reader, latents, deltas, likeness, {each.id: each for each in directions}, method)
+    trial = _Trial(
+        generator, reader, latents, deltas, likeness, {each.id: each for each in directions}, method, likeness_weight
+    )
     before = see(reader, trial.draw(latents, torch.arange(len(latents))))
     found = []
     for direction, wanted in zip(directions, _wanted(directions), strict=True):
@@ -84,6 +90,7 @@ class _Trial:
     likeness: Likeness | None
     by_id: Mapping[str, Direction]
     method: str
+    likeness_weight: float
 
     def draw(self, values: Tensor, whose: Tensor, *, region: str = "") -> Tensor:
         """The pictures of latents [N, L, D], each with the delta of whose it is; moved in a region, or everywhere."""
@@ -116,7 +123,7 @@ class _Trial:
         """
         held = [] if self.method == "linear" else [self.by_id[name] for name in direction.held]
         tries: list[tuple[float, Direction]] = []
-        reached = direction  # as far as it went before, where nobody stays the person
+        reached, most = direction, 0.0  # as far as it went before, where nobody stays the person
         for rows in choices:
             for strength in STRENGTHS:
                 tried = replace(direction, rows=rows, strength=strength)
@@ -127,7 +134,9 @@ class _Trial:
                 changed = after.scores[direction.id] > limit
                 if self.likeness is None:
                     apart = float((after.vectors - vectors).norm(dim=1).mean())
-                    value = min(changed.mean(), ENOUGH) - LIKENESS_WEIGHT * max(apart - 0.2, 0)
+                    if changed.mean() >= most:
+                        most, reached = changed.mean(), tried
+                    value = min(changed.mean(), ENOUGH) - self.likeness_weight * max(apart - 0.2, 0)
                 else:
                     kept = self.likeness(pictures, lacking) < SAME_PERSON
                     value = min(float((changed & kept).mean()), ENOUGH)
@@ -137,7 +146,7 @@ class _Trial:
                 if (changed.mean() if self.likeness is None else value) >= ENOUGH:
                     break  # going farther only costs likeness
         value, best = max(tries, key=lambda each: each[0])  # of those that are alike the first, which goes least far
-        if self.likeness is not None and value < FEWEST:
+        if value < FEWEST:
             return reached  # the reader is hard to please: nothing says that it is far enough
         return best
 

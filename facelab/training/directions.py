@@ -1,4 +1,5 @@
-"""Finds a model's directions on portraits that its encoder has carried into w+, by their labels and dlib's landmarks.
+"""Finds a model's directions on portraits that its encoder has carried into w+, by their labels and dlib's landmarks,
+or on faces that it draws, by what the reader sees.
 
 The judge takes no part in it.
 """
@@ -18,6 +19,9 @@ from facelab.errors import BadSetting
 from facelab.evaluation.geometry import measured, skin_tone
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.evaluation.portraits import Portraits
+from facelab.generators.base import Generator
+from facelab.generators.stylegan2 import fast_dtype
+from facelab.identity import FaceReader
 from facelab.training.crowd import Crowd
 from facelab.training.data import Pictures
 from facelab.training.direction_list import WANTED, Wanted
@@ -26,6 +30,7 @@ from facelab.training.labels import POSE, Labels
 CLASS_SHARE = 1 / 3  # where a score is no yes or no, the upper and the lower third are the classes
 RIDGE = 1e-2
 CLASSIFIER_STEPS = 400
+DRAWN_SEED = 77  # of random faces in which directions are found
 
 
 def encode_pictures(
@@ -40,6 +45,21 @@ def encode_pictures(
         parts.append(encode(pictures.tensor(slice(first, first + 64))).cpu())
         progress(len(parts[-1]))
     return torch.cat(parts)
+
+
+def score_drawn(
+    generator: Generator, reader: FaceReader, count: int, *, progress: Callable[[int], None] = lambda done: None
+) -> tuple[Tensor, dict[str, np.ndarray]]:
+    """The latents [count, L, D] of random faces, and by direction whether the reader sees it in their pictures, bool
+    [count]: of what CelebA's attributes say.
+    """
+    latents, seen = generator.sample(count, seed=DRAWN_SEED), []
+    for part in latents.split(64):
+        with torch.inference_mode():
+            pictures = generator.synthesize(part, dtype=fast_dtype(part.device)).float().clamp(-1, 1)
+            seen.append(reader.read(pictures).attributes.cpu().numpy() > 0)
+        progress(len(part))
+    return latents.cpu(), score_labels(Labels(np.concatenate(seen)))
 
 
 def score_labels(labels: Labels) -> dict[str, np.ndarray]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CROWD = 768  # on so many encoded portraits directions are tuned, and on as many whose latents were searched for
 ENCODED = 64  # on so many the rows are tried
 READ = 256  # pictures at a time
+DRAWN = 24_000  # faces of a model without an encoder of its own
 REFINED = 48  # and on so many embedded and refined ones, which are harder to change, the strengths
 
 
@@ -151,22 +152,31 @@ def _merged(begun: Mapping[str, Direction], better: Sequence[Direction]) -> list
 def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Direction]:
     """The directions of a model with one latent: differences of the means of encoded portraits, as in the VAE/GAN
     paper, and beside them the regression and the classifiers; how far each has to go is tried where the reader is here.
+
+    Of a model that has no encoder of its own they are found in faces that it draws, by what the reader sees in these
+    (Shen et al. 2020, InterFaceGAN): an inverter only guesses latents, near the mean, where differences are small.
     """
     from facelab.encoder import load_encode
     from facelab.identity import has_reader, load_reader
-    from facelab.training.direction_reach import reach
-    from facelab.training.directions import encode_pictures, score_labels
+    from facelab.training.data import Pictures
+    from facelab.training.direction_reach import LITTLE_WEIGHT, reach
+    from facelab.training.directions import encode_pictures, score_drawn, score_labels
 
-    labels = labels_of(data, pictures)
-    encode = load_encode(generator)
-    with progress_bar("encoding", len(pictures), "face") as bar:
-        latents = encode_pictures(encode, pictures, progress=bar.update)
-    directions = _found_by(latents, score_labels(labels))
-    if not has_reader():
+    encode, reader = load_encode(generator), load_reader() if has_reader() else None
+    if reader is not None and not hasattr(generator, "encode"):
+        with progress_bar("drawing", DRAWN, "face") as bar:
+            drawn, scores = score_drawn(generator, reader, DRAWN, progress=bar.update)
+        directions, latents = _found_by(drawn, scores), encode_pictures(encode, Pictures(pictures.images[:ENCODED]))
+    else:
+        labels = labels_of(data, pictures)
+        with progress_bar("encoding", len(pictures), "face") as bar:
+            latents = encode_pictures(encode, pictures, progress=bar.update)
+        directions = _found_by(latents, score_labels(labels))
+    if reader is None:
         return directions
-    how = {"any_rows": False, "progress": lambda *_: bar.update()}
+    how = {"any_rows": False, "likeness_weight": LITTLE_WEIGHT, "progress": lambda *_: bar.update()}
     with progress_bar("strengths", len(directions), "direction") as bar:
-        return reach(directions, generator, load_reader(), latents[:ENCODED], **how)
+        return reach(directions, generator, reader, latents[:ENCODED], **how)
 
 
 def _found(labels: Labels, pictures: Pictures, encode: Encode, cache: Path) -> list[Direction]:
