@@ -108,8 +108,8 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
                         info="Takes out of each step what would change it. Without it, a beard makes a face masculine.",
                     )
                     carry = gr.Radio(
-                        [("Onto the face", "carry"), ("Vector alone", "alone")],
-                        value="carry",
+                        [("Vector alone", "alone"), ("Onto the face", "carry")],
+                        value="alone",
                         label="Decode",
                         info="Onto the face changes only what the edit does. A vector alone knows who somebody is, but "
                         "no pose, light or hair: its face looks otherwise.",
@@ -155,7 +155,6 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
             gr.Column(visible=name == "between"),
             gr.Column(visible=name == "sum"),
             gr.Column(visible=name == "near"),
-            gr.Radio(visible=len(homes) > 1 and name != "verify"),
             gr.Button(titles.get(name, ""), visible=name in titles),
             {"state": "idle"},
             {},
@@ -339,7 +338,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
     viewer.follow(triggers, inputs, result, hint=hinted, beside=(numbers, told))
     columns = [for_one, for_two, for_many, for_edit, for_between, for_sum, for_near]
     feature.input(on_feature, {feature, home}, strength, **QUIET)
-    way.input(on_way, way, [way, *columns, home, act, film.view, sheet], **QUIET)
+    way.input(on_way, way, [way, *columns, act, film.view, sheet], **QUIET)
     numbers.photo(on_photo, {home}, [library.rail, viewer.view, numbers], **QUIET)
     act.click(on_act, inputs, [film.view, sheet], **QUIET)
 
