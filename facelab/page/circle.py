@@ -276,7 +276,7 @@ def build_circle_tab(backstage: Backstage, library: Library) -> None:
         session = backstage.visitor(request)
         faces, circle = chosen(session, values), of(values)
         if not faces:
-            raise BadSetting(f"{HINTS[values[way]]}. The library can add examples.")
+            raise BadSetting(f"{HINTS[values[way]]}. Or press Add the examples in the library.")
         if values[way] == "near":
             yield {sheet: neighbours(session, circle, faces[0], float(values[angle])).view()}
             return

@@ -177,7 +177,8 @@ def build_embed_tab(
 
         def redo(version: Version) -> tuple[Face, np.ndarray]:
             if any(named.get(name, other) is not other for name, other in version.others.items()):
-                way.clear(), named.clear()  # another face's history means somebody else by this name
+                way.clear()  # another face's history means somebody else by this name
+                named.clear()
             named.update(version.others)
             edited, recipe = face, Recipe(face.latent.model, version.steps)
             steps = studio.replay(face, recipe, version.others, way=way)

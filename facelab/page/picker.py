@@ -45,7 +45,7 @@ def picked(session: Session, value: Any, title: str) -> LibraryFace:
     """The face that a picker has chosen. Raises BadSetting where there is none."""
     faces = picked_faces(session, value)
     if not faces:
-        raise BadSetting(f"Choose a face under “{title}”. The library can add examples.")
+        raise BadSetting(f"Choose a face under “{title}”. Or press Add the examples in the library.")
     return faces[0]
 
 
