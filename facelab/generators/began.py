@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from facelab.generators.elu import ELU, elu
 from facelab.generators.single_latent import SingleLatentGenerator
 
 COARSEST = 8  # pixels on a side where the latent meets the picture
@@ -48,9 +49,9 @@ class Encoder(nn.Module):
         self.end = nn.Linear(channels * levels * COARSEST**2, latent_dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = F.elu(self.begin(images))
+        x = elu(self.begin(images))
         for index, level in enumerate(self.levels):
-            x = level(F.elu(self.halvings[index - 1](x)) if index else x)
+            x = level(elu(self.halvings[index - 1](x)) if index else x)
         return self.end(x.flatten(1))
 
 
@@ -105,9 +106,7 @@ class BEGAN(SingleLatentGenerator):
 
 
 def _pair(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1), nn.ELU(inplace=True), nn.Conv2d(after, after, 3, padding=1), nn.ELU()
-    )
+    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), ELU(), nn.Conv2d(after, after, 3, padding=1), ELU())
 
 
 def _doublings(resolution: int) -> int:
