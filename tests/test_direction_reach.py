@@ -76,6 +76,35 @@ def test_rows_stay_where_only_strengths_are_asked_for():
     assert found.rows == (0, ROWS)
 
 
+class HardToPlease(Eyes):
+    """Sees a smile in one face alone, the first one, and in all of them that they are less themselves."""
+
+    def read(self, pictures):
+        reading = super().read(pictures)
+        reading.attributes[1:, SMILING] = -1
+        return reading
+
+
+def test_where_hardly_anybody_changes_it_goes_on_all_rows_as_far_as_that_pays():
+    (found,) = reach([smile(0.6)], Painter(), HardToPlease(), LATENTS)
+    wanted = next(each for each in WANTED if each.id == "smile")
+    assert found.rows == wanted.rows_of(ROWS) and found.strength == STRENGTHS[-1]
+
+
+def test_what_changes_nobody_stays_as_it_is():
+    blind = replace(smile(0.6), normal=torch.tensor([0.0, 0.0, 1.0, 0.0]), strength=1.25)
+    (found,) = reach([blind], Painter(), Eyes(), LATENTS)
+    assert (found.rows, found.strength) == (blind.rows, 1.25)
+
+
+def test_a_smaller_weight_of_likeness_lets_a_direction_go_farther():
+    strengths = [
+        reach([smile(1.5)], Painter(), Eyes(), LATENTS, any_rows=False, likeness_weight=weight)[0].strength
+        for weight in (0.0, 5.0)
+    ]
+    assert strengths[0] > strengths[1]
+
+
 def test_small_models_move_all_rows():
     assert row_choices(0, 1) == [(0, 1)] and (0, 12) in row_choices(0, 12)
     assert row_choices(2, 8) == [(2, 8), (2, 6), (4, 8), (6, 8)]

@@ -13,12 +13,12 @@ from facelab.template import TEMPLATE_LANDMARKS
 from facelab.training import direction_tuning
 from facelab.training.crowd import Crowd
 from facelab.training.direction_list import WANTED
-from facelab.training.direction_tuning import BATCH, _draw, coldness, patch_weights, towards_means, tune
+from facelab.training.direction_tuning import BATCH, COLOUR_WEIGHT, _draw, coldness, patch_weights, towards_means, tune
 from facelab.training.shades import Shades
 from facelab.training.sight import class_means
 
 ROWS, DIM, SIDE = 6, 4, 32
-SMILING, MALE = ATTRIBUTES.index("Smiling"), ATTRIBUTES.index("Male")
+SMILING, MALE, GLASSES = (ATTRIBUTES.index(name) for name in ("Smiling", "Male", "Eyeglasses"))
 
 
 class Painter:
@@ -74,6 +74,35 @@ class Portraitist(Eyes):
         return super().__call__(pictures * torch.tensor([1.0, 1.0, 0.0])[:, None, None])
 
 
+def lenses_alone():
+    """Where lenses are and no other patch, [SIDE, SIDE]."""
+    patches = patch_weights(SIDE)
+    lenses = patches.pop("lenses") > 0
+    return lenses & (torch.stack(list(patches.values())).sum(dim=0) == 0)
+
+
+class Optician:
+    """Paints frames, in red at the bottom where no patch is, by the first number, and dark lenses by the third."""
+
+    resolution = SIDE
+
+    def synthesize(self, latents, deltas=None, *, dtype=None):
+        numbers = latents.mean(dim=1) / 10
+        pictures = torch.zeros(len(latents), 3, SIDE, SIDE)
+        pictures[:, 0, -4:] = numbers[:, 0, None, None]
+        return pictures - 30 * numbers[:, 2, None, None, None] * lenses_alone()
+
+
+class SeesGlasses(Eyes):
+    """Sees glasses in frames and in dark lenses, and people in neither."""
+
+    def __call__(self, pictures):
+        seen = super().__call__(0 * pictures)
+        darkness = -pictures[:, :, lenses_alone()].mean(dim=(1, 2))
+        seen.attributes[:, GLASSES] = 10 * (pictures[:, 0, -4:].mean(dim=(1, 2)) + darkness / 30)
+        return seen
+
+
 def tuned(found, seed=0, painter=Painter, eyes=Eyes, **helpers):
     draw = torch.Generator().manual_seed(seed)
     latents = torch.randn(64, ROWS, DIM, generator=draw)
@@ -105,6 +134,14 @@ def test_an_edit_is_to_look_real(still, monkeypatch):
 
     paint = [tuned(painted, **helpers).normal.mean(dim=0)[2].abs() for helpers in ({}, {"discriminator": doubt})]
     assert paint[1] < 0.5 * paint[0]
+
+
+def test_lenses_stay_clear(still, monkeypatch):
+    tinted = direction("glasses", torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(ROWS, DIM).contiguous())
+    before = tuned(tinted, painter=Optician, eyes=SeesGlasses).normal.mean(dim=0)
+    monkeypatch.setattr(direction_tuning, "COLOUR_WEIGHT", COLOUR_WEIGHT)
+    after = tuned(tinted, painter=Optician, eyes=SeesGlasses).normal.mean(dim=0)
+    assert after[2] / after[0] < 0.5 * before[2] / before[0]
 
 
 def test_nothing_is_painted_green_or_blue(still, monkeypatch):

@@ -126,6 +126,9 @@ def test_a_photo_that_is_being_turned_is_not_embedded_and_nor_is_the_one_before(
     visitor.session.photo = visitor.session.photo.turned(1)
     assert not told_until_it_fails(visitor.do("on_lead_on", "fl-lead-on"), "no crop yet")
     assert len(visitor.session.faces) == 1
+    assert visitor.do("on_leading", "fl-lead-on") == gr.skip(), "the eyes to be clicked are here"
+    visitor.open_photo()
+    assert visitor.do("on_leading", "fl-lead-on").selected == "embed"
 
 
 def test_tabs_are_drawn_anew_after_an_embedding(visitor: Visitor) -> None:
@@ -156,6 +159,15 @@ def test_a_click_on_the_face_that_is_embedded_lets_it_go_on(visitor: Visitor) ->
         pass
 
 
+def test_a_face_that_was_left_and_is_still_stopping_is_shown(visitor: Visitor) -> None:
+    kept, updates = visitor.embed()
+    visitor.session.stop_everything()  # as when its page is loaded anew
+    told = told_of(visitor.do("on_open", "fl-embedding", id=kept.id))
+    assert told["fl-embedding"]["value"]["picture"] and told["fl-edit"]["visible"]
+    for _ in updates:
+        pass
+
+
 def test_a_face_that_is_opened_in_the_library_is_embedded_rather_than_the_photo_on_the_desk(visitor: Visitor) -> None:
     kept, updates = visitor.embed()
     for _ in updates:
@@ -166,7 +178,8 @@ def test_a_face_that_is_opened_in_the_library_is_embedded_rather_than_the_photo_
     next(visitor.do("on_start", "fl-start", SHORT))
     assert visitor.session.embedding.aligned is kept.embedding.aligned and visitor.session.embedding.name == kept.name
     visitor.do("on_open", "fl-embedding", id=kept.id)
-    visitor.do("on_eyes", "fl-stage", points=(TEMPLATE_EYES * 500).tolist())
+    photo = visitor.session.photo.number
+    visitor.do("on_eyes", "fl-stage", photo=photo, points=(TEMPLATE_EYES * 500).tolist())
     told = told_of(visitor.do("on_tab", "fl-embedding"))["fl-embedding"]
     assert told["value"] == {"state": "ready"} and told["target"] != target, "the desk's face is wanted again"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from tests.page_visitor import Visitor, chosen, told_of, told_until_it_fails
@@ -27,6 +28,28 @@ def test_a_film_says_whose_it_is_and_goes_with_its_face(visitor: Visitor) -> Non
     visitor.do("on_remove", "fl-library", id=other.id)
     with pytest.raises(gr.Error, match="not there any more"):
         visitor.do("on_save", "fl-film-morph", kind="gif")
+
+
+@pytest.mark.parametrize(
+    ("tab", "handler", "pickers", "values"),
+    [
+        ("morph", "on_make", ["morph-first", "morph-second"], {"Frames": 10}),
+        ("attributes", "on_walk", ["attributes-face"], {}),
+        ("circle", "on_act", ["circle-one"], {}),
+    ],
+)
+def test_films_are_of_the_face_that_was_clicked(visitor: Visitor, tab, handler, pickers, values) -> None:
+    one, other = visitor.add(), visitor.add()
+    made = {}
+    for when in ("before", "after"):
+        picked = {f"fl-picker-{name}": chosen(face) for name, face in zip(pickers, (one, other), strict=False)}
+        updates = visitor.do(handler, f"fl-film-{tab}", {**picked, **values})
+        next(updates)
+        if when == "after":
+            visitor.edit(one, smile=3.0, hair_blond=3.0)
+        list(updates)
+        made[when] = visitor.session.clips[tab].frames
+    assert all(np.abs(a.astype(float) - b).mean() < 1 for a, b in zip(made["before"], made["after"], strict=True))
 
 
 def test_a_film_says_that_a_photo_is_behind_one_of_its_faces(visitor: Visitor) -> None:

@@ -48,7 +48,6 @@ def test_a_photo_that_cannot_be_looked_at_is_not_turned(visitor: Visitor, monkey
 @pytest.mark.parametrize(
     ("handler", "part", "event"),
     [
-        ("on_choose", "fl-stage", {"index": 0}),
         ("on_adjust", "fl-crop", {"_data": {"dx": 0.1}}),
         ("on_reset", "fl-crop", {}),
     ],
@@ -58,6 +57,24 @@ def test_what_is_clicked_before_the_faces_are_found_is_a_message(visitor: Visito
     visitor.session.photo = visitor.session.photo.turned(1)
     with pytest.raises(gr.Error, match="no crop yet"):
         visitor.do(handler, part, **event)
+
+
+@pytest.mark.parametrize(("handler", "event"), [("on_choose", {"index": 0}), ("on_eyes", {"points": TEMPLATE_EYES})])
+def test_what_is_clicked_in_a_photo_that_is_being_turned_is_a_message(visitor: Visitor, handler, event) -> None:
+    visitor.open_photo()
+    shown = visitor.session.photo
+    visitor.session.photo = shown.turned(1)
+    with pytest.raises(gr.Error, match="turned meanwhile"):
+        visitor.do(handler, "fl-stage", photo=shown.number, **event)
+    assert visitor.session.photo.aligned is None
+
+
+def test_a_photo_in_which_no_face_is_found_any_more_has_no_crop_to_go_back_to(visitor: Visitor, monkeypatch) -> None:
+    visitor.do("on_photo", "fl-dropzone", path=visitor.upload_photo(), name="mara.png")
+    monkeypatch.setattr(visitor.studio, "find_faces", lambda *_, **__: [])
+    visitor.do("on_landmarks", "Landmarks", {"Landmarks": "mtcnn"})
+    with pytest.raises(gr.Error, match="no crop yet"):
+        visitor.do("on_reset", "fl-crop")
 
 
 def test_a_photo_that_takes_long_to_read_gives_way_to_what_was_chosen_since(visitor: Visitor, monkeypatch) -> None:
@@ -78,7 +95,7 @@ def test_eyes_that_are_clicked_while_other_landmarks_are_looked_for_count(visito
     photo, find, eyes = visitor.session.photo, visitor.studio.find_faces, TEMPLATE_EYES * 400
 
     def slowly(*args: Any, **options: Any) -> Any:
-        visitor.do("on_eyes", "fl-stage", points=eyes)
+        visitor.do("on_eyes", "fl-stage", photo=photo.number, points=eyes)
         return find(*args, **options)
 
     monkeypatch.setattr(visitor.studio, "find_faces", slowly)

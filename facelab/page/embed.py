@@ -48,7 +48,10 @@ FOCUS_NEXT = """() => {
   };
   setTimeout(look, 200);
 }"""
-FOCUS_TAB = "() => document.querySelector('[role=tab][data-tab-id=embed]').focus({ preventScroll: true })"
+FOCUS_TAB = """() => {
+  const tab = document.querySelector("[role=tab][data-tab-id=embed]");
+  if (tab.ariaSelected === "true") tab.focus({ preventScroll: true });
+}"""
 
 
 def build_embed_tab(
@@ -230,6 +233,12 @@ def build_embed_tab(
         session.opened = False
         yield from on_start(values, request)
 
+    def on_leading(request: gr.Request) -> Any:
+        """To the tab, unless what is wrong has to be put right where the button is."""
+        session = backstage.sessions.known(request.session_hash)
+        photo = None if session is None else session.photo
+        return gr.skip() if photo is not None and photo.aligned is None else gr.Tabs(selected="embed")
+
     @friendly
     def on_continue(values: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         session = backstage.visitor(request)
@@ -295,7 +304,9 @@ def build_embed_tab(
         if face is None:
             return {library.rail: library.show(session)}
         session.opened = True
-        if face.embedding is not None and face.embedding is session.embedding and face.embedding.running:
+        embedding = face.embedding
+        under_way = embedding is not None and embedding.running and not embedding.stopping.is_set()
+        if under_way and embedding is session.embedding:
             return {tabs: gr.Tabs(selected="embed")}  # which shows it already, live
         session.stop()
         session.embedding = face.embedding
@@ -324,7 +335,7 @@ def build_embed_tab(
     preset.input(on_preset, preset, settings, **quiet)
     if models is not None:
         models.choose(on_model, None, [*outputs, *settings], **quiet)
-    shown = lead_on.click(lambda: gr.Tabs(selected="embed"), None, tabs, queue=False, **quiet)
+    shown = lead_on.click(on_leading, None, tabs, queue=False, **quiet)
     shown.then(None, js=FOCUS_TAB)  # the button that was pressed is hidden now; the keyboard goes on from here
     for button, begin in ((lead_on, on_lead_on), (start, on_start), (go_on, on_continue)):
         # "multiple": a click counts while another face is embedded, which stops and is kept

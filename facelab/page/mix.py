@@ -134,9 +134,11 @@ def build_mix_tab(backstage: Backstage, library: Library) -> None:
                     act = gr.Button(WAYS["average"][1], variant="primary", size="lg")
         sheet = build_sheet(backstage, "mix", viewer)
 
+    @friendly
     def on_way(name: str, drawn: float, request: gr.Request) -> list[Any]:
         sheets, words = name in ("neighbours", "random"), WAYS[name]
-        nothing = "mix" not in backstage.visitor(request).results
+        session = backstage.sessions.known(request.session_hash)
+        nothing = session is None or "mix" not in session.results
         return [
             gr.update(value=viewer.empty(words[3])) if nothing else gr.skip(),
             gr.Column(visible=name == "combine"),

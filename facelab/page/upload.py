@@ -24,7 +24,8 @@ NO_FACE = (
     "No face found in this photo. Click the middle of both eyes to align it by hand, turn the photo if it lies on its "
     "side, or try one where the face is larger."
 )
-NOT_LOOKED = "This photo has no crop yet. Wait until its faces are looked for, or click the two eyes."
+NOT_LOOKED = "This photo has no crop yet. Wait until its faces are looked for; if none is found, click the two eyes."
+TURNED_SINCE = "The photo was turned meanwhile. Click the two eyes once more, or choose the face again."
 TURNED = {1: "a quarter to the right", 2: "upside down", 3: "a quarter to the left"}
 CORRECTIONS = ("dx", "dy", "zoom", "rotate")
 
@@ -95,7 +96,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
 
     def choose(photo: Photo, index: int) -> None:
         if not photo.faces:
-            photo.chosen = photo.aligned = None
+            photo.chosen = photo.aligned = photo.start = None
             return
         photo.aligned = studio.align(photo.pixels, photo.faces[index])
         photo.chosen, photo.start = index, photo.aligned.quad
@@ -132,7 +133,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     def on_choose(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         session = backstage.visitor(request)
         with session.lock:
-            photo = _photo(session)
+            photo = _photo_seen(session, event)
             if not photo.faces:
                 raise BadSetting(NOT_LOOKED)
             choose(photo, int(event.index) % len(photo.faces))
@@ -142,7 +143,7 @@ def build_upload_tab(backstage: Backstage) -> gr.Button:
     def on_eyes(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         session = backstage.visitor(request)
         with session.lock:
-            photo = _photo(session)
+            photo = _photo_seen(session, event)
             left, right = event.points
             photo.aligned = studio.align(photo.pixels, quad_from_eyes(left, right))
             photo.chosen, photo.start = None, photo.aligned.quad
@@ -208,6 +209,14 @@ def _photo(session: Session) -> Photo:
         raise BadSetting("There is no photo any more. Choose it again.")
     session.opened = False
     return session.photo
+
+
+def _photo_seen(session: Session, event: gr.EventData) -> Photo:
+    """`_photo`, for a click in its picture. Raises BadSetting where the page still shows it as it was before a turn."""
+    photo = _photo(session)
+    if event._data.get("photo") != photo.number:
+        raise BadSetting(TURNED_SINCE)
+    return photo
 
 
 def _note(photo: Photo) -> str:

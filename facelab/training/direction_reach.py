@@ -23,7 +23,7 @@ from facelab.training.sight import is_binary, see
 STRENGTHS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 TRIED = 24  # faces a direction and strength
 ENOUGH = 0.9  # share of the faces that must change, for a strength to be far enough
-FEWEST = 1 / 3  # share of the faces that must both change and stay the person, for a strength to be chosen by them
+FEWEST = 1 / 3  # share of the faces that must change, and with `likeness` stay the person, for a choice by their share
 KEPT = 0.8  # share of the faces that must stay the person, for a strength to be chosen where fewer change
 LIKENESS_WEIGHT = 1.0  # what a unit of identity distance costs beside the share of faces that change
 LITTLE_WEIGHT = 0.25  # the same in models of one latent, of whose edits hardly any leaves the person: it is to be seen
@@ -48,8 +48,8 @@ def reach(
     progress: Callable[[str, tuple[int, int], float], None] = lambda id, rows, strength: None,
 ) -> list[Direction]:
     """The directions with the rows and the strength that change most faces, or enough of them, at the least cost of
-    likeness; where the reader sees few faces change, the farthest that changes most, or with `likeness` at which most
-    stay the person.
+    likeness; where the reader sees few faces change, all rows and the farthest that changes most, or with `likeness` at
+    which most stay the person.
 
     latents: w+ [N, L, D] of portraits that no evaluation looks at. deltas: theirs, once they are refined. likeness:
     dlib's distances to the portraits; with it, what counts is the share of faces that change and stay the person.
@@ -123,7 +123,7 @@ class _Trial:
         """
         held = [] if self.method == "linear" else [self.by_id[name] for name in direction.held]
         tries: list[tuple[float, Direction]] = []
-        reached, most = direction, 0.0  # as far as it went before, where nobody stays the person
+        reached, most = direction, 0.0  # as far as it went before, where nobody changes or stays the person
         for rows in choices:
             for strength in STRENGTHS:
                 tried = replace(direction, rows=rows, strength=strength)
@@ -134,8 +134,9 @@ class _Trial:
                 changed = after.scores[direction.id] > limit
                 if self.likeness is None:
                     apart = float((after.vectors - vectors).norm(dim=1).mean())
-                    if changed.mean() >= most:
-                        most, reached = changed.mean(), tried
+                    if rows == choices[0] and changed.mean() >= max(most, 1 / len(lacking)):
+                        reached = tried
+                    most = max(most, changed.mean())
                     value = min(changed.mean(), ENOUGH) - self.likeness_weight * max(apart - 0.2, 0)
                 else:
                     kept = self.likeness(pictures, lacking) < SAME_PERSON
@@ -146,7 +147,7 @@ class _Trial:
                 if (changed.mean() if self.likeness is None else value) >= ENOUGH:
                     break  # going farther only costs likeness
         value, best = max(tries, key=lambda each: each[0])  # of those that are alike the first, which goes least far
-        if value < FEWEST:
+        if (most if self.likeness is None else value) < FEWEST:
             return reached  # the reader is hard to please: nothing says that it is far enough
         return best
 

@@ -47,8 +47,9 @@ def find(
     ] = "",
 ) -> None:
     """A model's directions: found on encoded portraits by their labels, or without a labels.csv by what the reader
-    sees. Of a model with w+, glasses are found on portraits whose latents were searched for, the others are then made
-    better through the generator, and each direction's reach is tried.
+    sees; of a model that has an inverter for an encoder, in faces that it draws. Of a model with w+, glasses are found
+    on portraits whose latents were searched for, and all directions are then made better through the generator. In the
+    end each one's reach is tried.
     """
     import numpy as np
     import torch
@@ -77,7 +78,7 @@ def find(
         if begun:
             raise BadSetting(f"{model} has one latent: its directions are found, and not tuned. Leave out --start.")
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_directions(_by_labels(data, pictures, generator), out)
+        write_directions(_of_one_latent(data, pictures, generator), out)
         print(out)
         return
     if discriminator is not None:
@@ -149,7 +150,7 @@ def _merged(begun: Mapping[str, Direction], better: Sequence[Direction]) -> list
     return list({**begun, **{each.id: each for each in better}}.values())
 
 
-def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Direction]:
+def _of_one_latent(data: Path, pictures: Pictures, generator: Generator) -> list[Direction]:
     """The directions of a model with one latent: differences of the means of encoded portraits, as in the VAE/GAN
     paper, and beside them the regression and the classifiers; how far each has to go is tried where the reader is here.
 
@@ -164,6 +165,7 @@ def _by_labels(data: Path, pictures: Pictures, generator: Generator) -> list[Dir
 
     encode, reader = load_encode(generator), load_reader() if has_reader() else None
     if reader is not None and not hasattr(generator, "encode"):
+        say("No encoder of its own: directions are found in drawn faces by what the reader sees, labels or none.")
         with progress_bar("drawing", DRAWN, "face") as bar:
             drawn, scores = score_drawn(generator, reader, DRAWN, progress=bar.update)
         directions, latents = _found_by(drawn, scores), encode_pictures(encode, Pictures(pictures.images[:ENCODED]))

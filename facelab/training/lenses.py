@@ -7,7 +7,7 @@ import numpy as np
 from facelab.template import TEMPLATE_LANDMARKS
 
 BELOW = 7 / 128  # of a side, from the eyes' middles down to where a lens shows skin
-CHEEK = 0.38  # of the way from an eye's middle to the mouth's corner
+CHEEK = 0.38  # of the way from an eye's middle to the mouth's corner: as near as thick frames reach, which may be dark
 RADIUS = 4 / 128  # of the squares in which light is measured
 DARKEST = 0.1  # of the people without glasses are as dark there as lenses may be
 

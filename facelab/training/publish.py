@@ -199,9 +199,10 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     from facelab.training.run import write_weights
 
     values = run.read_settings()
-    family = str(values.get("family"))
-    if family not in TITLES:
-        raise BadSetting(f"{run.folder} is no run of {', '.join(TITLES)}: its settings.json names {family!r}.")
+    family = values.get("family")
+    if not isinstance(family, str) or family not in TITLES:
+        named = f"its settings name {family[:40]!r}" if isinstance(family, str) else "no settings name its family"
+        raise BadSetting(f"{run.folder} is no run of {', '.join(TITLES)}: {named}.")
     known = {each.name for each in fields(FAMILIES[family].settings)}  # a run of another version may name others
     settings = FAMILIES[family].settings(**{key: value for key, value in values.items() if key in known})
     path, images = _newest(run)

@@ -6,9 +6,9 @@ const W = 260, H = 120, L = 42, R = 8, T = 8, B = 20, WINDOW = 0.05, FEWEST = 10
 const TITLES = {
   loss: "Loss", mse: "Error of pixels", kl: "KL divergence", attributes: "Attributes", similarity: "Error of features",
   d_loss: "Discriminator", g_loss: "Generator", decoder_loss: "Decoder", encoder_loss: "Encoder",
-  real_sign: "Real faces known as real", fake_sign: "Drawn faces taken for real", distance: "Real over drawn scores",
+  real_sign: "Sign of real faces, 1 if known", fake_sign: "Sign of drawn faces, −1 if known", distance: "Real minus drawn scores",
   penalty: "Gradient penalty", r1: "R1 penalty", path: "Path length", ada_p: "Augmentation", resolution: "Pixels a side",
-  eyes_d_loss: "Second discriminator", eyes_g_loss: "Generator, by the second", eyes_sign: "Real known, by the second",
+  eyes_d_loss: "Second discriminator", eyes_g_loss: "Generator, by the second", eyes_sign: "Sign of real faces, by the second",
   real_error: "Error on real faces", fake_error: "Error on drawn faces", convergence: "Convergence measure", k: "Balance k",
 };
 

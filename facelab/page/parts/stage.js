@@ -39,7 +39,7 @@ const place = (x, y) => {
   eyes.push([x, y]);
   if (eyes.length < 2) { showEyes(); return; }
   const [width, height] = props.value.size;
-  trigger("eyes", { points: eyes.map(([px, py]) => [px * width, py * height]) });
+  trigger("eyes", { photo, points: eyes.map(([px, py]) => [px * width, py * height]) });
   eyes = null;
   showEyes();
   byHand.focus();
@@ -61,7 +61,7 @@ pad.addEventListener("keydown", (event) => {
 });
 byHand.addEventListener("click", () => { eyes = eyes === null ? [] : null; showEyes(); if (eyes) pad.focus({ preventScroll: true }); });
 
-const pick = (index) => { if (index !== props.value.chosen) trigger("choose", { index }); };
+const pick = (index) => { if (index !== props.value.chosen) trigger("choose", { photo, index }); };
 
 const draw = () => {
   const value = props.value;
