@@ -95,6 +95,23 @@ def test_what_is_taken_from_a_sheet_has_no_edit_that_was_made_after_it(visitor: 
         assert torch.allclose(replayed.latent.values, result.face.latent.values, atol=1e-5)
 
 
+def test_what_was_asked_for_since_is_not_overtaken(visitor: Visitor, monkeypatch) -> None:
+    """A page may send two events at once, and the older one may take longer."""
+    picked = {"fl-picker-morph-first": chosen(visitor.add()), "fl-picker-morph-second": chosen(visitor.add())}
+    run, newer = visitor.worker.run, []
+
+    def slowly(*args, **options):
+        if not newer:
+            newer.append(None)
+            newer[0] = visitor.do("on_change", "fl-picker-morph-first", {**picked, "Position": 1.0})
+        return run(*args, **options)
+
+    monkeypatch.setattr(visitor.worker, "run", slowly)
+    older = visitor.do("on_change", "fl-picker-morph-first", {**picked, "Position": 0.25})
+    assert older == gr.skip() and told_of(newer[0])["fl-viewer-morph"]["picture"]
+    assert visitor.session.results["morph"].step["t"] == 1.0
+
+
 def test_every_edit_is_done_in_its_turn_on_the_device(visitor: Visitor, monkeypatch) -> None:
     one, other = visitor.add(), visitor.add()
     done = {}

@@ -102,13 +102,16 @@ class Viewer:
                 result, words = make(session, values), hint if isinstance(hint, str) else hint(session, values)
             except (BadSetting, LatentMismatch) as error:  # said where the picture would be, not over it
                 result, words = None, str(error)
+            if session.asked[self.tab] != asked:
+                return gr.skip()  # a page may send two events at once: the older one would overtake the newer
             if result is None:
                 session.results.pop(self.tab, None)
                 return {self.view: self.empty(words), **also(session, values, None)}
             session.results[self.tab] = result
             session.followed.add(self.tab)
             companion = {} if moving else also(session, values, result)
-            return {self.view: self.show(session, result, moving=moving), **companion}
+            shown = {self.view: self.show(session, result, moving=moving), **companion}
+            return shown if session.asked[self.tab] == asked else gr.skip()
 
         def also(session: Session, values: dict[Any, Any], result: Result | None) -> dict[Any, Any]:
             return {} if beside is None else {beside[0]: beside[1](session, values, result)}
