@@ -15,6 +15,7 @@ from visitor import (
     add_examples,
     another_picture,
     choose,
+    mix_by,
     open_tab,
     picture,
     use_example,
@@ -78,8 +79,7 @@ def draw_and_keep(page: object, model: str, *numbers: int) -> list[str]:
     """Random faces of a model, some of them kept; returns their names."""
     choose_model(page, model)
     open_tab(page, "Mix")
-    page.get_by_role("radio", name="Random").check(force=True)
-    page.get_by_role("button", name="Draw faces").click()
+    mix_by(page, "Random", "Draw faces").click()
     cells = page.locator("#fl-sheet-mix .fl-sheet-cell")
     expect(cells).to_have_count(27)
     names, before = [], ""
@@ -128,13 +128,13 @@ def test_a_photo_is_encoded_recovered_and_opened_again(visit):
 def test_faces_of_one_latent_are_morphed_combined_and_not_crossed(visit):
     page = visit()
     first, second = draw_and_keep(page, "tinyprogan", 0, 5)
-    page.get_by_role("radio", name="Combine two").check(force=True)
+    combine = mix_by(page, "Combine two", "Combine them")
     for name in (first, second):
         pick = page.locator(f"#fl-picker-mix-several .fl-pick[data-name='{name}']")
         if pick.get_attribute("aria-checked") != "true":
             pick.click()
     page.get_by_label("From several recoveries").check()
-    page.get_by_role("button", name="Combine them").click()
+    combine.click()
     cells = page.locator("#fl-sheet-mix .fl-sheet-cell")
     expect(cells).to_have_count(9, timeout=240_000)
     cells.nth(3).click()

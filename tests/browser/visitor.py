@@ -76,6 +76,21 @@ def wait_for_state(page: object, state: str) -> None:
     page.wait_for_selector(f".fl-embedding[data-state={state}]")
 
 
+def mix_by(page: object, way: str, button: str) -> object:
+    """Choose what Mix does, once more if a tab that is just being drawn has put its first choice back; returns the
+    button that then does it.
+    """
+    shown = page.get_by_role("button", name=button)
+    for _ in range(5):
+        page.get_by_role("radio", name=way).check(force=True)
+        for _ in range(PATIENCE // 2500):
+            if shown.is_visible():
+                return shown
+            page.wait_for_timeout(500)
+        page.get_by_role("radio", name="Average").check(force=True)
+    return shown
+
+
 def bring(page: object, *paths: object) -> None:
     """Open saved faces from files in the library."""
     for path in paths:
