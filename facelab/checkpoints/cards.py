@@ -27,9 +27,9 @@ class Card:
 
     config: arguments of the family's networks. downsample: a StyleGAN2 discriminator's, "fir" or "average". sha256: of
     the weight file. training: images seen, epochs, hours, and what is worth knowing about how it was made; "losses" is
-    the table of losses beside the card. conditions: CelebA's names of the attributes that the latent's last numbers
-    stand for, of a conditional model. companions: the small networks and directions that belong to it, by the end of
-    their file's name: sha256 and what was measured.
+    the table of losses beside the card, "beside" the sha256 of what only further training needs. conditions: CelebA's
+    names of the attributes that the latent's last numbers stand for, of a conditional model. companions: the small
+    networks and directions that belong to it, by the end of their file's name: sha256 and what was measured.
     """
 
     name: str
@@ -81,6 +81,11 @@ def losses_path(card: Card) -> Path | None:
     path = checkpoint_folder() / str(card.training.get("losses", ""))
     here = path.suffix == ".csv" and path.parent == checkpoint_folder() and path.is_file()
     return path if here else None
+
+
+def training_path(name: str) -> Path:
+    """Where what only further training of a model needs lies, if it is kept."""
+    return checkpoint_folder() / "training" / f"{name}.safetensors"
 
 
 def read_losses(card: Card) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from facelab.generators.single_latent import DoublingStack, HalvingStack, SingleLatentGenerator
 
 LOG_VARIANCE_LIMIT = 10.0
+LEAST_VARIANCE = 0.02  # that is guessed: few pictures have numbers farther apart than the prior's
 
 
 class VAE(SingleLatentGenerator):
@@ -51,6 +52,16 @@ class VAE(SingleLatentGenerator):
         if logits is None:
             return mean[:, None]
         return torch.cat([mean, logits.sigmoid() if labels is None else labels], dim=1)[:, None]
+
+    @torch.no_grad()
+    def guess_variances(self, images: Tensor, labels: Tensor | None = None) -> None:
+        """Give every picture the variances that the prior leaves beside how far the means of `images` lie apart, as for
+        a file that goes without them: where posteriors fit the prior, the two add up to 1 in each number of the latent.
+        """
+        means = self.describe(images, labels)[0]
+        free = 1 - means.square().mean(dim=0)
+        nn.init.zeros_(self.log_variance.weight)
+        self.log_variance.bias.copy_(free.clamp(min=LEAST_VARIANCE).log())
 
     def decode(self, latents: Tensor) -> Tensor:
         return self.decoder(latents)

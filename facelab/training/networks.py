@@ -16,21 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facelab.checkpoints.cards import find_card, losses_path
+from facelab.checkpoints.cards import find_card, losses_path, training_path
 from facelab.errors import BadSetting
 from facelab.generators.single_latent import SingleLatentGenerator
 from facelab.generators.stylegan2 import fast_dtype
 from facelab.training import distributed
 from facelab.training.families import family_of
-from facelab.training.run import picture_grid, read_rows
+from facelab.training.run import picture_grid
 from facelab.training.settings import PaperSettings
 
 SHEET_SIDE = 8
 SHEET_SEED = 1
 ShapedSettings = TypeVar("ShapedSettings", bound=PaperSettings)
-CATCH_UP_STEPS = 500  # of a discriminator that begins anew beside a generator that has learned, at most
-LATEST = 50  # rows of a table of losses whose mean says how well a discriminator did in the end
-REMEMBERED = 0.9  # share of a running mean of the loss that a step leaves
+CATCH_UP_STEPS = 500  # of a network that begins anew beside one that has learned
 
 
 def shaped_by_start(settings: ShapedSettings) -> ShapedSettings:
@@ -89,22 +87,24 @@ class NetworksTrainer(ABC):
         self.images = 0
         self.earlier: Path | None = None  # the table of losses of what this training goes on from
         self.behind: set[str] = set()  # the groups that catch up alone
-        self.wanted_loss = 0.0  # the discriminator's, at which it has caught up
-        self.running_loss: float | None = None  # the discriminator's while it catches up
+        self.begun_with: frozenset[str] = frozenset()  # the tensors of the published model that this goes on from
         if settings.start:
             self._go_on_from(settings.start)
         self._updates = 0
         self._noted: defaultdict[str, list[Tensor]] = defaultdict(list)
 
     def _go_on_from(self, name: str) -> None:
-        """Fill the networks from a published model. A discriminator, which its file goes without, begins anew and
-        catches up alone before the others move, but no further than the one before it had come: by what knows nothing
-        they would be spoilt, and what finds them out at once leaves VAE/GAN's decoder nothing to follow.
+        """Fill the networks from a published model and what was kept beside it. A discriminator that was not begins
+        anew and catches up alone before the others move: by what knows nothing they would be spoilt.
         """
         from facelab.checkpoints.weights import fill, part, read_weights
 
         card = find_card(name)
         tensors = read_weights(card.path, sha256=card.sha256)
+        beside = training_path(name)
+        if "beside" in card.training and beside.is_file():
+            tensors |= read_weights(beside, sha256=str(card.training["beside"]))
+        self.begun_with = frozenset(tensors)
         for each, network in self.networks.items():
             if found := part(tensors, "g." if each == "model" else f"{each}."):
                 fill(network, found)
@@ -113,9 +113,6 @@ class NetworksTrainer(ABC):
                 self.behind |= {name for name, values in self.groups.items() if all(id(v) in missing for v in values)}
         self.images = int(card.training.get("images", 0))
         self.earlier = losses_path(card)
-        if self.behind and self.earlier.is_file():
-            latest = [float(row["d_loss"]) for row in read_rows(self.earlier)[-LATEST:] if row.get("d_loss")]
-            self.wanted_loss = sum(latest) / max(len(latest), 1)
 
     @abstractmethod
     def learn(self, parts: tuple[Any, ...]) -> None:
@@ -137,17 +134,7 @@ class NetworksTrainer(ABC):
         self.images += len(tensors[0]) * distributed.world()
         means = {name: torch.stack(values).mean() for name, values in self._noted.items()}
         distributed.average(list(means.values()))
-        numbers = {name: value.item() for name, value in means.items()}
-        if self.behind:
-            self._catch_up(numbers["d_loss"])
-        return numbers
-
-    def _catch_up(self, loss: float) -> None:
-        """Let the others move from the next step on, if what was behind does as well as it did before it began anew."""
-        before = loss if self.running_loss is None else self.running_loss
-        self.running_loss = REMEMBERED * before + (1 - REMEMBERED) * loss
-        if self.running_loss <= self.wanted_loss or self.steps_since_start >= CATCH_UP_STEPS:
-            self.behind = set()
+        return {name: value.item() for name, value in means.items()}
 
     def update(self, parts: tuple[Any, ...], losses_of: Callable[[Any], dict[str, Tensor]]) -> None:
         """Move the groups that `losses_of` names, each by its own loss, all from the same forward pass; while some are
@@ -166,7 +153,7 @@ class NetworksTrainer(ABC):
                 )
                 gradients[name] = _summed(gradients[name], found) if name in gradients else list(found)
         for name, values in gradients.items():
-            if self.behind and name not in self.behind:
+            if self.behind and self.steps_since_start < CATCH_UP_STEPS and name not in self.behind:
                 continue
             distributed.average([value for value in values if value is not None])
             for parameter, value in zip(self.groups[name], values, strict=True):
@@ -212,8 +199,6 @@ class NetworksTrainer(ABC):
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "steps": self.steps,
             "steps_since_start": self.steps_since_start,
-            "behind": sorted(self.behind),
-            "running_loss": self.running_loss,
             "images": self.images,
         }
 
@@ -227,8 +212,6 @@ class NetworksTrainer(ABC):
                 group["lr"] = self.settings.learning_rate
         self.steps, self.images = state["steps"], state["images"]
         self.steps_since_start = state.get("steps_since_start", self.steps)
-        self.behind = set(state.get("behind", ()))
-        self.running_loss = state.get("running_loss")
 
     def _seed(self, part: int) -> None:
         number = distributed.rank() * self.settings.accumulate + part

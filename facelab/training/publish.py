@@ -47,7 +47,7 @@ MEASURED_BY = {
 }
 WHATEVER_THE_WEIGHTS = ("identity", "judge")  # companions that know no generator, but serve all
 MOST_ROWS = 400  # of the table of losses that ships
-# What only training needs; StyleGAN2's discriminator lends its features to embedding.
+# What only training needs and lies in a file of its own; StyleGAN2's discriminator lends its features to embedding.
 LEFT_OUT = ("d.", "g.log_variance.")
 LEFT_OUT_OF_STYLEGAN2 = ("e.",)
 
@@ -207,7 +207,8 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     settings = FAMILIES[family].settings(**{key: value for key, value in values.items() if key in known})
     path, images = _newest(run)
     left_out = LEFT_OUT_OF_STYLEGAN2 if family == "stylegan2" else LEFT_OUT
-    kept = {key: value for key, value in read_weights(path).items() if not key.startswith(left_out)}
+    weights = read_weights(path)
+    kept = {key: value for key, value in weights.items() if not key.startswith(left_out)}
     conditions = tuple(getattr(settings, "conditions", ()))
     resolution, config, downsample = settings.resolution, getattr(settings, "config", {}), ""
     if family == "stylegan2":
@@ -243,8 +244,25 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     write_weights(folder / f"{name}.safetensors", kept, images)
     sha256 = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
     card = replace(card, spaces=generator.spaces, sha256=sha256)
+    if family != "stylegan2":
+        beside = {key: value for key, value in weights.items() if key not in kept}
+        card = replace(card, training=card.training | _write_beside(beside, name, images))
     write_card(card)
     return card
+
+
+def _write_beside(tensors: Mapping[str, Tensor], name: str, images: int) -> dict[str, str]:
+    """Keep what only further training needs, if it is anything; returns what the card tells of it."""
+    from facelab.checkpoints.cards import training_path
+    from facelab.training.run import write_weights
+
+    path = training_path(name)
+    if not tensors:
+        path.unlink(missing_ok=True)
+        return {}
+    path.parent.mkdir(exist_ok=True)
+    write_weights(path, tensors, images)
+    return {"beside": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _note_of(family: str, settings: TrainSettings) -> dict[str, str]:

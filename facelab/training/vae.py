@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from facelab.errors import BadSetting
 from facelab.generators.vae import VAE
+from facelab.training import distributed
 from facelab.training.data import Pictures, open_pictures
 from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.run import Batches
@@ -69,6 +71,7 @@ class Trainer(NetworksTrainer):
         super().__init__(settings, model, groups={"model": [model]})
 
     def learn(self, parts: tuple[Tensor | tuple[Tensor, Tensor], ...]) -> None:
+        guess_variances(self, self.model, parts)
         self.update(parts, self._losses)
 
     def _losses(self, part: Tensor | tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -88,6 +91,15 @@ class Trainer(NetworksTrainer):
             self.note(attributes=guess)
         self.note(loss=loss)
         return {"model": loss}
+
+
+def guess_variances(trainer: NetworksTrainer, model: VAE, parts: Sequence[Tensor | tuple[Tensor, Tensor]]) -> None:
+    """Before the first step from a published model without variances, take those that its pictures leave room for."""
+    if trainer.steps_since_start or not trainer.begun_with or "g.log_variance.bias" in trainer.begun_with:
+        return
+    images, labels = zip(*(part if isinstance(part, tuple) else (part, None) for part in parts), strict=True)
+    model.guess_variances(torch.cat(images), None if labels[0] is None else torch.cat(labels))
+    distributed.average([model.log_variance.bias.data])
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

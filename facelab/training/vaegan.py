@@ -11,7 +11,7 @@ from facelab.generators.vae import VAE
 from facelab.training.losses import r1_penalty
 from facelab.training.networks import NetworksTrainer, shaped_by_start
 from facelab.training.settings import VAEGANSettings
-from facelab.training.vae import kl_divergence
+from facelab.training.vae import guess_variances, kl_divergence
 
 BETAS = (0.5, 0.999)
 R1_INTERVAL = 8  # steps between penalties
@@ -48,6 +48,7 @@ class Trainer(NetworksTrainer):
         self.critic = critic
 
     def learn(self, parts: tuple[Tensor, ...]) -> None:
+        guess_variances(self, self.model, parts)
         self.update(parts, self._losses)
 
     def _losses(self, images: Tensor) -> dict[str, Tensor]:
