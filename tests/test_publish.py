@@ -32,7 +32,7 @@ FAMILIES = {
 }
 MOVING = ("w_avg", "num_batches_tracked", "running_mean", "running_var")  # whatever the learning rate
 NOTES = {
-    "vaegan": "Gamma 15, similarity weight 25, r1 gamma 0.2.",
+    "vaegan": "Gamma 15, similarity weight 25, r1 gamma 0.2, halve images 1,056,000.",
     "began": "Gamma 0.5.",
     "progan": "Grow images 60,000, fade images 60,000, loss wasserstein.",
 }

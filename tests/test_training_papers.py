@@ -282,8 +282,9 @@ def test_began_keeps_the_errors_in_balance():
     torch.testing.assert_close(losses["generator"], fake)
 
 
-def test_began_halves_its_step_size_by_the_pictures_seen():
-    trainer = make("began", halve_images=100)
+@pytest.mark.parametrize("name", ["began", "vaegan"])
+def test_the_step_size_is_halved_by_the_pictures_seen(name):
+    trainer = make(name, halve_images=100)
     for images, factor in ((0, 1.0), (99, 1.0), (100, 0.5), (250, 0.25)):
         trainer.images = images
         trainer.step(make_pictures().batch(0, size=4, seed=0))

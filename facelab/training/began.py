@@ -41,10 +41,7 @@ class Trainer(NetworksTrainer):
         self.k = float(read_rows(self.earlier)[-1]["k"]) if self.earlier else 0.0
 
     def learn(self, parts: tuple[Tensor, ...]) -> None:
-        rate = self.settings.learning_rate * 0.5 ** (self.images // self.settings.halve_images)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        self.halve_rate()
         self.update(parts, self._losses)
 
     def step(self, batch: Tensor) -> dict[str, float]:

@@ -162,6 +162,13 @@ class NetworksTrainer(ABC):
             self.optimizers[name].zero_grad(set_to_none=True)
         self._updates += 1
 
+    def halve_rate(self) -> None:
+        """Set the learning rate of this step, halved every settings.halve_images pictures."""
+        rate = self.settings.learning_rate * 0.5 ** (self.images // self.settings.halve_images)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
     def note(self, **numbers: Tensor) -> None:
         """Remember numbers of this part of the batch; step() returns their means."""
         for name, value in numbers.items():

@@ -34,7 +34,7 @@ COMPANIONS = {
 }  # fmt: skip
 # Of the settings, what the card tells of a training beside its length.
 NOTED = {
-    "vaegan": ("gamma", "similarity_weight", "r1_gamma"),
+    "vaegan": ("gamma", "similarity_weight", "r1_gamma", "halve_images"),
     "began": ("gamma",),
     "progan": ("grow_images", "fade_images", "loss"),
 }
@@ -269,7 +269,8 @@ def _note_of(family: str, settings: TrainSettings) -> dict[str, str]:
     """The settings that a reader of the card asks for."""
     values = {name: getattr(settings, name) for name in NOTED.get(family, ())}
     told = [
-        f"{name.replace('_', ' ')} {each if isinstance(each, str) else f'{each:,g}'}" for name, each in values.items()
+        f"{name.replace('_', ' ')} {each if isinstance(each, str) else f'{each:,.10g}'}"
+        for name, each in values.items()
     ]
     return {"note": f"{', '.join(told).capitalize()}."} if told else {}
 

@@ -229,7 +229,10 @@ class VAEGANSettings(PaperSettings):
     """VAE/GAN's, 60 epochs."""
 
     images: int = option(1_452_000, "Pictures to see in all.", minimum=1)
-    learning_rate: float = option(0.0003, "Step size of Adam.", minimum=0)
+    learning_rate: float = option(0.0003, "Step size of Adam, at the beginning.", minimum=0)
+    halve_images: int = option(
+        1_056_000, "Pictures after which the step size is halved: not halved, training failed soon after.", minimum=1
+    )
     gamma: float = option(
         15.0, "Weight of the similarity in the decoder's loss, against the discriminator's.", minimum=0
     )
