@@ -229,6 +229,13 @@ def test_a_discriminator_that_was_not_kept_catches_up_alone(name, monkeypatch, t
     assert moved() == set(trainer.groups)
 
 
+@pytest.mark.parametrize("name", ["vaegan", "progan"])
+def test_a_discriminator_that_was_kept_goes_on_at_once(name):
+    trainer = make(name, start=f"{name}64")
+    assert not trainer.behind and any(each.startswith("d.") for each in trainer.begun_with)
+    assert all(value.isfinite().all() for value in values_of(trainer.networks["d"]))
+
+
 @pytest.mark.parametrize("name", ["vae", "vaegan"])
 def test_variances_that_were_not_kept_are_what_the_prior_leaves(name, monkeypatch, tmp_path):
     monkeypatch.setattr("facelab.training.networks.training_path", lambda name: tmp_path / "nowhere")

@@ -17,9 +17,8 @@ class Wanted:
     draws it; else it is sought in latents that were searched for. region: where it is to change a picture (regions.py),
     "" for everywhere. rows: from where to where of the latent's rows it may move, in shares: with fine ones beside
     coarse, a direction learns to paint what pleases the reader. The weights of its tuning (direction_tuning.py) that
-    differ from direction to direction: person, times the usual one, of the person; hold, times the usual one, of what
-    is held, and of steady: what is to stay as it is besides; shade, of the squared distance to hair of the colour
-    wanted, where pictures have to tell it (shades.py), as the reader does not do; rest, of the
+    differ from direction to direction: person, times the usual one, of the person; shade, of the squared distance to
+    hair of the colour wanted, where pictures have to tell it (shades.py), as the reader does not do; rest, of the
     squared change of what is no hair, where a colour of hair is tuned on the whole picture. means: how far the tuned
     direction is turned back to the difference of the means, where that is as clear and looks more natural. There is no
     direction for roll: the alignment takes it out of every picture.
@@ -36,8 +35,6 @@ class Wanted:
     region: str = ""
     rows: tuple[float, float] = (0, 1)
     person: float = 1.0
-    hold: float = 1.0
-    steady: tuple[str, ...] = ()
     shade: float = 0.0
     rest: float = 0.0
     means: float = 0.0
@@ -95,8 +92,6 @@ WANTED = (
         region="face",
         rows=PAINT,
         person=4.0,  # to dlib, painted eyes are soon somebody else's
-        hold=8.0,
-        steady=("beard", "mustache"),  # a shaved man is made up to the reader
     ),
     Wanted(
         "glasses",
