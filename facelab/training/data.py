@@ -40,13 +40,15 @@ class Pictures:
     """Square training pictures: `images` is a memory-mapped uint8 array [N, R, R, 3].
 
     batch() is a pure function of seed and step, so that a resumed training sees what an uninterrupted one would.
+    rows: int64, which of the images batches are made of; all where there are none.
     """
 
-    def __init__(self, images: np.ndarray) -> None:
+    def __init__(self, images: np.ndarray, rows: np.ndarray | None = None) -> None:
         self.images = images
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.images if self.rows is None else self.rows)
 
     def batch(self, step: int, *, size: int, seed: int, flip: bool = True, share: tuple[int, int] = (0, 1)) -> Tensor:
         """The batch of one step: float32 [size, 3, R, R] in [-1, 1], channels last; half of it mirrored.
@@ -59,12 +61,14 @@ class Pictures:
     def batch_with_indices(
         self, step: int, *, size: int, seed: int, flip: bool = True, share: tuple[int, int] = (0, 1)
     ) -> tuple[Tensor, Tensor]:
-        """`batch`, and which pictures it shows: int64 [size]."""
+        """`batch`, and which images it shows: int64 [size]."""
         mine = slice(size * share[0] // share[1], size * (share[0] + 1) // share[1])
         epochs, places = np.divmod(np.arange(step * size, (step + 1) * size)[mine], len(self))
         indices = np.empty(len(places), np.int64)
         for epoch in np.unique(epochs):
             indices[epochs == epoch] = _order(len(self), seed, int(epoch))[places[epochs == epoch]]
+        if self.rows is not None:
+            indices = self.rows[indices]
         pixels = self.images[indices]
         if flip:
             mirrored = np.random.default_rng((seed, step, 1)).random(size)[mine] < 0.5
@@ -72,7 +76,7 @@ class Pictures:
         return as_images(pixels), torch.from_numpy(indices)
 
     def tensor(self, chosen: slice | np.ndarray) -> Tensor:
-        """Some of the pictures as they are: float32 [N, 3, R, R] in [-1, 1]."""
+        """Some of the images as they are: float32 [N, 3, R, R] in [-1, 1]."""
         return as_images(np.array(self.images[chosen]))
 
 

@@ -80,6 +80,9 @@ class TrainSettings(RunSettings):
     eyes_weight: float = option(
         0.0, "Weight of a second discriminator, on the features of the network that knows faces.", minimum=0
     )
+    clear: bool = option(
+        False, "Leave out faces in a hat, in dark glasses or turned by over 30 degrees, as the reader sees them."
+    )
     warmup_steps: int = option(200, "Steps over which the learning rate rises.", minimum=0)
     grow_from: int = option(0, "Begin at this resolution and grow by doubling; 0 for the whole at once.", minimum=0)
     grow_images: int = option(300_000, "Pictures to see at each resolution before it doubles.", minimum=1)

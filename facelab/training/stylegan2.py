@@ -17,6 +17,7 @@ from facelab.generators.discriminator import Discriminator
 from facelab.generators.stylegan2 import StyleGAN2, fast_dtype
 from facelab.training import distributed
 from facelab.training.augmentation import AdaptiveAugmentation
+from facelab.training.data import Pictures, open_pictures
 from facelab.training.eyes import Eyes
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
@@ -79,6 +80,16 @@ def make_trainer(settings: TrainSettings) -> Trainer:
     trainer = Trainer(*networks, settings, eyes=eyes)
     trainer.images = seen
     return trainer
+
+
+def open_batches(source: Path, settings: TrainSettings, cache: Path) -> Pictures:
+    """The train split, or of it the faces that can be seen clearly."""
+    pictures = open_pictures(source, resolution=settings.resolution, cache=cache)
+    if not settings.clear:
+        return pictures
+    from facelab.training.clear import only_clear
+
+    return only_clear(pictures, cache=cache)
 
 
 class Trainer:
