@@ -123,6 +123,29 @@ def test_what_comes_along_is_left_behind(still):
     assert torch.equal(after.difference, before.difference), "the plain difference stays what it is"
 
 
+class Dyer(Painter):
+    """Paints half as much green as red besides."""
+
+    def synthesize(self, latents, deltas=None, *, dtype=None):
+        pictures = super().synthesize(latents).clone()
+        pictures[:, 1] += pictures[:, 0] / 2
+        return pictures
+
+
+def test_what_is_held_harder_changes_less(still, monkeypatch):
+    others = [each for each in WANTED if each.id != "smile"]
+    (smile,) = (each for each in WANTED if each.id == "smile")
+    red = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(ROWS, DIM).contiguous()
+
+    def man_in_a_smile(hold):
+        monkeypatch.setattr(direction_tuning, "WANTED", [replace(smile, held=("gender",), hold=hold), *others])
+        smiling, male = tuned(direction("smile", red), painter=Dyer).normal.mean(dim=0)[:2].tolist()
+        return abs(male + smiling / 2) / smiling
+
+    freely, loosely, firmly = (man_in_a_smile(hold) for hold in (0.0, 1.0, 20.0))
+    assert freely > 2 * loosely > 3 * firmly
+
+
 def test_an_edit_is_to_look_real(still, monkeypatch):
     monkeypatch.setattr(direction_tuning, "PERSON_WEIGHT", 0.0)  # which is seen in blue
     monkeypatch.setattr(direction_tuning, "LENGTH_WEIGHT", 0.0)

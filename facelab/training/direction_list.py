@@ -17,11 +17,11 @@ class Wanted:
     draws it; else it is sought in latents that were searched for. region: where it is to change a picture (regions.py),
     "" for everywhere. rows: from where to where of the latent's rows it may move, in shares: with fine ones beside
     coarse, a direction learns to paint what pleases the reader. The weights of its tuning (direction_tuning.py) that
-    differ from direction to direction: person, times the usual one, of the person; shade, of the squared distance to
-    hair of the colour wanted, where pictures have to tell it (shades.py), as the reader does not do; rest, of the
-    squared change of what is no hair, where a colour of hair is tuned on the whole picture. means: how far the tuned
-    direction is turned back to the difference of the means, where that is as clear and looks more natural. There is no
-    direction for roll: the alignment takes it out of every picture.
+    differ from direction to direction: person, times the usual one, of the person; hold, the same of those held; shade,
+    of the squared distance to hair of the colour wanted, where pictures have to tell it (shades.py), as the reader does
+    not do; rest, of the squared change of what is no hair, where a colour of hair is tuned on the whole picture. means:
+    how far the tuned direction is turned back to the difference of the means, where that is as clear and looks more
+    natural. There is no direction for roll: the alignment takes it out of every picture.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Wanted:
     region: str = ""
     rows: tuple[float, float] = (0, 1)
     person: float = 1.0
+    hold: float = 1.0
     shade: float = 0.0
     rest: float = 0.0
     means: float = 0.0
@@ -49,7 +50,18 @@ WANTED = (
     Wanted("mouth_open", "Mouth", "closed", "open", "expression", "mouth_open", region="jaw", rows=SHAPE),
     Wanted("yaw", "Turn", "to the left", "to the right", "expression", "-yaw"),
     Wanted("eyes", "Eyes", "narrower", "wider", "features", "eyes", region="brows", rows=SHAPE),
-    Wanted("brows", "Brows", "finer", "bushier", "features", "Bushy_Eyebrows", ("gender",), region="brows", rows=SHAPE),
+    Wanted(
+        "brows",
+        "Brows",
+        "finer",
+        "bushier",
+        "features",
+        "Bushy_Eyebrows",
+        ("gender",),
+        region="brows",
+        rows=SHAPE,
+        hold=20.0,
+    ),
     Wanted("nose_size", "Nose", "narrower", "wider", "features", "nose_size", region="nose", rows=SHAPE),
     Wanted("lips", "Lips", "thinner", "fuller", "features", "lips", region="mouth", rows=SHAPE),
     Wanted(
@@ -62,6 +74,7 @@ WANTED = (
         ("smile",),
         region="mouth",
         rows=SHAPE,
+        hold=5.0,
     ),
     Wanted(
         "chubby", "Cheeks", "slimmer", "rounder", "features", "Chubby", ("gender", "age"), region="person", rows=SHAPE

@@ -103,7 +103,7 @@ def _tune(
     without, with_it = class_means(scores, binary=is_binary(wanted))
     spread = {name: values.std() for name, values in crowd.scores.items()}
     weights = {
-        name: HELD_WEIGHT if name in wanted.held else OTHERS_WEIGHT
+        name: HELD_WEIGHT * wanted.hold if name in wanted.held else OTHERS_WEIGHT
         for name in crowd.scores
         if name != direction.id and name not in GOES_WITH.get(direction.id, ())
     }
