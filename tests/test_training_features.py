@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from facelab.training.optimisation import lazy_adam
+from facelab.identity import FaceReader
+from facelab.training.eyes import Eyes
+from facelab.training.optimisation import lazy_adam, share_of_rate
 from tests.tiny_training import SETTINGS, make_pictures, make_trainer
 
 EXACT = replace(SETTINGS, accumulate=1, ada_target=0.0, warmup_steps=0, precision="float32")
@@ -104,3 +106,29 @@ def test_each_network_s_adam_follows_its_own_penalty():
         (group,) = getattr(trainer, f"{name}_optimizer").param_groups
         assert group["lr"] == pytest.approx(0.003 * ratio), name
         assert group["betas"] == (0.0, pytest.approx(0.99**ratio)), name
+
+
+@pytest.mark.parametrize(
+    ("step", "progress", "settle", "share"),
+    [
+        (0, 0.0, 0.1, 0.1),  # one of ten steps of the rise
+        (9, 0.0, 0.1, 1.0),
+        (500, 0.9, 0.1, 1.0),
+        (500, 0.95, 0.1, 20**-0.5),
+        (500, 1.0, 0.1, 1 / 20),
+        (500, 1.2, 0.1, 1 / 20),
+        (500, 1.0, 0.0, 1.0),
+        (500, 0.5, 1.0, 20**-0.5),
+    ],
+)
+def test_the_learning_rate_rises_at_first_and_falls_at_the_end(step, progress, settle, share):
+    assert share_of_rate(step, progress, warmup_steps=10, settle=settle) == pytest.approx(share)
+
+
+def test_both_networks_and_the_eyes_settle():
+    trainer = make_trainer(replace(EXACT, images=16, settle=0.5, learning_rate=0.004), eyes=Eyes(FaceReader()))
+    optimizers = trainer.generator_optimizer, trainer.discriminator_optimizer, trainer.eyes_optimizer
+    for step, share in enumerate((1.0, 1.0, 1.0, 20**-0.5)):
+        trainer.step(make_pictures().batch(step, size=4, seed=0))
+        (found,) = {group["lr"] / group["full_lr"] for each in optimizers for group in each.param_groups}
+        assert found == pytest.approx(share), step

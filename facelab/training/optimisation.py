@@ -8,6 +8,7 @@ from torch import nn
 from facelab.generators.stylegan2 import fast_dtype
 
 BETAS = (0.0, 0.99)
+SETTLED = 1 / 20  # of the full learning rate, at the end
 HALF_PRECISION_CLAMP = 256.0  # of activations in float16 (Karras et al. 2020, "Limited Data", appendix D.1)
 
 
@@ -52,9 +53,19 @@ def set_lazy_rates(optimizer: torch.optim.Optimizer, *, learning_rate: float, in
         group["betas"] = (BETAS[0] ** ratio, BETAS[1] ** ratio)
 
 
-def warm_up(optimizers: tuple[torch.optim.Optimizer, ...], *, step: int, steps: int) -> None:
-    """Let the learning rates rise to their full values over the first `steps` steps."""
-    factor = min(1.0, (step + 1) / max(steps, 1))
+def share_of_rate(step: int, progress: float, *, warmup_steps: int, settle: float) -> float:
+    """The share of the full learning rate at a step: it rises over the first `warmup_steps` steps, and falls to a
+    twentieth, by the same factor at each, over the last share `settle` of the training.
+
+    progress: in [0, 1], how much of the training is done.
+    """
+    risen = min(1.0, (step + 1) / max(warmup_steps, 1))
+    late = max(0.0, progress - (1 - settle)) / settle if settle else 0.0
+    return risen * SETTLED ** min(late, 1.0)
+
+
+def scale_rates(optimizers: tuple[torch.optim.Optimizer, ...], share: float) -> None:
+    """Set the learning rates to a share of their full values."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = group["full_lr"] * factor
+            group["lr"] = group["full_lr"] * share

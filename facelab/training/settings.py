@@ -84,6 +84,13 @@ class TrainSettings(RunSettings):
         False, "Leave out faces in a hat, in dark glasses or turned by over 30 degrees, as the reader sees them."
     )
     warmup_steps: int = option(200, "Steps over which the learning rate rises.", minimum=0)
+    settle: float = option(
+        0.0,
+        "Share of the training, at its end, over which the learning rate falls to a twentieth.",
+        minimum=0,
+        maximum=1,
+        command=0.1,
+    )
     grow_from: int = option(0, "Begin at this resolution and grow by doubling; 0 for the whole at once.", minimum=0)
     grow_images: int = option(300_000, "Pictures to see at each resolution before it doubles.", minimum=1)
     fade_images: int = option(100_000, "Pictures over which a doubling fades in.", minimum=1)

@@ -21,7 +21,14 @@ from facelab.training.data import Pictures, open_pictures
 from facelab.training.eyes import Eyes
 from facelab.training.growth import Stage, show_at, stage_after
 from facelab.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
-from facelab.training.optimisation import bound_activations, lazy_adam, set_lazy_rates, training_dtype, warm_up
+from facelab.training.optimisation import (
+    bound_activations,
+    lazy_adam,
+    scale_rates,
+    set_lazy_rates,
+    share_of_rate,
+    training_dtype,
+)
 from facelab.training.run import images_seen, picture_grid
 from facelab.training.settings import TrainSettings, refuse_half_grown
 
@@ -150,9 +157,13 @@ class Trainer:
         optimizers = self.generator_optimizer, self.discriminator_optimizer
         if self.eyes is not None:
             optimizers += (self.eyes_optimizer,)
-        warm_up(optimizers, step=self.steps, steps=self.settings.warmup_steps)
+        settings, progress = self.settings, self.images / self.settings.images
+        scale_rates(
+            optimizers,
+            share_of_rate(self.steps, progress, warmup_steps=settings.warmup_steps, settle=settings.settle),
+        )
         stage = self.stage
-        parts = show_at(real.to(self.device), stage).chunk(self.settings.accumulate)
+        parts = show_at(real.to(self.device), stage).chunk(settings.accumulate)
         fakes = self._train_discriminator(parts, stage)
         self._train_generator(fakes, [len(part) for part in parts], stage)
         self.scaler.update()
