@@ -81,7 +81,7 @@ class TrainSettings(RunSettings):
         0.0, "Weight of a second discriminator, on the features of the network that knows faces.", minimum=0
     )
     clear: bool = option(
-        False, "Leave out faces in a hat, in dark glasses or turned by over 30 degrees, as the reader sees them."
+        False, "Leave out faces in a hat, in dark glasses or turned by over 40 degrees, as the reader sees them."
     )
     warmup_steps: int = option(200, "Steps over which the learning rate rises.", minimum=0)
     settle: float = option(
