@@ -2,7 +2,8 @@
 
 A generator of few weights spends them, and breaks, on what is rare and covers a face. The paper leaves out what lies
 far from the mean of a network's features; among portraits those are also people of whom there are few pictures. So the
-reader says here what hides a face, and nobody is left out for who they are.
+reader says here what hides a face. Who that leaves out is no even draw either: of CelebA-HQ's train split 7 %, of its
+men and its older people 13 %, of the 15 % with the darkest cheeks, shadows of hats and lenses among them, 18 %.
 """
 
 from __future__ import annotations
