@@ -1,4 +1,5 @@
-"""Training by several processes, one a device: `torchrun --nproc-per-node 2 -m facelab train ...`.
+"""Training by several processes, one a device: `torchrun --nproc-per-node 2 -m -- facelab train ...` (after `--`
+torchrun leaves alone what it would take for its own option: `--start` for `--start-method`).
 
 Each process trains on its share of every batch; gradients and statistics are averaged, so that all hold the same
 networks, and the first one writes the files. Alone, every function here does nothing.
