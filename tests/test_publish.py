@@ -16,7 +16,7 @@ from facelab.checkpoints.directions import record_quality
 from facelab.checkpoints.weights import load_model, read_weights
 from facelab.errors import BadWeights
 from facelab.evaluation.judge import ATTRIBUTES
-from facelab.identity import load_reader
+from facelab.identity import Reading, load_reader
 from facelab.training.data import Pictures
 from facelab.training.directions_command import labels_of
 from facelab.training.labels import POSE, read_labels
@@ -175,6 +175,19 @@ def test_a_stylegan2_of_ones_own_is_published_goes_on_and_embeds_a_face(
     assert status == 0 and "encoder belonged to the weights before" in said
     assert list(find_card("mine").companions) == ["judge"], "the judge knows no generator"
 
+    class Brightness:
+        def read(self, images, *, batch):
+            nothing = torch.zeros(len(images), 40)
+            turn = images[..., 8:].mean(dim=(1, 2, 3)) - images[..., :8].mean(dim=(1, 2, 3))
+            return Reading(nothing, nothing, nothing, 90 * turn[:, None].expand(-1, 3))
+
+    monkeypatch.setattr("facelab.identity.load_reader", Brightness)
+    before = read_weights(shelf / "mine.safetensors")
+    assert facelab("publish", tmp_path / "run", "--name", "mine", "--data", "noise", "--replace", "--turned")[0] == 0
+    after = read_weights(shelf / "mine.safetensors")
+    moved = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert moved == {"g.mapping.fc1.bias"}, "only which latents are drawn changes"
+
     more = ["--data", pictures, "--out", tmp_path / "more", "--batch", 4, "--ada-target", 0, "--path-interval", 0]
     assert facelab("train", "stylegan2", *more, "--start", "mine", "--images", 128)[0] == 0
     assert facelab("publish", tmp_path / "more", "--name", "mine", "--data", "noise", "--replace")[0] == 0
@@ -188,6 +201,13 @@ def test_a_conditional_model_says_what_its_last_numbers_mean(facelab, pictures, 
     card = find_card("ctiny")
     assert card.conditions == ("Male", "Smiling") and card.title.startswith("Conditional VAE")
     assert load_model("ctiny")[0].latent_shape("z") == (1, 8)
+
+
+def test_only_a_stylegan2_is_turned(facelab, pictures, shelf, tmp_path):
+    run = trained(facelab, pictures, tmp_path / "run", "dcgan")
+    status, _, said = facelab("publish", run, "--name", "tiny", "--data", "noise", "--turned")
+    assert status != 0 and "--turned needs a StyleGAN2's mapping" in said
+    assert not (shelf / "tiny.json").exists()
 
 
 def test_a_run_of_a_version_with_other_settings_is_published(facelab, pictures, shelf, tmp_path):

@@ -59,6 +59,13 @@ def publish(
     title: Annotated[str, typer.Option(help="What people call it; by default the family's name and the size.")] = "",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = LICENCE,
     limits: Annotated[str, typer.Option(help="What it does badly.")] = "",
+    turned: Annotated[
+        bool,
+        typer.Option(
+            help="Of a StyleGAN2 of faces: draw them turned to the side to which its pictures lean, which training on "
+            "mirrored ones forgets."
+        ),
+    ] = False,
     again: Annotated[bool, typer.Option("--replace", help="In place of a published model of this name.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +101,8 @@ def publish(
     if (folder / f"{name}.json").exists() and not again:
         raise BadSetting(f"There is a model {name} already. Add --replace to put this run in its place.")
     parts = set(catalogue()[name].companions) if name in catalogue() else set()
-    card = publish_run(Run(run), folder, name=name, title=title, data=data, licence=licence, limits=limits)
+    words = {"title": title, "data": data, "licence": licence, "limits": limits}
+    card = publish_run(Run(run), folder, name=name, turned=turned, **words)
     size, gone = card.path.stat().st_size, sorted(parts - set(card.companions))
     figures = {"name": name, "bytes": size, "sha256": card.sha256, **card.training}
     figures["files"] = [str(folder / f"{name}{ending}") for ending in (".safetensors", ".json", "-losses.csv")]
@@ -188,10 +196,13 @@ def _reach_of(circle: Circle, generator: Generator) -> dict[str, float]:
     return find_reach(circle, generator, load_reader()) if circle.sphere is DLIB and has_reader() else {}
 
 
-def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, licence: str, limits: str) -> Card:
+def publish_run(
+    run: Run, folder: Path, *, name: str, title: str, data: str, licence: str, limits: str, turned: bool = False
+) -> Card:
     """Write the weights, the card and the losses of a run into `folder`, once they have been tried; returns the card.
 
-    Raises BadSetting for a run without weights, or of a family that is not published like this.
+    turned: whether drawn faces are to be turned as the run's pictures are (turn.py). Raises BadSetting for a run
+    without weights, or of a family that is not published like this.
     """
     from facelab.checkpoints.cards import Card, catalogue, write_card
     from facelab.checkpoints.weights import build_networks, fill, part, read_weights
@@ -238,6 +249,8 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
     fill(generator, part(kept, "g."))
     if family == "stylegan2":
         fill(critic, part(kept, "d."))
+    if turned:
+        kept |= _turned(generator, run)
     if not all(value.isfinite().all() for value in generator.state_dict().values()):
         raise BadSetting(f"{path} holds NaN or infinite numbers: this training has failed. Publish an earlier run.")
     _write_losses(run, images, folder / f"{name}-losses.csv")  # raises where the table is empty: before all else
@@ -249,6 +262,23 @@ def publish_run(run: Run, folder: Path, *, name: str, title: str, data: str, lic
         card = replace(card, training=card.training | _write_beside(beside, name, images))
     write_card(card)
     return card
+
+
+def _turned(generator: Generator, run: Run) -> dict[str, Tensor]:
+    """The weights of a StyleGAN2's mapping, moved so that its faces are turned as its run's pictures are."""
+    import numpy as np
+
+    from facelab.generators.stylegan2 import StyleGAN2
+    from facelab.identity import load_reader
+    from facelab.training.data import Pictures
+    from facelab.training.turn import restore_turn
+
+    pictures = run.decoded_pictures()
+    if not isinstance(generator, StyleGAN2) or pictures is None:
+        missing = "a StyleGAN2's mapping" if pictures is not None else "the pictures that its run's folder keeps"
+        raise BadSetting(f"--turned needs {missing}, and this run has none. Leave it out.")
+    restore_turn(generator, load_reader(), Pictures(np.load(pictures, mmap_mode="r")))
+    return {f"g.mapping.{key}": value for key, value in generator.mapping.state_dict().items()}
 
 
 def _write_beside(tensors: Mapping[str, Tensor], name: str, images: int) -> dict[str, str]:
