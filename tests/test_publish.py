@@ -17,6 +17,7 @@ from facelab.checkpoints.weights import load_model, read_weights
 from facelab.errors import BadWeights
 from facelab.evaluation.judge import ATTRIBUTES
 from facelab.identity import Reading, load_reader
+from facelab.training import publish
 from facelab.training.data import Pictures
 from facelab.training.directions_command import labels_of
 from facelab.training.labels import POSE, read_labels
@@ -201,6 +202,10 @@ def test_a_conditional_model_says_what_its_last_numbers_mean(facelab, pictures, 
     card = find_card("ctiny")
     assert card.conditions == ("Male", "Smiling") and card.title.startswith("Conditional VAE")
     assert load_model("ctiny")[0].latent_shape("z") == (1, 8)
+
+
+def test_the_table_of_losses_counts_millions_of_pictures_exactly():
+    assert publish._mean(["1408896", "1409408"]) == "1409152" and publish._mean(["0.1234567"]) == "0.123457"
 
 
 def test_only_a_stylegan2_is_turned(facelab, pictures, shelf, tmp_path):

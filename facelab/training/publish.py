@@ -374,4 +374,7 @@ def _losses(run: Run, images: int) -> list[dict[str, str]]:
 
 def _mean(texts: list[str]) -> str:
     numbers = [float(text) for text in texts if text]
-    return f"{sum(numbers) / len(numbers):.6g}" if numbers else ""
+    if not numbers:
+        return ""
+    mean = sum(numbers) / len(numbers)
+    return f"{mean:.6g}" if abs(mean) < 1e6 else f"{mean:.0f}"
